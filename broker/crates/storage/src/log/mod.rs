@@ -1,0 +1,510 @@
+//! One partition log: appends through the commit path, reads from memory, the write-ahead log or segments.
+//!
+//! Owns offsets, leader epochs, producer state, the tail and the segments of one partition. Knows nothing of
+//! topic names beyond the directory's, of clients or of requests. Invariant, restarts included:
+//! `log_start_offset ≤ last_stable_offset ≤ high_watermark ≤ log_end_offset`, and none goes back except by a
+//! mirror truncation, which raises the leader epoch. Offsets may have gaps everywhere.
+//!
+//! Locks, outer to inner: `io` (segment files of this log) → `state` → the commit queue or the engine's lists.
+//! `state` is never held over I/O.
+
+mod append;
+mod drain;
+pub mod epochs;
+pub mod producers;
+mod read;
+mod replay;
+mod retention;
+pub mod rows;
+mod search;
+mod tail;
+mod truncate;
+mod waiters;
+
+pub(crate) use drain::DrainError;
+pub(crate) use replay::ReplayedRun;
+pub use append::{Append, AppendError, Appended, CheckedBatch, Origin};
+pub use read::{MinOne, ReadError, ReadLimit, ReadRequest, ReadResult};
+pub use retention::RetentionReport;
+pub use search::{FoundOffset, SearchError};
+pub use waiters::Waiter;
+
+use crate::commit::{CommitError, CommittedRun, EntryContent, GroupMember, Ticket};
+use crate::engine::Shared;
+use crate::log_config::LogConfig;
+use crate::segment::{Segment, names};
+use crate::wal::Slot;
+use crate::wal::group::{LogEvent, RunContent};
+use drain::SegmentWriter;
+use epochs::Epochs;
+use parking_lot::Mutex;
+use producers::Producers;
+use rows::WriteState;
+use std::collections::VecDeque;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tail::Tail;
+use thalweg_types::{LeaderEpoch, Offset, TimestampMs, TopicPartitionId};
+use waiters::Waiters;
+
+/// One partition log.
+pub struct PartitionLog {
+    id: TopicPartitionId,
+    topic: Arc<str>,
+    shared: Arc<Shared>,
+    state: Mutex<LogState>,
+    io: Mutex<SegmentWriter>,
+    waiters: Waiters,
+}
+
+pub(crate) struct LogState {
+    config: Arc<LogConfig>,
+    status: Status,
+    write_state: WriteState,
+    /// Current leader epoch, stamped on new batches.
+    leader_epoch: LeaderEpoch,
+    log_start: Offset,
+    log_end: Offset,
+    high_watermark: Offset,
+    tail: Tail,
+    /// Oldest first; the last one is open for writes.
+    segments: Vec<Segment>,
+    epochs: Epochs,
+    producers: Producers,
+    /// Of the newest append: what every reply that depends on this log's state waits for.
+    last_ticket: Option<Ticket>,
+    /// Slots with entries of this log that no committed recovery point covers.
+    uncovered: VecDeque<Slot>,
+    /// Newest slot whose entries all are in segments and in a committed row.
+    covered: Option<Slot>,
+    drain_queued: bool,
+}
+
+/// Whether the log works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Open,
+    /// Deleted, or led elsewhere.
+    Closed,
+}
+
+/// The numbers of a log at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogOffsets {
+    /// First offset that may be read.
+    pub log_start_offset: Offset,
+    /// First offset of an open transaction, else the high watermark.
+    pub last_stable_offset: Offset,
+    /// First offset that is not durable.
+    pub high_watermark: Offset,
+    /// Offset of the next record.
+    pub log_end_offset: Offset,
+    /// Current leader epoch.
+    pub leader_epoch: LeaderEpoch,
+}
+
+impl fmt::Debug for PartitionLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PartitionLog({}-{} {})", self.topic, self.id.partition, self.id)
+    }
+}
+
+/// Keeps a [`Waiter`] registered with a log until dropped.
+#[derive(Debug)]
+pub struct Waiting {
+    log: Arc<PartitionLog>,
+    id: u64,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.log.waiters.remove(self.id);
+    }
+}
+
+impl PartitionLog {
+    pub(crate) fn new(shared: Arc<Shared>, new: NewLog) -> Arc<Self> {
+        let row = new.row;
+        let log_end = row.log_end.max(new.segments.last().map_or(Offset::ZERO, |s| s.next_offset));
+        let mut producers = Producers::default();
+        for (id, entry) in row.producers {
+            producers.restore(id, entry);
+        }
+        let state = LogState {
+            config: new.config,
+            status: Status::Open,
+            write_state: row.write_state,
+            leader_epoch: new.leader_epoch,
+            log_start: row.log_start,
+            log_end,
+            high_watermark: log_end,
+            tail: Tail::default(),
+            segments: new.segments,
+            epochs: row.epochs,
+            producers,
+            last_ticket: None,
+            uncovered: VecDeque::new(),
+            covered: row.covered,
+            drain_queued: false,
+        };
+        Arc::new(Self {
+            id: new.id,
+            topic: new.topic,
+            shared,
+            state: Mutex::new(state),
+            io: Mutex::new(SegmentWriter::default()),
+            waiters: Waiters::default(),
+        })
+    }
+
+    /// Returns the key of the log.
+    #[must_use]
+    pub fn id(&self) -> TopicPartitionId {
+        self.id
+    }
+
+    /// Returns the name of the topic.
+    #[must_use]
+    pub fn topic(&self) -> &Arc<str> {
+        &self.topic
+    }
+
+    /// Returns the directory of the segments; it exists once the first one does.
+    #[must_use]
+    pub fn directory(&self) -> PathBuf {
+        self.shared.directory.join(names::partition_directory(&self.topic, self.id.partition))
+    }
+
+    /// Returns the offsets now.
+    #[must_use]
+    pub fn offsets(&self) -> LogOffsets {
+        self.state.lock().offsets()
+    }
+
+    /// Returns the ticket of the newest append, for replies that must not overtake it.
+    #[must_use]
+    pub fn last_ticket(&self) -> Option<Ticket> {
+        self.state.lock().last_ticket.clone()
+    }
+
+    /// Returns the topic settings in force.
+    #[must_use]
+    pub fn config(&self) -> Arc<LogConfig> {
+        self.state.lock().config.clone()
+    }
+
+    /// Puts other topic settings in force.
+    pub fn set_config(&self, config: Arc<LogConfig>) {
+        self.state.lock().config = config;
+    }
+
+    /// Returns the write state.
+    #[must_use]
+    pub fn write_state(&self) -> WriteState {
+        self.state.lock().write_state
+    }
+
+    /// Returns the bytes of all records: segments, and what is on its way there.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.state.lock().size()
+    }
+
+    /// Returns how many segments there are.
+    #[must_use]
+    pub fn segment_count(&self) -> usize {
+        self.state.lock().segments.len()
+    }
+
+    /// Returns how many producers' sequences are kept.
+    #[must_use]
+    pub fn producer_count(&self) -> usize {
+        self.state.lock().producers.len()
+    }
+
+    /// Answers OffsetForLeaderEpoch (KIP-101, KIP-320): the largest epoch at or below `epoch` and the offset
+    /// after its last durable record; `None` when the epoch is unknown here.
+    #[must_use]
+    pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        let state = self.state.lock();
+        if epoch == state.leader_epoch {
+            return Some((epoch, state.high_watermark));
+        }
+        state.epochs.end_offset(epoch, state.high_watermark)
+    }
+
+    /// Returns the leader epoch of the record at an offset.
+    #[must_use]
+    pub fn epoch_at(&self, offset: Offset) -> Option<LeaderEpoch> {
+        self.state.lock().epochs.epoch_at(offset)
+    }
+
+    /// Registers a waiter that fires when records become durable here.
+    #[must_use]
+    pub fn wait(self: &Arc<Self>, waiter: &Arc<Waiter>) -> Waiting {
+        Waiting { log: self.clone(), id: self.waiters.add(waiter.clone()) }
+    }
+
+    /// Deletes the records below `offset` (DeleteRecords, KIP-107): the new log start is readable once the
+    /// ticket completes. [`Offset::UNKNOWN`] means the high watermark.
+    ///
+    /// # Errors
+    /// [`AppendError::OffsetOutOfRange`] above the high watermark; [`AppendError::Closed`]; the log's.
+    pub fn delete_records(self: &Arc<Self>, offset: Offset) -> Result<(Offset, Option<Ticket>), AppendError> {
+        let mut state = self.state.lock();
+        state.check_open()?;
+        let target = if offset == Offset::UNKNOWN { state.high_watermark } else { offset };
+        if target > state.high_watermark || target < Offset::ZERO {
+            let high_watermark = state.high_watermark;
+            return Err(AppendError::OffsetOutOfRange { offset: target, high_watermark });
+        }
+        if target <= state.log_start {
+            return Ok((state.log_start, state.last_ticket.clone()));
+        }
+        let ticket = self.push(&mut state, EntryContent::Event(LogEvent::LogStart(target)))?;
+        Ok((target, Some(ticket)))
+    }
+
+    /// Changes who may append. Takes effect at once; durable with the ticket.
+    ///
+    /// # Errors
+    /// [`AppendError::Closed`], the log's.
+    pub fn set_write_state(self: &Arc<Self>, write_state: WriteState) -> Result<Ticket, AppendError> {
+        let mut state = self.state.lock();
+        state.check_open()?;
+        let event = match write_state {
+            WriteState::SealedAt(_) => LogEvent::SealedAt(state.log_end),
+            WriteState::Open | WriteState::OwnedByLink => LogEvent::Unsealed,
+        };
+        let ticket = self.push(&mut state, EntryContent::Event(event))?;
+        state.write_state = match write_state {
+            WriteState::SealedAt(_) => WriteState::SealedAt(state.log_end),
+            other => other,
+        };
+        Ok(ticket)
+    }
+
+    /// Forgets all producers' sequences. Durable with the ticket.
+    ///
+    /// # Errors
+    /// [`AppendError::Closed`], the log's.
+    pub fn reset_producers(self: &Arc<Self>) -> Result<Ticket, AppendError> {
+        let mut state = self.state.lock();
+        state.check_open()?;
+        let ticket = self.push(&mut state, EntryContent::Event(LogEvent::ProducerReset))?;
+        state.producers.clear();
+        Ok(ticket)
+    }
+
+    /// Refuses appends and reads from here on, and forgets what is in memory: the topic is deleted or led
+    /// elsewhere. Readers that wait are woken.
+    pub fn close(&self) {
+        {
+            let mut state = self.state.lock();
+            state.status = Status::Closed;
+            state.tail.clear();
+            state.uncovered.clear();
+            state.producers.clear();
+            self.shared.forget_dirty(self.id);
+        }
+        self.waiters.fire();
+    }
+
+    /// Pushes an entry while the state is locked, so that entries keep their order.
+    fn push(self: &Arc<Self>, state: &mut LogState, content: EntryContent) -> Result<Ticket, AppendError> {
+        let committer = self.shared.committer().ok_or(CommitError::Closed)?;
+        let ticket = committer.push(self.clone(), content)?;
+        state.last_ticket = Some(ticket.clone());
+        Ok(ticket)
+    }
+}
+
+/// What a log is made of when the engine opens or creates it.
+pub(crate) struct NewLog {
+    pub id: TopicPartitionId,
+    pub topic: Arc<str>,
+    pub config: Arc<LogConfig>,
+    pub leader_epoch: LeaderEpoch,
+    pub row: rows::PartitionRow,
+    pub segments: Vec<Segment>,
+}
+
+impl LogState {
+    fn offsets(&self) -> LogOffsets {
+        LogOffsets {
+            log_start_offset: self.log_start,
+            last_stable_offset: self.high_watermark,
+            high_watermark: self.high_watermark,
+            log_end_offset: self.log_end,
+            leader_epoch: self.leader_epoch,
+        }
+    }
+
+    fn check_open(&self) -> Result<(), AppendError> {
+        match self.status {
+            Status::Open => Ok(()),
+            Status::Closed => Err(AppendError::Closed),
+        }
+    }
+
+    fn size(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.size).sum::<u64>() + self.tail.undrained_bytes() as u64
+    }
+
+    /// The epochs without one whose first record a crash may still lose.
+    fn durable_epochs(&self) -> Epochs {
+        let mut epochs = self.epochs.clone();
+        if self.log_end > self.high_watermark {
+            epochs.truncate_to(self.high_watermark);
+        }
+        epochs
+    }
+
+    /// Applies an event when it is durable (live) or replayed.
+    fn apply(&mut self, event: LogEvent) {
+        match event {
+            LogEvent::LogStart(offset) => {
+                self.log_start = self.log_start.max(offset);
+                self.epochs.advance_start(self.log_start);
+            }
+            LogEvent::JumpTo(offset) => {
+                self.log_end = self.log_end.max(offset);
+                self.high_watermark = self.high_watermark.max(offset);
+            }
+            LogEvent::EpochStart(epoch, offset) => self.epochs.note(epoch, offset),
+            // In force since the append; see `replay` for what a restart does.
+            LogEvent::ProducerReset
+            | LogEvent::SealedAt(_)
+            | LogEvent::Unsealed
+            | LogEvent::TruncateTo(..) => {}
+        }
+    }
+
+    fn note_uncovered(&mut self, slot: Slot) {
+        if self.uncovered.back() != Some(&slot) {
+            self.uncovered.push_back(slot);
+        }
+    }
+}
+
+impl GroupMember for PartitionLog {
+    fn id(&self) -> TopicPartitionId {
+        self.id
+    }
+
+    fn committed(self: Arc<Self>, runs: Vec<CommittedRun>) {
+        let mut in_memory = 0;
+        let mut last_slot = Slot(0);
+        let mut queue_drain = false;
+        {
+            let mut state = self.state.lock();
+            if state.status == Status::Closed {
+                return;
+            }
+            if state.uncovered.is_empty() {
+                self.shared.note_dirty(&self);
+            }
+            for run in runs {
+                last_slot = run.slot;
+                state.note_uncovered(run.slot);
+                match run.content {
+                    RunContent::Batches(batches) => {
+                        in_memory += batches.len as usize;
+                        state.high_watermark = state.high_watermark.max(batches.last_offset.next());
+                        state.tail.push(run, batches);
+                    }
+                    RunContent::Event(event) => state.apply(event),
+                }
+            }
+            if !state.drain_queued && state.tail.undrained_bytes() >= self.shared.config.segment_write_bytes {
+                state.drain_queued = true;
+                queue_drain = true;
+            }
+        }
+        if in_memory > 0 {
+            self.shared.note_in_memory(&self, last_slot, in_memory);
+        }
+        if queue_drain {
+            self.shared.queue_drain(self.clone());
+        }
+    }
+
+    fn wake(&self) {
+        self.waiters.fire();
+    }
+}
+
+impl PartitionLog {
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Forgets open files of a closed log; returns its segments' base offsets and its directory.
+    pub(crate) fn close_files(&self) -> (Vec<Offset>, PathBuf) {
+        let mut io = self.io.lock();
+        io.forget_files();
+        let segments = std::mem::take(&mut self.state.lock().segments);
+        (segments.into_iter().map(|segment| segment.base_offset).collect(), self.directory())
+    }
+
+    /// Writes the renderings for Kafka's tools when the log has files; failing to is no loss.
+    pub(crate) fn render_at_stop(&self) {
+        let end = {
+            let state = self.state.lock();
+            state.segments.last().map(|segment| segment.next_offset)
+        };
+        if let Some(end) = end
+            && let Err(error) = self.render(end)
+        {
+            tracing::debug!(%error, log = ?self, "no rendering for Kafka's tools");
+        }
+    }
+
+    /// Builds the indexes of a segment again after damage was seen.
+    pub(crate) fn rebuild_index(&self, base_offset: Offset) {
+        let mut io = self.io.lock();
+        let (segment, interval) = {
+            let state = self.state.lock();
+            let found = state.segments.iter().find(|segment| segment.base_offset == base_offset).copied();
+            (found, state.config.index_interval_bytes)
+        };
+        let Some(segment) = segment else { return };
+        io.close_open_segment();
+        let rebuilt =
+            crate::recovery::rebuild_indexes(&*self.shared.disk, &self.directory(), &segment, interval);
+        match rebuilt {
+            Ok((offset_index, time_index)) => {
+                let mut state = self.state.lock();
+                let found = state.segments.iter_mut().find(|segment| segment.base_offset == base_offset);
+                if let Some(segment) = found {
+                    segment.offset_index = offset_index;
+                    segment.time_index = time_index;
+                    io.note_changed(base_offset);
+                }
+                self.shared.note_index_rebuilt();
+            }
+            Err(error) => {
+                let place = crate::segment::names::segment_file(
+                    &self.directory(),
+                    base_offset,
+                    crate::segment::names::FileKind::Log,
+                );
+                let what = format!("{}: {error}", place.display());
+                self.shared.note_problem(place.display().to_string(), what);
+            }
+        }
+    }
+
+    /// Takes runs up to a slot out of memory.
+    pub(crate) fn evict_through(&self, slot: Slot) {
+        self.state.lock().tail.evict_through(slot);
+    }
+
+    /// Forgets producers that were idle for longer than the setting says; returns how many.
+    pub fn expire_producers(&self, now: TimestampMs) -> usize {
+        let mut state = self.state.lock();
+        let idle_ms = state.config.producer_id_expiration_ms;
+        state.producers.expire(TimestampMs(now.0.saturating_sub(idle_ms)))
+    }
+}

@@ -1,0 +1,174 @@
+//! The tail of a log: committed runs that are in memory or not in a segment yet, oldest first.
+//!
+//! A run leaves memory when the broker-wide limit says so: if its bytes are in a segment it leaves the tail,
+//! otherwise it stays as a location in the write-ahead log. Runs drain to segments in order.
+
+use crate::commit::CommittedRun;
+use crate::wal::group::BatchRun;
+use crate::wal::{Slot, WalLocation};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use thalweg_types::{Offset, TimestampMs};
+
+/// One run of the tail.
+#[derive(Clone, Debug)]
+pub(crate) struct TailRun {
+    pub slot: Slot,
+    pub location: WalLocation,
+    pub run: BatchRun,
+    /// The batches, one element each; `None` when only the write-ahead log has them.
+    pub parts: Option<Box<[Bytes]>>,
+    pub drained: bool,
+}
+
+impl TailRun {
+    /// Where the run's bytes lie in the write-ahead log.
+    pub(crate) fn wal_location(&self) -> WalLocation {
+        let position = self.location.position + u64::from(self.run.position);
+        WalLocation { file: self.location.file, position }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.run.len as usize
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tail {
+    runs: VecDeque<TailRun>,
+    /// How many runs at the front are drained.
+    drained: usize,
+    undrained_bytes: usize,
+}
+
+impl Tail {
+    pub(crate) fn push(&mut self, committed: CommittedRun, run: BatchRun) {
+        self.undrained_bytes += run.len as usize;
+        self.runs.push_back(TailRun {
+            slot: committed.slot,
+            location: committed.location,
+            run,
+            parts: Some(committed.parts.into_boxed_slice()),
+            drained: false,
+        });
+    }
+
+    /// Adds a run that replay found; its bytes stay in the write-ahead log.
+    pub(crate) fn push_replayed(&mut self, slot: Slot, location: WalLocation, run: BatchRun) {
+        self.undrained_bytes += run.len as usize;
+        self.runs.push_back(TailRun { slot, location, run, parts: None, drained: false });
+    }
+
+    pub(crate) fn undrained_bytes(&self) -> usize {
+        self.undrained_bytes
+    }
+
+    /// First slot with a run that no segment holds.
+    pub(crate) fn first_undrained_slot(&self) -> Option<Slot> {
+        self.runs.get(self.drained).map(|run| run.slot)
+    }
+
+    /// Largest timestamp of what no segment holds.
+    pub(crate) fn undrained_max_timestamp(&self) -> Option<TimestampMs> {
+        self.runs.range(self.drained..).map(|run| run.run.max_timestamp).max()
+    }
+
+    /// First offset that the tail holds.
+    pub(crate) fn start(&self) -> Option<Offset> {
+        self.runs.front().map(|run| run.run.base_offset)
+    }
+
+    /// Runs that hold `offset` or follow it.
+    pub(crate) fn runs_from(&self, offset: Offset) -> impl Iterator<Item = &TailRun> {
+        let first = self.runs.partition_point(|run| run.run.last_offset < offset);
+        self.runs.range(first..)
+    }
+
+    /// The oldest runs that no segment holds, up to about `bytes`, none above slot `through`.
+    pub(crate) fn next_to_drain(&self, bytes: usize, through: Slot) -> Vec<TailRun> {
+        let mut total = 0;
+        let mut out = Vec::new();
+        for run in self.runs.range(self.drained..) {
+            if run.slot > through || (total > 0 && total + run.len() > bytes) {
+                break;
+            }
+            total += run.len();
+            out.push(run.clone());
+        }
+        out
+    }
+
+    /// Notes that the `count` oldest undrained runs are in a segment now.
+    pub(crate) fn mark_drained(&mut self, count: usize) {
+        for run in self.runs.range_mut(self.drained..).take(count) {
+            run.drained = true;
+            self.undrained_bytes -= run.run.len as usize;
+        }
+        self.drained += count;
+        self.drop_front();
+    }
+
+    /// Takes the runs up to a slot out of memory.
+    pub(crate) fn evict_through(&mut self, slot: Slot) {
+        for run in self.runs.iter_mut().take_while(|run| run.slot <= slot) {
+            run.parts = None;
+        }
+        self.drop_front();
+    }
+
+    fn drop_front(&mut self) {
+        while self.runs.front().is_some_and(|run| run.drained && run.parts.is_none()) {
+            self.runs.pop_front();
+            self.drained -= 1;
+        }
+        if self.runs.is_empty() {
+            // An idle partition keeps no buffer.
+            self.runs = VecDeque::new();
+        }
+    }
+
+    /// Cuts runs at `offset`, which lies on a batch boundary; `boundary` gives the kept length of a run that is
+    /// cut in two, and the last offset and largest timestamp left.
+    pub(crate) fn truncate_to(
+        &mut self,
+        offset: Offset,
+        boundary: impl Fn(&TailRun) -> Option<(u32, Offset, TimestampMs)>,
+    ) {
+        while let Some(last) = self.runs.back_mut() {
+            if last.run.last_offset < offset {
+                break;
+            }
+            let kept = if last.run.base_offset < offset { boundary(last) } else { None };
+            if !last.drained {
+                self.undrained_bytes -= last.run.len as usize;
+            }
+            let Some((len, last_offset, max_timestamp)) = kept else {
+                if last.drained {
+                    self.drained -= 1;
+                }
+                self.runs.pop_back();
+                continue;
+            };
+            last.run.len = len;
+            last.run.last_offset = last_offset;
+            last.run.max_timestamp = max_timestamp;
+            if let Some(parts) = last.parts.take() {
+                let mut left = len as usize;
+                let kept = parts.iter().take_while(|part| {
+                    let fits = part.len() <= left;
+                    left = left.saturating_sub(part.len());
+                    fits
+                });
+                last.parts = Some(kept.cloned().collect());
+            }
+            if !last.drained {
+                self.undrained_bytes += len as usize;
+            }
+            break;
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}

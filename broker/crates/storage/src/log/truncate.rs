@@ -1,0 +1,221 @@
+//! Mirror truncation: records at and above an offset are cut off, and the leader epoch rises (so that clients
+//! that saw them notice, KIP-320).
+//!
+//! The event is durable in the write-ahead log before anything is cut, and replay cuts again: what was cut never
+//! comes back.
+
+use super::append::{AppendError, Origin};
+use super::drain::DrainError;
+use super::rows::WriteState;
+use super::tail::TailRun;
+use super::{PartitionLog, ReadError};
+use crate::commit::EntryContent;
+use crate::disk::OpenMode;
+use crate::segment::names::{FileKind, segment_file};
+use crate::segment::{IndexStamp, Segment};
+use crate::wal::group::LogEvent;
+use std::sync::Arc;
+use thalweg_types::{LeaderEpoch, Offset, TimestampMs};
+use thalweg_wire::batch::split_batches;
+use thiserror::Error;
+
+/// Why a log was not truncated.
+#[derive(Debug, Error)]
+pub enum TruncateError {
+    /// The log refuses it, or failed.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// Batches around the offset cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The segment files cannot be changed.
+    #[error(transparent)]
+    Disk(#[from] DrainError),
+    /// The offset lies inside a batch or below the log start.
+    #[error("offset {offset} is not the start of a batch between {start} and {end}")]
+    NotABoundary {
+        /// Offset asked for.
+        offset: Offset,
+        /// Log start.
+        start: Offset,
+        /// Log end.
+        end: Offset,
+    },
+}
+
+impl PartitionLog {
+    /// Cuts off records at and above `offset`, a batch boundary, and raises the leader epoch to `epoch`. Blocks
+    /// until that is durable. Only a partition that a mirror link owns can be truncated; no append may run
+    /// beside it.
+    ///
+    /// # Errors
+    /// [`TruncateError`]; before the event is durable nothing was changed.
+    pub fn truncate_to(self: &Arc<Self>, offset: Offset, epoch: LeaderEpoch) -> Result<(), TruncateError> {
+        let (start, end) = {
+            let state = self.state.lock();
+            state.check_open()?;
+            if state.write_state != WriteState::OwnedByLink {
+                let origin = Origin::Mirror { expected_end: state.log_end };
+                return Err(AppendError::WriteState { state: state.write_state, origin }.into());
+            }
+            (state.log_start, state.log_end)
+        };
+        if offset < start || offset > end {
+            return Err(TruncateError::NotABoundary { offset, start, end });
+        }
+        // All before must be durable: the cut is made in what is committed.
+        if let Some(ticket) = self.last_ticket() {
+            ticket.wait().map_err(AppendError::from)?;
+        }
+        self.check_boundary(offset)?;
+        let ticket = {
+            let mut state = self.state.lock();
+            self.push(&mut state, EntryContent::Event(LogEvent::TruncateTo(offset, epoch)))?
+        };
+        ticket.wait().map_err(AppendError::from)?;
+        let removed = self.apply_truncation(offset, epoch)?;
+        // Rows first, files after: a recovery point must never name bytes that are gone. A crash in between
+        // replays the event.
+        if let Some(rows) = self.prepare_rows()? {
+            self.commit_prepared(rows)?;
+        }
+        self.remove_files(&removed)
+    }
+
+    fn check_boundary(&self, offset: Offset) -> Result<(), TruncateError> {
+        let offsets = self.offsets();
+        if offset == offsets.high_watermark || offset == offsets.log_start_offset {
+            return Ok(());
+        }
+        let request = super::ReadRequest {
+            offset,
+            max_bytes: 1,
+            limit: super::ReadLimit::HighWatermark,
+            min_one: super::MinOne::Yes,
+        };
+        let found = self.read(request)?;
+        let first = found.batches.first().and_then(|bytes| split_batches(bytes).next());
+        match first {
+            Some(Ok(batch)) if batch.header.base_offset >= offset => Ok(()),
+            _ => {
+                let (start, end) = (offsets.log_start_offset, offsets.log_end_offset);
+                Err(TruncateError::NotABoundary { offset, start, end })
+            }
+        }
+    }
+
+    /// Cuts what is in force, and touches no file; live after the event is durable, and on replay. Returns the
+    /// segments that are gone.
+    pub(super) fn apply_truncation(
+        self: &Arc<Self>,
+        offset: Offset,
+        epoch: LeaderEpoch,
+    ) -> Result<Vec<Offset>, TruncateError> {
+        let mut io = self.io.lock();
+        io.close_open_segment();
+        let cut = self.cut_segments(offset)?;
+        let mut state = self.state.lock();
+        for gone in &cut.removed {
+            io.note_removed(*gone);
+        }
+        state.segments.retain(|segment| !cut.removed.contains(&segment.base_offset));
+        if let (Some(changed), Some(last)) = (cut.changed, state.segments.last_mut()) {
+            io.note_changed(changed.base_offset);
+            *last = changed;
+        }
+        let boundary = |run: &TailRun| self.boundary(run, offset);
+        state.tail.truncate_to(offset, boundary);
+        state.log_end = offset;
+        state.high_watermark = offset;
+        state.epochs.truncate_to(offset);
+        state.producers.truncate_to(offset);
+        state.leader_epoch = state.leader_epoch.max(epoch);
+        state.epochs.note(epoch, offset);
+        Ok(cut.removed)
+    }
+
+    fn remove_files(&self, segments: &[Offset]) -> Result<(), TruncateError> {
+        let _io = self.io.lock();
+        let directory = self.directory();
+        // A segment that starts at the cut may have been written again meanwhile.
+        let live: Vec<Offset> = self.state.lock().segments.iter().map(|s| s.base_offset).collect();
+        for base in segments.iter().filter(|base| !live.contains(base)) {
+            for kind in FileKind::ALL {
+                let path = segment_file(&directory, *base, kind);
+                match self.shared.disk.remove_file(&path) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(super::drain::drain_error(&path.display().to_string(), error).into()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes, last offset and largest timestamp of a run's batches below `offset`.
+    fn boundary(&self, run: &TailRun, offset: Offset) -> Option<(u32, Offset, TimestampMs)> {
+        let bytes = match &run.parts {
+            Some(parts) => parts.concat(),
+            None => self.shared.sink.read(run.wal_location(), run.len()).ok()?.to_vec(),
+        };
+        let mut kept = None;
+        for batch in split_batches(&bytes) {
+            let batch = batch.ok()?;
+            if batch.header.last_offset() >= offset {
+                break;
+            }
+            let len = u32::try_from(batch.position + batch.bytes.len()).ok()?;
+            let before = kept.map_or(TimestampMs::NONE, |(_, _, timestamp): (u32, Offset, TimestampMs)| timestamp);
+            kept = Some((len, batch.header.last_offset(), before.max(batch.header.max_timestamp)));
+        }
+        kept
+    }
+
+    /// Works out what is left of the segments.
+    fn cut_segments(&self, offset: Offset) -> Result<Cut, TruncateError> {
+        let segments = self.state.lock().segments.clone();
+        let mut cut = Cut { removed: Vec::new(), changed: None };
+        for segment in segments.iter().filter(|segment| segment.next_offset > offset) {
+            if segment.base_offset >= offset {
+                cut.removed.push(segment.base_offset);
+                continue;
+            }
+            cut.changed = Some(self.shorten(segment, offset)?);
+        }
+        Ok(cut)
+    }
+
+    /// The segment up to a batch boundary, its indexes empty: they are hints, and grow again with the next
+    /// records. The file keeps its bytes, which do not count any more and are written over.
+    fn shorten(&self, segment: &Segment, offset: Offset) -> Result<Segment, TruncateError> {
+        let path = segment_file(&self.directory(), segment.base_offset, FileKind::Log);
+        let failed = |error| super::drain::drain_error(&path.display().to_string(), error);
+        let file = self.shared.disk.open(&path, OpenMode::Read).map_err(failed)?;
+        let mut shorter = Segment::new(segment.base_offset, segment.modified);
+        let scan = crate::recovery::scan_batches(&*file, segment.size, |position, header| {
+            if header.last_offset() >= offset {
+                return crate::recovery::Scan::Stop;
+            }
+            if shorter.size == 0 {
+                shorter.first_timestamp = header.max_timestamp;
+            }
+            if header.max_timestamp > shorter.max_timestamp {
+                shorter.max_timestamp = header.max_timestamp;
+                shorter.max_timestamp_offset = header.last_offset();
+            }
+            shorter.size = position + header.total_len() as u64;
+            shorter.next_offset = header.last_offset().next();
+            crate::recovery::Scan::Continue
+        });
+        scan.map_err(failed)?;
+        shorter.offset_index = IndexStamp::default();
+        shorter.time_index = IndexStamp::default();
+        shorter.unindexed_bytes = u32::MAX;
+        Ok(shorter)
+    }
+}
+
+struct Cut {
+    removed: Vec<Offset>,
+    changed: Option<Segment>,
+}

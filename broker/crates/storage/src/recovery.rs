@@ -1,0 +1,279 @@
+//! From a crash to running logs: recovery points, then segment files cut at their durable end, then the
+//! write-ahead log.
+//!
+//! What a recovery point says was durable must be there, else the start is refused by name. What lies beyond it
+//! in a segment file is cut off unread: the write-ahead log has it. A damaged index is rebuilt.
+
+use crate::disk::{Disk, DiskFile, EntryKind, OpenMode};
+use crate::log::rows::PartitionRow;
+use crate::log::rows::{RecoveryStore, Row, WalRow, decode};
+use crate::segment::names::{self, FileKind, parse_segment_file, segment_file};
+use crate::segment::offset_index::{self, Entry};
+use crate::segment::{IndexStamp, Segment, render, time_index};
+use crate::wal::WalOpenError;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use thalweg_types::{Offset, TimestampMs, TopicPartitionId};
+use thalweg_wire::batch::{BatchHeader, HEADER_LEN, verify_crc};
+use thiserror::Error;
+
+/// Why the logs cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The write-ahead log.
+    #[error(transparent)]
+    Wal(#[from] WalOpenError),
+    /// The disk failed.
+    #[error("{path}: {source}")]
+    Io {
+        /// File or directory.
+        path: PathBuf,
+        /// The disk's error.
+        source: io::Error,
+    },
+    /// Recovery points cannot be read.
+    #[error("recovery points: {0}")]
+    Rows(String),
+    /// Bytes that were durable are gone.
+    #[error(
+        "{path}: {found} bytes where the recovery point says {expected} are durable: records are missing. Restore the file, or \
+         delete the topic's directory and the topic"
+    )]
+    SegmentShort {
+        /// File.
+        path: PathBuf,
+        /// Bytes there (0 when the file is missing).
+        found: u64,
+        /// Bytes that must be there.
+        expected: u64,
+    },
+    /// A directory belongs to another topic of the same name.
+    #[error("{path}: holds topic id {found}, but the metadata says {expected}: the directory mixes two topics")]
+    ForeignDirectory {
+        /// Directory.
+        path: PathBuf,
+        /// Id in `partition.metadata`.
+        found: String,
+        /// Id in the metadata.
+        expected: String,
+    },
+    /// The write-ahead log or a recovery point names a topic that neither lives nor was deleted.
+    #[error("{what} names topic id {id}, which the metadata does not know, neither live nor deleted: metadata and logs do not belong together")]
+    UnknownTopic {
+        /// Where the id was found.
+        what: String,
+        /// The id.
+        id: TopicPartitionId,
+    },
+    /// Logs without a write-ahead log or the reverse.
+    #[error("{0}")]
+    Disagreement(String),
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+}
+
+/// All rows, by partition.
+#[derive(Debug, Default)]
+pub(crate) struct LoadedRows {
+    pub wal: Option<WalRow>,
+    pub partitions: HashMap<TopicPartitionId, PartitionRow>,
+    pub segments: BTreeMap<TopicPartitionId, Vec<Segment>>,
+}
+
+pub(crate) fn load_rows(store: &dyn RecoveryStore) -> Result<LoadedRows, OpenError> {
+    let mut rows = LoadedRows::default();
+    store
+        .load(&mut |key, value| {
+            match decode(key, value)? {
+                Row::Wal(row) => rows.wal = Some(row),
+                Row::Partition(id, row) => {
+                    rows.partitions.insert(id, row);
+                }
+                Row::Segment(id, segment) => rows.segments.entry(id).or_default().push(segment),
+            }
+            Ok(())
+        })
+        .map_err(OpenError::Rows)?;
+    for segments in rows.segments.values_mut() {
+        segments.sort_by_key(|segment| segment.base_offset);
+    }
+    Ok(rows)
+}
+
+/// An empty partition's recovery point.
+pub(crate) fn empty_row() -> PartitionRow {
+    PartitionRow {
+        covered: None,
+        log_start: Offset::ZERO,
+        log_end: Offset::ZERO,
+        write_state: crate::log::rows::WriteState::Open,
+        epochs: crate::log::epochs::Epochs::default(),
+        producers: Vec::new(),
+    }
+}
+
+/// Cuts a partition's files at their durable end, and removes what no row names.
+pub(crate) fn cut_partition(
+    disk: &dyn Disk,
+    directory: &Path,
+    id: TopicPartitionId,
+    segments: &[Segment],
+) -> Result<(), OpenError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| OpenError::Io { path, source }
+    };
+    if let Some(found) = render::read_partition_metadata(disk, directory).map_err(failed(directory))?
+        && found != id.topic_id
+    {
+        return Err(OpenError::ForeignDirectory {
+            path: directory.to_owned(),
+            found: found.to_string(),
+            expected: id.topic_id.to_string(),
+        });
+    }
+    for entry in disk.list(directory).map_err(failed(directory))? {
+        let path = directory.join(&entry.name);
+        let known = match parse_segment_file(&entry.name) {
+            Some((_, FileKind::ProducerSnapshot)) => continue,
+            Some((base, _)) => segments.binary_search_by_key(&base, |s| s.base_offset).is_ok(),
+            None => !entry.name.ends_with(names::DELETED_FILE_SUFFIX),
+        };
+        if entry.kind == EntryKind::File && !known {
+            disk.remove_file(&path).map_err(failed(&path))?;
+        }
+    }
+    for segment in segments {
+        let path = segment_file(directory, segment.base_offset, FileKind::Log);
+        cut_file(disk, &path, segment.size)?;
+        for (kind, stamp) in
+            [(FileKind::OffsetIndex, segment.offset_index), (FileKind::TimeIndex, segment.time_index)]
+        {
+            let path = segment_file(directory, segment.base_offset, kind);
+            let len = disk.file_len(&path).map_err(failed(&path))?.unwrap_or(0);
+            // A short index is found at its first use and rebuilt; a long one is cut so that it can grow.
+            if len > u64::from(stamp.len) {
+                let file = disk.open(&path, OpenMode::ReadWrite).map_err(failed(&path))?;
+                file.set_len(u64::from(stamp.len)).map_err(failed(&path))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn cut_file(disk: &dyn Disk, path: &Path, expected: u64) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Io { path: path.to_owned(), source };
+    let found = disk.file_len(path).map_err(failed)?.unwrap_or(0);
+    if found < expected {
+        return Err(OpenError::SegmentShort { path: path.to_owned(), found, expected });
+    }
+    if found > expected {
+        let file = disk.open(path, OpenMode::ReadWrite).map_err(failed)?;
+        file.set_len(expected).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Whether a scan goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scan {
+    /// With the next batch.
+    Continue,
+    /// No.
+    Stop,
+}
+
+/// Gives the header and position of each batch in the first `size` bytes of a segment file to `visit`. Batch
+/// bodies are not read; returns the position behind the last whole header's batch.
+///
+/// # Errors
+/// The disk's; `InvalidData` for a header that makes no sense.
+pub fn scan_batches(
+    file: &dyn DiskFile,
+    size: u64,
+    mut visit: impl FnMut(u64, &BatchHeader) -> Scan,
+) -> io::Result<u64> {
+    let mut position = 0;
+    while position < size {
+        let mut bytes = [0; HEADER_LEN];
+        if size - position < HEADER_LEN as u64 {
+            return Err(invalid(position, "no whole batch header before the end"));
+        }
+        file.read_exact_at(&mut bytes, position)?;
+        let header = BatchHeader::parse(&bytes).map_err(|error| invalid(position, &error.to_string()))?;
+        if position + header.total_len() as u64 > size {
+            return Err(invalid(position, "a batch passes the end of the segment"));
+        }
+        if visit(position, &header) == Scan::Stop {
+            return Ok(position);
+        }
+        position += header.total_len() as u64;
+    }
+    Ok(position)
+}
+
+fn invalid(position: u64, what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("byte {position}: {what}"))
+}
+
+/// Builds both indexes of a segment from its batches, each CRC-checked, and replaces the files; returns their
+/// stamps.
+///
+/// # Errors
+/// The disk's; `InvalidData` when the segment itself is damaged.
+pub(crate) fn rebuild_indexes(
+    disk: &dyn Disk,
+    directory: &Path,
+    segment: &Segment,
+    interval_bytes: u32,
+) -> io::Result<(IndexStamp, IndexStamp)> {
+    let log_path = segment_file(directory, segment.base_offset, FileKind::Log);
+    let log = disk.open(&log_path, OpenMode::Read)?;
+    let (mut offsets, mut times) = (Vec::new(), Vec::new());
+    let (mut unindexed, mut last_time, mut max) = (0u64, i64::MIN, (i64::MIN, segment.base_offset));
+    let mut failure = None;
+    let mut body = Vec::new();
+    scan_batches(&*log, segment.size, |position, header| {
+        body.resize(header.total_len(), 0);
+        let checked = log
+            .read_exact_at(&mut body, position)
+            .and_then(|()| verify_crc(&body).map_err(|error| invalid(position, &error.to_string())));
+        if let Err(error) = checked {
+            failure = Some(error);
+            return Scan::Stop;
+        }
+        if header.max_timestamp.0 > max.0 {
+            max = (header.max_timestamp.0, header.last_offset());
+        }
+        if unindexed > u64::from(interval_bytes) {
+            let entry = Entry { last_offset: header.last_offset(), position };
+            offsets.extend(offset_index::encode(segment.base_offset, entry).into_iter().flatten());
+            if max.0 > last_time {
+                let bytes = time_index::encode(segment.base_offset, TimestampMs(max.0), max.1);
+                times.extend(bytes.into_iter().flatten());
+                last_time = max.0;
+            }
+            unindexed = 0;
+        }
+        unindexed += header.total_len() as u64;
+        Scan::Continue
+    })?;
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    let mut stamps = Vec::new();
+    for (kind, bytes) in [(FileKind::OffsetIndex, &offsets), (FileKind::TimeIndex, &times)] {
+        let path = segment_file(directory, segment.base_offset, kind);
+        let temporary = path.with_extension(format!("{}.cleaned", kind.extension()));
+        let file = disk.open(&temporary, OpenMode::Create)?;
+        file.set_len(0)?;
+        file.write_all_at(bytes, 0)?;
+        file.sync_data()?;
+        disk.rename(&temporary, &path)?;
+        stamps.push(IndexStamp::default().extended(bytes));
+    }
+    disk.sync_dir(directory)?;
+    Ok((stamps[0], stamps[1]))
+}

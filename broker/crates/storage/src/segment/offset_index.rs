@@ -1,0 +1,65 @@
+//! The `.index` file: 8-byte entries, big-endian: relative offset i32, byte position i32.
+//!
+//! An entry names the last offset of a batch and the position where that batch starts. Looked up by reading
+//! single entries from the file, so that it costs no memory. An entry is only a hint: the reader checks that a
+//! batch with that last offset does start there, which makes any damage show.
+
+use crate::disk::DiskFile;
+use std::io;
+use thalweg_types::Offset;
+
+/// Bytes of an entry.
+pub const ENTRY_LEN: usize = 8;
+
+/// One entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Last offset of a batch.
+    pub last_offset: Offset,
+    /// Position of the batch's first byte.
+    pub position: u64,
+}
+
+/// Returns an entry's bytes; `None` when offset or position does not fit, which must roll the segment before.
+#[must_use]
+pub fn encode(base_offset: Offset, entry: Entry) -> Option<[u8; ENTRY_LEN]> {
+    let relative = i32::try_from(entry.last_offset.0.checked_sub(base_offset.0)?).ok()?;
+    let position = i32::try_from(entry.position).ok()?;
+    let mut out = [0; ENTRY_LEN];
+    out[..4].copy_from_slice(&relative.to_be_bytes());
+    out[4..].copy_from_slice(&position.to_be_bytes());
+    Some(out)
+}
+
+/// Reads an entry.
+#[must_use]
+pub fn decode(base_offset: Offset, bytes: [u8; ENTRY_LEN]) -> Entry {
+    let relative = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    let position = u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
+    Entry {
+        last_offset: Offset(base_offset.0.saturating_add(i64::from(relative))),
+        position: u64::from(position),
+    }
+}
+
+/// Finds the last entry whose offset is at or below `target` among the first `len` bytes of the file.
+///
+/// # Errors
+/// As the disk says; a file shorter than `len` is `UnexpectedEof`.
+pub fn lookup(file: &dyn DiskFile, len: u32, base_offset: Offset, target: Offset) -> io::Result<Option<Entry>> {
+    let (mut low, mut high) = (0, u64::from(len) / ENTRY_LEN as u64);
+    let mut found = None;
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let mut bytes = [0; ENTRY_LEN];
+        file.read_exact_at(&mut bytes, middle * ENTRY_LEN as u64)?;
+        let entry = decode(base_offset, bytes);
+        if entry.last_offset <= target {
+            found = Some(entry);
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,243 @@
+//! The write-ahead log: one ordered stream of commit groups for all partitions of a broker.
+//!
+//! [`group`] is the byte format, shared by every place a log can live in. [`WalSink`] is such a place:
+//! [`ring::RingSink`] keeps a ring of preallocated files on a local disk, [`memory::MemorySink`] delays,
+//! reorders and loses sessions for tests. Invariant: groups have consecutive [`Slot`]s, and a group is durable
+//! only when all before it are.
+
+pub mod group;
+pub mod memory;
+pub mod ring;
+
+use crate::disk::AlignedBuffer;
+use bytes::Bytes;
+use std::fmt;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Number of a commit group in its log, from 0, without gaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Slot(pub u64);
+
+impl Slot {
+    /// Returns the slot after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// Random identity of a log: bytes that another log (or a hostile record) left in a recycled block never pass
+/// for a group of this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Incarnation(pub [u8; 16]);
+
+/// Where bytes of a group lie: stays valid until the group is trimmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WalLocation {
+    /// Number of the file (or object), counted up for the life of the log.
+    pub file: u64,
+    /// Byte position in it.
+    pub position: u64,
+}
+
+/// Runtime sizes that belong to the sink, not to the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SinkLimits {
+    /// A group is sealed before its encoding passes this many bytes, unless one entry alone is larger.
+    pub group_bytes_max: usize,
+    /// The largest encoding that fits at all, in bytes.
+    pub group_bytes_hard_max: usize,
+    /// How many groups may be under way at once.
+    pub groups_in_flight_max: usize,
+}
+
+/// How full the log is, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct WalUsage {
+    /// Held by groups that are not trimmed, padding and file headers included.
+    pub used: u64,
+    /// What the log may use at most.
+    pub capacity: u64,
+    /// What can still be written before something must be trimmed.
+    pub free: u64,
+    /// First slot that is not trimmed.
+    pub first_slot: Slot,
+    /// Last slot of the oldest whole file: trimming to it frees that file. `None` when only the file being
+    /// written is in use.
+    pub oldest_file_last_slot: Option<Slot>,
+}
+
+/// Why a sink cannot go on.
+#[derive(Clone, Debug, Error)]
+pub enum SinkError {
+    /// Durability is unknown or the log is damaged: nothing may be acknowledged any more. Never retried.
+    #[error("write-ahead log {file}: {what}; no record is acknowledged from here on")]
+    Fatal {
+        /// File or object.
+        file: String,
+        /// What failed.
+        what: String,
+    },
+    /// Another owner fenced this log; what was under way may or may not be durable.
+    #[error("write-ahead log: the session is lost at slot {slot}: {what}")]
+    SessionLost {
+        /// First slot that is not this session's.
+        slot: Slot,
+        /// How it was found out.
+        what: String,
+    },
+    /// The log is closing.
+    #[error("write-ahead log: closed")]
+    Closed,
+}
+
+/// Why a log cannot be opened or replayed.
+#[derive(Debug, Error)]
+pub enum WalOpenError {
+    /// The disk failed.
+    #[error("write-ahead log {path}: {source}")]
+    Io {
+        /// File or directory.
+        path: PathBuf,
+        /// The disk's error.
+        source: std::io::Error,
+    },
+    /// Valid groups follow an invalid one: bytes that were acknowledged are damaged.
+    #[error(
+        "write-ahead log {path}: the group at position {position} (slot {slot}) is damaged ({what}), yet a valid later group \
+         (slot {later_slot}) follows at position {later_position} of {later_path}: acknowledged records would be lost. \
+         Restore the file from a copy, or move the data directory aside"
+    )]
+    Corrupt {
+        /// File with the damage.
+        path: PathBuf,
+        /// Byte position of the damaged group.
+        position: u64,
+        /// Slot that was expected there.
+        slot: Slot,
+        /// What is wrong with it.
+        what: String,
+        /// File with the later valid group.
+        later_path: PathBuf,
+        /// Position of that group.
+        later_position: u64,
+        /// Slot of that group.
+        later_slot: Slot,
+    },
+    /// The log ends before what is known to have been durable.
+    #[error(
+        "write-ahead log {path}: ends at slot {found}, but slot {expected} was durable ({evidence}): acknowledged records are \
+         missing. Restore the file from a copy, or move the data directory aside"
+    )]
+    Short {
+        /// Directory of the log.
+        path: PathBuf,
+        /// First slot that is missing.
+        found: Slot,
+        /// First slot that may be missing.
+        expected: Slot,
+        /// How that is known.
+        evidence: &'static str,
+    },
+    /// Files of another log lie here.
+    #[error("write-ahead log {path}: belongs to {found}, expected {expected}: the directory mixes files of two brokers")]
+    Foreign {
+        /// File.
+        path: PathBuf,
+        /// Identity in the file.
+        found: String,
+        /// Identity in the metadata.
+        expected: String,
+    },
+    /// Written by a newer program.
+    #[error("write-ahead log {path}: format version {found} is newer than {supported}, the newest this program reads")]
+    NewerVersion {
+        /// File.
+        path: PathBuf,
+        /// Version in the file.
+        found: u16,
+        /// Newest version known here.
+        supported: u16,
+    },
+    /// The replay's visitor refused a group.
+    #[error("write-ahead log, slot {slot}: {what}")]
+    Refused {
+        /// Slot of the group.
+        slot: Slot,
+        /// Why.
+        what: String,
+    },
+}
+
+/// A group as it goes to a sink: encoded and padded, with its slot.
+#[derive(Debug)]
+pub struct SealedGroup {
+    /// The slot, the next one of the log.
+    pub slot: Slot,
+    /// Encoding, padded with zeroes to a multiple of [`crate::disk::BLOCK`].
+    pub buffer: AlignedBuffer,
+}
+
+/// A group that replay found.
+#[derive(Debug)]
+pub struct ReplayedGroup<'a> {
+    /// Its slot.
+    pub slot: Slot,
+    /// Where its header lies.
+    pub location: WalLocation,
+    /// Header, payload and footer, checked.
+    pub group: group::DecodedGroup<'a>,
+}
+
+/// A place for the write-ahead log.
+///
+/// One thread submits and waits; any thread reads and trims.
+pub trait WalSink: Send + Sync + fmt::Debug {
+    /// Returns the sizes this sink works with.
+    fn limits(&self) -> SinkLimits;
+
+    /// Returns an empty buffer for the next group, from those that are done where possible.
+    fn buffer(&self) -> AlignedBuffer;
+
+    /// Starts to write a group; blocks while the log is full. Returns where it lies.
+    ///
+    /// # Errors
+    /// After an error nothing more may be submitted.
+    fn submit(&self, group: SealedGroup) -> Result<WalLocation, SinkError>;
+
+    /// Blocks until a further submitted group, and all before it, are durable; returns its slot.
+    ///
+    /// # Errors
+    /// After an error no further group will be reported durable.
+    fn wait_durable(&self) -> Result<Slot, SinkError>;
+
+    /// Reads bytes of a durable group that is not trimmed.
+    ///
+    /// # Errors
+    /// `NotFound` when the file was trimmed meanwhile; otherwise as the disk says.
+    fn read(&self, location: WalLocation, len: usize) -> std::io::Result<Bytes>;
+
+    /// Frees all groups up to and including `through`, in whole files.
+    fn trim(&self, through: Slot);
+
+    /// Tells how full the log is.
+    fn usage(&self) -> WalUsage;
+
+    /// Makes room ready ahead of need, as far as the sink's bounds allow; called off the commit thread.
+    ///
+    /// # Errors
+    /// As the disk says; running out of space is no error (the log then waits for a trim).
+    fn prepare(&self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// Wakes a blocked [`WalSink::submit`] for ever: the broker stops.
+    fn close(&self);
+}

@@ -1,0 +1,210 @@
+use super::*;
+use crate::disk::SimulatedDisk;
+use crate::wal::group::{EncodeRun, GroupHeader, LogEvent, Run, RunContent, encode, encoded_len};
+use thalweg_types::{Offset, TopicPartitionId};
+
+const INCARNATION: Incarnation = Incarnation([9; 16]);
+const CONFIG: RingConfig = RingConfig { file_bytes: 64 << 10, max_bytes: 256 << 10, group_bytes_max: 16 << 10 };
+const ALL: ReplayRange = ReplayRange { from: Slot(0), durable_before: None };
+
+fn directory() -> &'static Path {
+    Path::new("/data/wal")
+}
+
+fn open(disk: &SimulatedDisk, range: ReplayRange) -> Result<(RingSink, ReplayEnd, Vec<i64>), WalOpenError> {
+    let mut seen = Vec::new();
+    let opener = RingOpener::open(Arc::new(disk.clone()), directory(), INCARNATION, CONFIG)?;
+    let (sink, end) = opener.replay(range, &mut |replayed| {
+        for run in &replayed.group.runs {
+            if let RunContent::Event(LogEvent::LogStart(offset)) = run.content {
+                seen.push(offset.0);
+            }
+        }
+        Ok(())
+    })?;
+    Ok((sink, end, seen))
+}
+
+/// Writes groups of `runs` events each, slots from `end` on.
+fn write(sink: &RingSink, end: &mut ReplayEnd, count: u64, runs: usize) -> Result<(), SinkError> {
+    for _ in 0..count {
+        let slot = end.next_slot;
+        let content = RunContent::Event(LogEvent::LogStart(Offset(slot.0 as i64)));
+        let id = TopicPartitionId { topic_id: Default::default(), partition: Default::default() };
+        let mut all: Vec<EncodeRun<'_>> = vec![EncodeRun { run: Run { id, content }, parts: &[] }];
+        let filler = RunContent::Event(LogEvent::ProducerReset);
+        all.extend((1..runs).map(|_| EncodeRun { run: Run { id, content: filler }, parts: &[] }));
+        let header =
+            GroupHeader { incarnation: INCARNATION, slot, put_id: slot.0, previous_crc: end.last_crc };
+        let mut buffer = sink.buffer();
+        buffer.resize(encoded_len(0, all.len()).next_multiple_of(BLOCK));
+        end.last_crc = encode(&header, &all, buffer.as_mut_slice()).1;
+        sink.submit(SealedGroup { slot, buffer })?;
+        assert_eq!(sink.wait_durable()?, slot);
+        end.next_slot = slot.next();
+    }
+    Ok(())
+}
+
+fn numbers(range: std::ops::Range<i64>) -> Vec<i64> {
+    range.collect()
+}
+
+#[test]
+fn what_was_submitted_is_replayed_after_a_crash_over_wraps_and_trims() {
+    for disk in [SimulatedDisk::new(), SimulatedDisk::new().without_direct_writes()] {
+        let (mut sink, mut end, _) = open(&disk, ALL).unwrap();
+        let mut from = Slot(0);
+        for round in 0..40u64 {
+            write(&sink, &mut end, 7, 1 + (round as usize % 5) * 20).unwrap();
+            if let Some(last) = sink.usage().oldest_file_last_slot {
+                sink.trim(last);
+                from = last.next();
+            }
+            let mut choice = round as usize;
+            disk.crash(&mut |n| {
+                choice = choice.wrapping_mul(31).wrapping_add(7);
+                choice % n
+            });
+            let range = ReplayRange { from, durable_before: Some(end.next_slot) };
+            let (reopened, found, seen) = open(&disk, range).unwrap();
+            assert_eq!((found.next_slot, found.last_crc), (end.next_slot, end.last_crc));
+            assert_eq!(seen, numbers(from.0 as i64..end.next_slot.0 as i64));
+            sink = reopened;
+        }
+    }
+}
+
+#[test]
+fn a_full_ring_waits_for_a_trim() {
+    let disk = SimulatedDisk::new();
+    let (sink, mut end, _) = open(&disk, ALL).unwrap();
+    let sink = Arc::new(sink);
+    write(&sink, &mut end, 60, 1).unwrap();
+    assert_eq!(sink.usage().free, 0);
+    let writer = {
+        let sink = sink.clone();
+        std::thread::spawn(move || write(&sink, &mut end, 1, 1))
+    };
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    assert!(!writer.is_finished(), "nothing is overwritten before it is trimmed");
+    sink.trim(sink.usage().oldest_file_last_slot.unwrap());
+    writer.join().unwrap().unwrap();
+}
+
+#[test]
+fn closing_wakes_a_writer_that_waits_for_room() {
+    let disk = SimulatedDisk::new();
+    let (sink, mut end, _) = open(&disk, ALL).unwrap();
+    write(&sink, &mut end, 60, 1).unwrap();
+    let sink = Arc::new(sink);
+    let writer = {
+        let sink = sink.clone();
+        std::thread::spawn(move || write(&sink, &mut end, 1, 1))
+    };
+    sink.close();
+    assert!(matches!(writer.join().unwrap(), Err(SinkError::Closed)));
+}
+
+#[test]
+fn a_cut_at_any_block_of_the_last_group_leaves_the_groups_before() {
+    let disk = SimulatedDisk::new();
+    let (sink, mut end, _) = open(&disk, ALL).unwrap();
+    write(&sink, &mut end, 3, 1).unwrap();
+    let before = sink.usage().used;
+    write(&sink, &mut end, 1, 150).unwrap();
+    let after = sink.usage().used;
+    let path = directory().join(file_name(1));
+    let original = crate::disk::read_file(&disk, &path, u64::MAX).unwrap();
+    for cut in (before..after).step_by(512) {
+        let copy = disk.fork();
+        copy.corrupt(&path, |bytes| bytes[cut as usize..after as usize].fill(0));
+        let (_, found, seen) = open(&copy, ALL).unwrap();
+        // The footer ends in zeroes: cutting those changes nothing.
+        let end = before as usize + encoded_len(0, 150);
+        let whole = original[(cut as usize).min(end)..end].iter().all(|byte| *byte == 0);
+        assert_eq!(found.next_slot, Slot(if whole { 4 } else { 3 }), "cut at {cut}");
+        assert_eq!(seen.len() as u64, found.next_slot.0);
+    }
+}
+
+#[test]
+fn damage_that_valid_groups_follow_is_refused_and_named() {
+    let disk = SimulatedDisk::new();
+    let (sink, mut end, _) = open(&disk, ALL).unwrap();
+    write(&sink, &mut end, 40, 1).unwrap();
+    let used = disk.files();
+    let mut refused = 0;
+    for (path, len) in used {
+        for position in (0..len).step_by(BLOCK) {
+            for at in [0, 5, 30, 61, 100] {
+                let copy = disk.fork();
+                copy.corrupt(&path, |bytes| bytes[position as usize + at] ^= 0x40);
+                match open(&copy, ALL) {
+                    Ok((_, found, seen)) => {
+                        // Only the very last group, a blank block or padding may be damaged without a refusal.
+                        assert!(found.next_slot.0 >= 39, "{path:?} {position} {at}: {found:?}");
+                        assert_eq!(seen, numbers(0..found.next_slot.0 as i64));
+                    }
+                    Err(WalOpenError::Corrupt { .. } | WalOpenError::NewerVersion { .. } | WalOpenError::Short { .. }) => {
+                        refused += 1;
+                    }
+                    Err(WalOpenError::Foreign { .. }) => refused += 1,
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        }
+    }
+    assert!(refused > 100, "{refused}");
+}
+
+#[test]
+fn a_log_shorter_than_its_known_end_is_refused() {
+    let disk = SimulatedDisk::new();
+    let (sink, mut end, _) = open(&disk, ALL).unwrap();
+    write(&sink, &mut end, 3, 1).unwrap();
+    let last = sink.usage().used - BLOCK as u64;
+    disk.corrupt(&directory().join(file_name(1)), |bytes| bytes[last as usize] ^= 1);
+    let range = ReplayRange { from: Slot(0), durable_before: Some(Slot(3)) };
+    assert!(matches!(open(&disk, range), Err(WalOpenError::Short { found: Slot(2), .. })));
+}
+
+#[test]
+fn files_of_another_log_are_refused() {
+    let disk = SimulatedDisk::new();
+    open(&disk, ALL).unwrap();
+    let opened = RingOpener::open(Arc::new(disk), directory(), Incarnation([1; 16]), CONFIG);
+    assert!(matches!(opened, Err(WalOpenError::Foreign { .. })));
+}
+
+#[test]
+fn a_forged_group_in_a_record_is_not_taken_for_one() {
+    // A producer that sends the bytes of a group at a block boundary does not know the incarnation.
+    let disk = SimulatedDisk::new();
+    let (sink, mut end, _) = open(&disk, ALL).unwrap();
+    write(&sink, &mut end, 2, 1).unwrap();
+    let mut forged = vec![0; BLOCK];
+    let header =
+        GroupHeader { incarnation: Incarnation([3; 16]), slot: Slot(9), put_id: 0, previous_crc: 0 };
+    encode(&header, &[], &mut forged);
+    let used = sink.usage().used as usize;
+    disk.corrupt(&directory().join(file_name(1)), |bytes| {
+        bytes[used + BLOCK..used + 2 * BLOCK].copy_from_slice(&forged);
+    });
+    assert_eq!(open(&disk, ALL).unwrap().1.next_slot, Slot(2));
+}
+
+#[test]
+fn an_error_of_a_write_is_fatal_and_nothing_unacknowledged_is_promised() {
+    for call in 0..3 {
+        let disk = SimulatedDisk::new();
+        let (sink, mut end, _) = open(&disk, ALL).unwrap();
+        write(&sink, &mut end, 2, 1).unwrap();
+        disk.fail_after(call, crate::disk::Fault::Io);
+        let mut attempt = end;
+        let outcome = write(&sink, &mut attempt, 4, 1);
+        assert!(matches!(outcome, Err(SinkError::Fatal { .. })));
+        disk.crash(&mut |_| 0);
+        assert!(open(&disk, ALL).unwrap().1.next_slot >= Slot(2));
+    }
+}

@@ -1,0 +1,22 @@
+//! Kafka's bytes: frames, message bodies behind a guard, record batches, compression.
+//!
+//! Owns formats and the limits that make them safe to read. Knows nothing of sockets, files, topics or time.
+//! Invariant: no bytes from outside make anything here panic or reserve more memory than a limit says; message bodies
+//! reach the decoder of `kafka-protocol` only through [`guard`].
+
+pub mod batch;
+pub mod compression;
+pub mod consumer_protocol;
+pub mod fetch;
+pub mod frame;
+pub mod guard;
+pub mod produce;
+pub mod records;
+
+mod cursor;
+mod encode;
+#[cfg(test)]
+mod sample;
+mod schema;
+mod topology;
+mod walk;

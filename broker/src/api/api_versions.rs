@@ -1,0 +1,94 @@
+//! ApiVersions (key 18), versions 0–4: which APIs and versions this broker serves, and which features.
+//!
+//! v1 throttle time, v2 KIP-219, v3 flexible, client software and features (KIP-511, KIP-584), v4 lists
+//! features whose minimum is 0 as well. Any other version is answered in the form of v0 with
+//! UNSUPPORTED_VERSION and the full list, from which the client starts again. The response header is always
+//! v0: a client reads it before it knows anything.
+//!
+//! Left out: finalized features; none is supported yet, so the lists are empty, and the epoch is 0 (known,
+//! nothing finalized) rather than −1 (unknown). v5 (KIP-1242) is not in the schemas of Kafka 4.3. Asks no
+//! authorization, as Kafka's.
+
+use std::sync::Arc;
+
+use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use thalweg_types::ErrorCode;
+
+use super::codec::respond_in_version;
+use super::request::{ClientSoftware, Request};
+use super::table::{self, TABLE};
+use super::{ApiError, Context, Reply, decode, respond};
+
+/// First version that names the client library.
+const CLIENT_SOFTWARE_SINCE: i16 = 3;
+
+/// Longest name or version that is kept; both end up in logs and metric labels.
+const SOFTWARE_TEXT_LENGTH_MAX: usize = 128;
+
+pub(super) async fn handle(_context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
+    answer(&request)
+}
+
+/// Answers without any handle of the context: what is said depends on the table alone.
+pub(super) fn answer(request: &Request) -> Result<Reply, ApiError> {
+    let header = &request.header;
+    if !table::row(header.api_key as i16).is_some_and(|row| row.serves(header.api_version)) {
+        let body = response(ErrorCode::UnsupportedVersion);
+        return Ok(respond_in_version(header, &body, 0)?
+            .with_error(ErrorCode::UnsupportedVersion)
+            .into());
+    }
+    let body: ApiVersionsRequest = decode(request)?;
+    if header.api_version >= CLIENT_SOFTWARE_SINCE {
+        let (name, version) = (
+            body.client_software_name.as_str(),
+            body.client_software_version.as_str(),
+        );
+        if !is_software_text(name) || !is_software_text(version) {
+            let body = response(ErrorCode::InvalidRequest).with_api_keys(Vec::new());
+            return Ok(respond(header, &body)?
+                .with_error(ErrorCode::InvalidRequest)
+                .into());
+        }
+        request.connection.set_client_software(ClientSoftware {
+            name: name.into(),
+            version: version.into(),
+        });
+    }
+    Ok(respond(header, &response(ErrorCode::None))?.into())
+}
+
+fn response(error: ErrorCode) -> ApiVersionsResponse {
+    let api_keys = TABLE
+        .iter()
+        .map(|row| {
+            ApiVersion::default()
+                .with_api_key(row.key as i16)
+                .with_min_version(row.advertised_min)
+                .with_max_version(row.version_max)
+        })
+        .collect();
+    ApiVersionsResponse::default()
+        .with_error_code(error.code())
+        .with_api_keys(api_keys)
+        .with_finalized_features_epoch(0)
+}
+
+/// Decides whether a name or version matches KIP-511's pattern: `[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?`.
+fn is_software_text(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
+        return false;
+    };
+    bytes.len() <= SOFTWARE_TEXT_LENGTH_MAX
+        && first.is_ascii_alphanumeric()
+        && last.is_ascii_alphanumeric()
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+}
+
+#[cfg(test)]
+#[path = "api_versions_test.rs"]
+mod tests;

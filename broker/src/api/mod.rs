@@ -1,0 +1,68 @@
+//! Kafka's APIs: one file per API key, one row per API in [`table`].
+//!
+//! To add an API: write `api/<name>.rs` with `handle(context, request)`, add `mod <name>;` here and a row in
+//! `table.rs`. ApiVersions, dispatch, metrics and the early check of frames follow from the row.
+//!
+//! ```ignore
+//! pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
+//!     let body: HeartbeatRequest = decode(&request)?;                    // guarded; a malformed body closes
+//!     // check → act → reply; what is awaited here delays the connection's next request (stage 1) …
+//!     let header = request.header.clone();
+//!     Ok(Reply::later(async move {                                  // … what is awaited here does not (stage 2)
+//!         respond(&header, &HeartbeatResponse::default())
+//!     }))
+//! }
+//! ```
+//!
+//! Owns the wire structs of requests and responses; below `api`, only domain types. Handlers get a
+//! [`Context`] of named handles. No `api/x.rs` imports another `api/y.rs`.
+
+mod api_versions;
+pub mod authorize;
+pub mod codec;
+pub mod context;
+pub mod errors;
+pub mod reply;
+pub mod request;
+pub mod table;
+pub mod throttle;
+
+use std::sync::Arc;
+
+pub use authorize::{Access, Authorizer, Operation, Resource, ResourceType};
+pub use codec::{decode, respond};
+pub use context::Context;
+pub use errors::ApiError;
+pub use reply::{Reply, Response};
+pub use request::{ClientSoftware, ConnectionInfo, Principal, Request, RequestHeader};
+pub use throttle::{Charge, Throttle};
+
+use futures::future::BoxFuture;
+
+/// What a handler returns: stage 1 of the request, see [`Reply`].
+pub type HandlerFuture = BoxFuture<'static, Result<Reply, ApiError>>;
+
+/// One signature for all APIs.
+pub type Handler = fn(Arc<Context>, Request) -> HandlerFuture;
+
+/// What the network layer calls for every request of a version that the table admits.
+pub type Dispatcher = Arc<dyn Fn(Request) -> HandlerFuture + Send + Sync>;
+
+/// Returns the dispatcher over [`table::TABLE`].
+#[must_use]
+pub fn dispatcher(context: Arc<Context>) -> Dispatcher {
+    Arc::new(move |request: Request| {
+        let key = request.header.api_key;
+        match table::row(key as i16) {
+            Some(row) => (row.handler)(Arc::clone(&context), request),
+            // The network layer asks the table before it reads the body, so this is a mistake of ours.
+            None => Box::pin(async move { Err(ApiError::refused(format!("no handler for {key:?}"))) }),
+        }
+    })
+}
+
+/// Answers ApiVersions without a context, so that tests of the network layer need no broker behind it.
+#[cfg(test)]
+pub(crate) async fn answer_api_versions(request: Request) -> Result<Reply, ApiError> {
+    api_versions::answer(&request)
+}

@@ -1,0 +1,100 @@
+//! One row per API: the versions served and the handler. ApiVersions, dispatch, metrics and the network
+//! layer's early check all read this table; there is no second list.
+//!
+//! A row's range is what the handler serves completely. What is advertised starts lower where older clients
+//! need it (`advertised_from`): requests of those lower versions are refused all the same, see the row's
+//! reason.
+
+use kafka_protocol::messages::ApiKey;
+
+use super::{Handler, api_versions};
+
+/// One API.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The API key.
+    pub key: ApiKey,
+    /// Kafka's name; the `api` label of metrics.
+    pub name: &'static str,
+    /// The oldest version served.
+    pub version_min: i16,
+    /// The newest version served.
+    pub version_max: i16,
+    /// The oldest version advertised, at most `version_min`.
+    pub advertised_min: i16,
+    /// Stage 1 of the request.
+    pub handler: Handler,
+}
+
+impl Row {
+    /// Reports whether requests of this version reach the handler.
+    #[must_use]
+    pub const fn serves(&self, version: i16) -> bool {
+        self.version_min <= version && version <= self.version_max
+    }
+
+    /// Advertises versions from `version` on although they are refused.
+    // The rows that need it, Produce and JoinGroup, come with their handlers.
+    #[allow(dead_code)]
+    const fn advertised_from(mut self, version: i16) -> Self {
+        self.advertised_min = version;
+        self
+    }
+}
+
+/// `row!(Name, oldest..=newest, handler)`.
+macro_rules! row {
+    ($name:ident, $min:literal..=$max:literal, $handler:path) => {
+        Row {
+            key: ApiKey::$name,
+            name: stringify!($name),
+            version_min: $min,
+            version_max: $max,
+            advertised_min: $min,
+            handler: |context, request| Box::pin($handler(context, request)),
+        }
+    };
+}
+
+/// All APIs, in rising order of their keys.
+#[rustfmt::skip]
+pub static TABLE: &[Row] = &[
+    row!(ApiVersions, 0..=4, api_versions::handle),
+];
+
+/// Returns the row of an API key.
+#[must_use]
+pub fn row(api_key: i16) -> Option<&'static Row> {
+    let index = TABLE.binary_search_by_key(&api_key, |row| row.key as i16).ok()?;
+    TABLE.get(index)
+}
+
+/// What to do with a frame, from its first four bytes alone.
+#[derive(Clone, Copy, Debug)]
+pub enum Admission {
+    /// Read the rest and call the row's handler.
+    Serve(&'static Row),
+    /// ApiVersions of an unknown version: answered in version 0 with UNSUPPORTED_VERSION and this broker's
+    /// ranges, so that the client can start again lower (KIP-35, KIP-511).
+    AnswerVersions(&'static Row),
+    /// A version that is not served. Clients that asked ApiVersions first never send one; there is no reply
+    /// they could read.
+    UnsupportedVersion(&'static Row),
+    /// A key that is not served, or not Kafka at all.
+    UnknownKey,
+}
+
+/// Judges an API key and version. Pure.
+#[must_use]
+pub fn admit(api_key: i16, version: i16) -> Admission {
+    match row(api_key) {
+        None => Admission::UnknownKey,
+        Some(row) if row.serves(version) => Admission::Serve(row),
+        Some(row) if row.key == ApiKey::ApiVersions => Admission::AnswerVersions(row),
+        Some(row) => Admission::UnsupportedVersion(row),
+    }
+}
+
+#[cfg(test)]
+#[path = "table_test.rs"]
+mod tests;

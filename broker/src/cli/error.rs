@@ -1,0 +1,135 @@
+//! What ends a command early, the words for it, and the exit code.
+
+use std::io;
+use std::process::ExitCode;
+
+use thalweg_client::{BrokerError, ClientError};
+use thalweg_types::ErrorCode;
+use thiserror::Error;
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug, Error)]
+pub enum CliError {
+    /// The command line contradicts itself or cannot be read. Exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// The cluster cannot be reached or refused.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Some of several things failed; the output names them.
+    #[error("{failed} of {total} failed: {first}")]
+    Some {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        total: usize,
+        /// The first failure.
+        first: BrokerError,
+    },
+    /// A file or a pipe failed.
+    #[error("cannot {what}: {source}")]
+    Io {
+        /// What was tried, with the path.
+        what: String,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// Anything else; the text says what, where and what to do.
+    #[error("{0}")]
+    Failed(String),
+    /// The user said no, or nobody could be asked.
+    #[error("{0}")]
+    NotConfirmed(String),
+    /// The output already said what is wrong (an unhealthy cluster, a damaged file).
+    #[error("the output says what is wrong")]
+    Reported,
+    /// Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+    /// The reader of standard output went away.
+    #[error("the output was closed")]
+    OutputClosed,
+}
+
+impl CliError {
+    /// Classifies a failed write to standard output.
+    pub fn output(source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
+            _ => Self::Io { what: "write to standard output".to_owned(), source },
+        }
+    }
+
+    /// Returns what the user may try next.
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Client(error) => client_hint(error),
+            Self::Some { first, .. } => code_hint(first.code),
+            _ => None,
+        }
+    }
+}
+
+impl From<BrokerError> for CliError {
+    fn from(error: BrokerError) -> Self {
+        Self::Client(error.into())
+    }
+}
+
+fn client_hint(error: &ClientError) -> Option<&'static str> {
+    if let Some(code) = error.code() {
+        return code_hint(code);
+    }
+    match error {
+        ClientError::NoBroker { .. } | ClientError::Connect { .. } => Some(
+            "check that the broker runs, and --bootstrap-server (or THALWEG_BOOTSTRAP); `thalweg dev` starts one here",
+        ),
+        ClientError::Timeout { .. } | ClientError::DeadlineExceeded { .. } => {
+            Some("the broker is slow or overloaded: see its log and /readyz, or raise --timeout")
+        }
+        ClientError::Malformed { .. } => Some("check that the port belongs to a Kafka listener without TLS"),
+        ClientError::NoPartition { .. } => Some("`thalweg topic describe -p` lists the partitions"),
+        _ => None,
+    }
+}
+
+fn code_hint(code: ErrorCode) -> Option<&'static str> {
+    match code {
+        ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId => {
+            Some("`thalweg topic list` shows the topics, `thalweg topic create` makes one")
+        }
+        ErrorCode::TopicAlreadyExists => Some("--if-not-exists accepts a topic that is there already"),
+        ErrorCode::InvalidReplicationFactor => {
+            Some("leave --replication-factor out: the broker knows how many copies it can hold")
+        }
+        ErrorCode::InvalidConfig => Some("`thalweg topic describe -c` lists the keys and their values"),
+        ErrorCode::NonEmptyGroup => Some("stop the group's members first; `thalweg group describe` names them"),
+        ErrorCode::UnknownMemberId => Some("the group has members: stop them first, then move its offsets"),
+        ErrorCode::GroupIdNotFound => Some("`thalweg group list` shows the groups"),
+        ErrorCode::OffsetOutOfRange => {
+            Some("`thalweg topic describe -p` shows the first and last offset of each partition")
+        }
+        ErrorCode::MessageTooLarge => Some("raise the topic's max.message.bytes, or send smaller records"),
+        _ => None,
+    }
+}
+
+/// Prints an error, if there is anything to say, and returns the exit code.
+pub fn report(result: Result<(), CliError>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    match &error {
+        // Whoever closed the output has all he wanted.
+        CliError::OutputClosed => return ExitCode::SUCCESS,
+        CliError::Interrupted | CliError::Reported => return ExitCode::from(1),
+        other => {
+            eprintln!("error: {}", super::output::printable(&other.to_string()));
+            if let Some(hint) = other.hint() {
+                eprintln!("try:   {hint}");
+            }
+        }
+    }
+    match error {
+        CliError::Usage(_) => ExitCode::from(2),
+        _ => ExitCode::from(1),
+    }
+}

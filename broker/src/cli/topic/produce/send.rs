@@ -1,0 +1,142 @@
+//! Sends a round of batches and waits until each is written.
+//!
+//! Invariant: with a producer id every batch is written once, however often it is sent; without one a batch whose fate
+//! is unknown is not sent again.
+
+use std::time::{Duration, Instant};
+
+use thalweg_client::{
+    BrokerError, ClientError, Cluster, ProduceAck, ProduceBatch, ProduceOptions, ProducerIdentity, Resource,
+    TopicPartition,
+};
+use thalweg_types::{ErrorCode, Offset, TimestampMs};
+
+use super::batches::Ready;
+use crate::cli::error::CliError;
+
+/// A batch that was written.
+#[derive(Debug)]
+pub struct Written {
+    /// The batch.
+    pub batch: Ready,
+    /// Where it is.
+    pub ack: ProduceAck,
+}
+
+/// Sends batches to the leaders of their partitions.
+pub struct Sender {
+    cluster: Cluster,
+    options: ProduceOptions,
+    patience: Duration,
+    producer: Option<ProducerIdentity>,
+}
+
+impl Sender {
+    /// Asks for a producer id. A cluster that gives none is used without.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn start(cluster: Cluster, options: ProduceOptions, patience: Duration) -> Result<Self, CliError> {
+        let producer = match cluster.init_producer_id().await {
+            Ok(producer) => Some(producer),
+            Err(error) if gives_no_id(&error) => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Self { cluster, options, patience, producer })
+    }
+
+    /// Returns the producer's identity, if there is one.
+    pub fn producer(&self) -> Option<ProducerIdentity> {
+        self.producer
+    }
+
+    /// Writes all batches.
+    ///
+    /// # Errors
+    /// The first refusal; failures that last longer than the patience.
+    pub async fn send(&self, batches: Vec<Ready>) -> Result<Vec<Written>, CliError> {
+        let mut waiting = batches;
+        let mut written = Vec::new();
+        let started = Instant::now();
+        let mut retries = 0;
+        while !waiting.is_empty() {
+            let Err(error) = self.send_once(&mut waiting, &mut written).await else { continue };
+            let may_retry = match self.producer {
+                Some(_) => error.is_retriable(),
+                None => error.is_retriable_without_effect(),
+            };
+            if !may_retry || started.elapsed() >= self.patience {
+                return Err(failure(error, &waiting));
+            }
+            for batch in &waiting {
+                self.cluster.forget_topic(&batch.partition.topic);
+            }
+            tokio::time::sleep(self.cluster.config().backoff.wait(retries)).await;
+            retries = retries.saturating_add(1);
+        }
+        Ok(written)
+    }
+
+    /// Sends every waiting batch once. Those that were written move over; if others stay, that is an error.
+    async fn send_once(&self, waiting: &mut Vec<Ready>, written: &mut Vec<Written>) -> Result<(), ClientError> {
+        let partitions: Vec<TopicPartition> = waiting.iter().map(|batch| batch.partition.clone()).collect();
+        let mut first_error = None;
+        for (leader, members) in self.cluster.group_by_leader(&partitions).await? {
+            let connection = self.cluster.broker(leader).await?;
+            let batches = waiting
+                .iter()
+                .filter(|batch| members.contains(&batch.partition))
+                .map(|batch| ProduceBatch { partition: batch.partition.clone(), records: batch.bytes.clone() });
+            for answer in connection.produce(batches.collect(), self.options).await? {
+                let Some(index) = waiting.iter().position(|batch| batch.partition == answer.partition) else {
+                    continue;
+                };
+                match acknowledged(answer.result) {
+                    Ok(ack) => written.push(Written { batch: waiting.swap_remove(index), ack }),
+                    Err(error) => first_error = first_error.or(Some(error)),
+                }
+            }
+        }
+        match (first_error, waiting.first()) {
+            (Some(error), _) => Err(error.into()),
+            (None, None) => Ok(()),
+            (None, Some(unanswered)) => Err(ClientError::Missing {
+                address: "the leader".to_owned(),
+                api: "Produce",
+                resource: Resource::Partition(unanswered.partition.topic.clone(), unanswered.partition.partition),
+            }),
+        }
+    }
+}
+
+/// A duplicate was written by an earlier try whose answer was lost.
+fn acknowledged(result: Result<ProduceAck, BrokerError>) -> Result<ProduceAck, BrokerError> {
+    match result {
+        Err(error) if error.code == ErrorCode::DuplicateSequenceNumber => Ok(ProduceAck {
+            base_offset: Offset::UNKNOWN,
+            log_append_time: TimestampMs::NONE,
+            log_start_offset: Offset::UNKNOWN,
+        }),
+        other => other,
+    }
+}
+
+fn gives_no_id(error: &ClientError) -> bool {
+    matches!(error, ClientError::Unsupported { .. })
+        || matches!(
+            error.code(),
+            Some(ErrorCode::ClusterAuthorizationFailed | ErrorCode::UnsupportedVersion | ErrorCode::InvalidRequest)
+        )
+}
+
+fn failure(error: ClientError, waiting: &[Ready]) -> CliError {
+    let lost = matches!(error, ClientError::Closed { .. } | ClientError::Timeout { .. });
+    if !lost {
+        return error.into();
+    }
+    let records: usize = waiting.iter().map(|batch| batch.kept.len()).sum();
+    CliError::Failed(format!(
+        "{error}; whether the last {records} records were written is unknown: compare with the end of the topic \
+         before you send them again"
+    ))
+}

@@ -1,0 +1,15 @@
+//! The broker: serves the Kafka protocol from the logs it keeps.
+//!
+//! Data flows in one direction: `network` (frames) → `api` (one file per API key) → domain modules → crates.
+//! The leaf modules [`budget`], [`clock`] and [`live_settings`] are used by all of them and use none.
+
+pub mod api;
+pub mod budget;
+pub mod cli;
+pub mod clock;
+pub mod groups;
+pub mod live_settings;
+pub mod network;
+pub mod partition;
+pub mod storage;
+pub mod topics;

@@ -1,0 +1,2 @@
+//! Thalweg.
+fn main() {}

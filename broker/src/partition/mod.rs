@@ -1,0 +1,12 @@
+//! What handlers do with one partition: check and append batches, read within a fetch's limits; and what all
+//! partitions share: producer ids, fetch sessions, the gate that closes on a full disk.
+
+mod append;
+mod disk_gate;
+mod fetch_sessions;
+mod producer_ids;
+
+pub use append::{ProduceError, Produced, RecordError, append_error_code, append_from_client};
+pub use disk_gate::{DiskGate, DiskMarks};
+pub use fetch_sessions::FetchSessions;
+pub use producer_ids::{ProducerIdError, ProducerIds};

@@ -1,0 +1,10 @@
+//! The data directory: opened, locked, stamped and agreed upon before anything is served.
+//!
+//! Adapts the disk to the metadata store, and the metadata store to the logs' recovery points. Owns no data.
+
+mod backend;
+mod data_directory;
+mod recovery_rows;
+
+pub use data_directory::{DataDirectory, OpenDataError, OpenedData};
+pub(crate) use recovery_rows::is_no_space;
