@@ -9,9 +9,9 @@
 //!   bytes arrive, so many half-received ones can fill the common part and then wait for each other; the one
 //!   that waited longest gets the lane, which is large enough to finish any frame. Frames above `F` are
 //!   refused.
-//! - **responses** may use all of the common part `T − F` (or less, by a setting of their own), and `T/4` of it is closed to requests and groups.
-//!   So a handler that holds a request and waits for response memory waits only for clients that read, never
-//!   for requests.
+//! - **responses** may use all of the common part `T − F` (or less, by a setting of their own), and `T/4` of
+//!   it is closed to requests and groups. So a handler that holds a request and waits for response memory
+//!   waits only for clients that read, never for requests.
 //! - **groups** never wait: they get memory at once or the request is refused. They may hold up to `T/8`.
 //!
 //! Invariant: requests + responses + groups + lane ≤ `T`, except for replies charged after the fact (see

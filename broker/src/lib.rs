@@ -3,13 +3,17 @@
 //! Data flows in one direction: `network` (frames) → `api` (one file per API key) → domain modules → crates.
 //! The leaf modules [`budget`], [`clock`] and [`live_settings`] are used by all of them and use none.
 
+pub mod admin;
 pub mod api;
+pub mod broker_configs;
 pub mod budget;
 pub mod cli;
 pub mod clock;
 pub mod groups;
 pub mod live_settings;
+pub mod maintenance;
 pub mod network;
 pub mod partition;
 pub mod storage;
 pub mod topics;
+pub mod server;

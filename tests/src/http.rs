@@ -27,10 +27,9 @@ pub fn get(address: &str, path: &str) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&socket, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
+    // In one piece: a server may answer and close as soon as it has seen the request line.
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer);
@@ -57,3 +56,7 @@ fn unchunk(mut body: &str) -> String {
     }
     joined
 }
+
+#[cfg(test)]
+#[path = "http_test.rs"]
+mod tests;

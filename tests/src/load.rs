@@ -165,3 +165,7 @@ impl Sent {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "load_test.rs"]
+mod tests;

@@ -70,3 +70,7 @@ pub fn by_headers(packages: &[Package]) -> BTreeMap<[String; 5], Vec<&Package>> 
     }
     groups
 }
+
+#[cfg(test)]
+#[path = "real_input_test.rs"]
+mod tests;

@@ -56,3 +56,12 @@ pub fn respond_in_version<T: Encodable>(
         .map(|bytes| Response::new(Frame::from(bytes)))
         .map_err(|cause| ApiError::Encode { cause })
 }
+
+/// Returns how far a client's batch may be inflated.
+#[must_use]
+pub fn compression_limits(settings: &thalweg_settings::Settings) -> thalweg_wire::compression::CompressionLimits {
+    thalweg_wire::compression::CompressionLimits {
+        ratio_max: usize::try_from(settings.decompression_ratio_max()).unwrap_or(usize::MAX),
+        ..thalweg_wire::compression::CompressionLimits::default()
+    }
+}

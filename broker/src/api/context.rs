@@ -8,6 +8,7 @@ use thalweg_telemetry::{Metrics, Shutdown};
 use std::sync::Arc;
 
 use super::{Authorizer, Throttle};
+use crate::broker_configs::BrokerConfigs;
 use crate::budget::MemoryBudget;
 use crate::clock::Clock;
 use crate::groups::Groups;
@@ -15,9 +16,9 @@ use crate::live_settings::LiveSettings;
 use crate::partition::{DiskGate, FetchSessions, ProducerIds};
 use crate::topics::Topics;
 use thalweg_metadata::Stamp;
+use thalweg_storage::disk::Disk;
 
 /// The handles of all handlers.
-#[derive(Debug)]
 pub struct Context {
     /// The broker's settings; take one snapshot for one request.
     pub settings: LiveSettings,
@@ -33,6 +34,10 @@ pub struct Context {
     pub metrics: Metrics,
     /// Topics and their logs.
     pub topics: Arc<Topics>,
+    /// Changes of the broker's own settings while it runs.
+    pub broker_configs: Arc<BrokerConfigs>,
+    /// The disk of the data directory, for its size.
+    pub disk: Arc<dyn Disk>,
     /// Consumer groups.
     pub groups: Arc<Groups>,
     /// Fetch sessions.

@@ -10,6 +10,10 @@ use thalweg_wire::guard::DecodeError;
 use thiserror::Error;
 
 use super::Response;
+use crate::broker_configs::BrokerConfigError;
+use crate::partition::ProducerIdError;
+use crate::topics::TopicError;
+use thalweg_settings::SettingError;
 
 /// Why a handler has no ordinary reply.
 #[derive(Debug, Error)]
@@ -63,5 +67,73 @@ impl ToErrorCode for DecodeError {
         match self {
             Self::Guard(_) | Self::Content { .. } => ErrorCode::InvalidRequest,
         }
+    }
+}
+
+/// A group request, or a part of it, that the coordinator refused.
+impl ToErrorCode for thalweg_coordinator::group::GroupError {
+    fn error_code(&self) -> ErrorCode {
+        match self {
+            Self::CoordinatorLoadInProgress => ErrorCode::CoordinatorLoadInProgress,
+            Self::NotCoordinator => ErrorCode::NotCoordinator,
+            Self::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
+            Self::InvalidGroupId => ErrorCode::InvalidGroupId,
+            Self::GroupIdNotFound => ErrorCode::GroupIdNotFound,
+            Self::NonEmptyGroup => ErrorCode::NonEmptyGroup,
+            Self::GroupSubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
+            Self::GroupMaxSizeReached => ErrorCode::GroupMaxSizeReached,
+            Self::GroupsMaxReached => ErrorCode::PolicyViolation,
+            Self::UnknownMemberId => ErrorCode::UnknownMemberId,
+            Self::MemberIdRequired => ErrorCode::MemberIdRequired,
+            Self::FencedInstanceId => ErrorCode::FencedInstanceId,
+            Self::IllegalGeneration => ErrorCode::IllegalGeneration,
+            Self::RebalanceInProgress => ErrorCode::RebalanceInProgress,
+            Self::InconsistentGroupProtocol => ErrorCode::InconsistentGroupProtocol,
+            Self::InvalidSessionTimeout => ErrorCode::InvalidSessionTimeout,
+            Self::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
+            Self::UnstableOffsetCommit => ErrorCode::UnstableOffsetCommit,
+            Self::InvalidRequest => ErrorCode::InvalidRequest,
+            Self::GroupRecordTooLarge => ErrorCode::UnknownServerError,
+        }
+    }
+}
+
+/// Topics: create, delete, grow, alter.
+impl ToErrorCode for TopicError {
+    fn error_code(&self) -> ErrorCode {
+        match self {
+            Self::Name(_) => ErrorCode::InvalidTopicException,
+            Self::Exists { .. } => ErrorCode::TopicAlreadyExists,
+            Self::Unknown => ErrorCode::UnknownTopicOrPartition,
+            Self::Partitions(_) => ErrorCode::InvalidPartitions,
+            Self::ReplicationFactor { .. } => ErrorCode::InvalidReplicationFactor,
+            Self::Config(_) => ErrorCode::InvalidConfig,
+            Self::Internal { .. } => ErrorCode::InvalidRequest,
+            // Retriable; nothing of the change was made.
+            Self::Conflict => ErrorCode::RequestTimedOut,
+            Self::DiskFull(_) => ErrorCode::KafkaStorageError,
+            Self::Failed(_) => ErrorCode::UnknownServerError,
+        }
+    }
+}
+
+/// Dynamic broker settings. Kafka answers INVALID_REQUEST for what is wrong with a broker's key.
+impl ToErrorCode for BrokerConfigError {
+    fn error_code(&self) -> ErrorCode {
+        match self {
+            Self::Setting(SettingError::NotAList { .. }) => ErrorCode::InvalidConfig,
+            Self::Setting(_) => ErrorCode::InvalidRequest,
+            Self::Conflict => ErrorCode::RequestTimedOut,
+            Self::DiskFull(_) => ErrorCode::KafkaStorageError,
+            Self::Failed(_) => ErrorCode::UnknownServerError,
+        }
+    }
+}
+
+/// A block of producer ids could not be made durable. Of the codes on which producers ask again, this is the one
+/// that does not send those without a transactional id to look for a coordinator.
+impl ToErrorCode for ProducerIdError {
+    fn error_code(&self) -> ErrorCode {
+        ErrorCode::CoordinatorLoadInProgress
     }
 }

@@ -8,7 +8,8 @@
 //!     let body: HeartbeatRequest = decode(&request)?;                    // guarded; a malformed body closes
 //!     // check → act → reply; what is awaited here delays the connection's next request (stage 1) …
 //!     let header = request.header.clone();
-//!     Ok(Reply::later(async move {                                  // … what is awaited here does not (stage 2)
+//!     Ok(Reply::later(async move {
+//!         // … what is awaited here does not (stage 2)
 //!         respond(&header, &HeartbeatResponse::default())
 //!     }))
 //! }
@@ -18,11 +19,44 @@
 //! [`Context`] of named handles. No `api/x.rs` imports another `api/y.rs`.
 
 mod api_versions;
+mod alter_configs;
+mod config_resources;
+mod create_partitions;
+mod create_topics;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_log_dirs;
+mod describe_topic_partitions;
+mod incremental_alter_configs;
+mod init_producer_id;
+mod list_config_resources;
+mod placement;
+mod refusal;
+mod advertised;
+mod delete_groups;
+mod describe_groups;
+mod exchange;
+mod find_coordinator;
+mod heartbeat;
+mod join_group;
+mod leave_group;
+mod list_groups;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
+mod sync_group;
 pub mod authorize;
 pub mod codec;
 pub mod context;
 pub mod errors;
+mod list_offsets;
+mod offset_for_leader_epoch;
 pub mod reply;
+mod fetch;
+mod metadata;
+mod produce;
 pub mod request;
 pub mod table;
 pub mod throttle;

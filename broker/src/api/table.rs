@@ -7,7 +7,16 @@
 
 use kafka_protocol::messages::ApiKey;
 
-use super::{Handler, api_versions};
+use super::{Handler, fetch, metadata, produce, api_versions, list_offsets, offset_for_leader_epoch};
+use super::{
+    delete_groups, describe_groups, find_coordinator, heartbeat, join_group, leave_group, list_groups,
+    offset_commit, offset_delete, offset_fetch, sync_group,
+};
+use super::{
+    alter_configs, create_partitions, create_topics, delete_records, delete_topics, describe_cluster,
+    describe_configs, describe_log_dirs, describe_topic_partitions, incremental_alter_configs, init_producer_id,
+    list_config_resources,
+};
 
 /// One API.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +68,36 @@ macro_rules! row {
 /// All APIs, in rising order of their keys.
 #[rustfmt::skip]
 pub static TABLE: &[Row] = &[
+    // Older librdkafka drops compression unless version 0 is advertised (KAFKA-18659).
+    row!(Produce, 3..=13, produce::handle).advertised_from(0),
+    row!(Fetch, 4..=18, fetch::handle),
+    row!(ListOffsets, 1..=10, list_offsets::handle),
+    row!(Metadata, 0..=13, metadata::handle),
+    row!(OffsetCommit, 2..=9, offset_commit::handle),
+    row!(OffsetFetch, 1..=9, offset_fetch::handle),
+    row!(FindCoordinator, 0..=6, find_coordinator::handle),
+    row!(JoinGroup, 0..=9, join_group::handle),
+    row!(Heartbeat, 0..=4, heartbeat::handle),
+    row!(LeaveGroup, 0..=5, leave_group::handle),
+    row!(SyncGroup, 0..=5, sync_group::handle),
+    row!(DescribeGroups, 0..=6, describe_groups::handle),
+    row!(ListGroups, 0..=5, list_groups::handle),
     row!(ApiVersions, 0..=4, api_versions::handle),
+    row!(CreateTopics, 2..=7, create_topics::handle),
+    row!(DeleteTopics, 1..=6, delete_topics::handle),
+    row!(DeleteRecords, 0..=2, delete_records::handle),
+    row!(InitProducerId, 0..=5, init_producer_id::handle),
+    row!(OffsetForLeaderEpoch, 2..=4, offset_for_leader_epoch::handle),
+    row!(DescribeConfigs, 1..=4, describe_configs::handle),
+    row!(AlterConfigs, 0..=2, alter_configs::handle),
+    row!(DescribeLogDirs, 1..=4, describe_log_dirs::handle),
+    row!(CreatePartitions, 0..=3, create_partitions::handle),
+    row!(DeleteGroups, 0..=2, delete_groups::handle),
+    row!(IncrementalAlterConfigs, 0..=1, incremental_alter_configs::handle),
+    row!(OffsetDelete, 0..=0, offset_delete::handle),
+    row!(DescribeCluster, 0..=2, describe_cluster::handle),
+    row!(ListConfigResources, 0..=1, list_config_resources::handle),
+    row!(DescribeTopicPartitions, 0..=0, describe_topic_partitions::handle),
 ];
 
 /// Returns the row of an API key.

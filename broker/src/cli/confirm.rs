@@ -33,23 +33,34 @@ impl ConfirmArgs {
     /// # Errors
     /// Those of [`ConfirmArgs::ask`].
     pub fn ask_blocking(self, question: &str) -> Result<(), CliError> {
-        if self.no_confirm { Ok(()) } else { ask_on_terminal(question) }
+        if self.no_confirm {
+            Ok(())
+        } else {
+            ask_on_terminal(question)
+        }
     }
 }
 
 fn ask_on_terminal(question: &str) -> Result<(), CliError> {
     let question = super::output::printable(question);
     if !io::stdin().is_terminal() {
-        let refusal = "this needs a yes, and standard input is no terminal to ask on; add --no-confirm to do it";
+        let refusal =
+            "this needs a yes, and standard input is no terminal to ask on; add --no-confirm to do it";
         return Err(CliError::NotConfirmed(format!("{question}: {refusal}")));
     }
     let mut stderr = io::stderr().lock();
     let asked = write!(stderr, "{question}? [y/N] ").and_then(|()| stderr.flush());
-    asked.map_err(|source| CliError::Io { what: "ask on the terminal".to_owned(), source })?;
+    asked.map_err(|source| CliError::Io {
+        what: "ask on the terminal".to_owned(),
+        source,
+    })?;
     let mut answer = String::new();
     io::stdin()
         .read_line(&mut answer)
-        .map_err(|source| CliError::Io { what: "read the answer".to_owned(), source })?;
+        .map_err(|source| CliError::Io {
+            what: "read the answer".to_owned(),
+            source,
+        })?;
     match answer.trim().to_ascii_lowercase().as_str() {
         "y" | "yes" => Ok(()),
         _ => Err(CliError::NotConfirmed("nothing was changed".to_owned())),

@@ -33,7 +33,8 @@ impl ConnectArgs {
     /// # Errors
     /// [`CliError::Usage`] for a malformed address, [`CliError::Client`] if no broker answers.
     pub async fn connect(&self) -> Result<Cluster, CliError> {
-        let bootstrap = parse_bootstrap(&self.bootstrap_server).map_err(|error| CliError::Usage(error.to_string()))?;
+        let bootstrap =
+            parse_bootstrap(&self.bootstrap_server).map_err(|error| CliError::Usage(error.to_string()))?;
         let config = ClientConfig {
             client_id: "thalweg-cli".to_owned(),
             connect_timeout: self.timeout.min(Duration::from_secs(5)),

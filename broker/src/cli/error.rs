@@ -7,6 +7,8 @@ use thalweg_client::{BrokerError, ClientError};
 use thalweg_types::ErrorCode;
 use thiserror::Error;
 
+use super::output::note;
+
 /// Why a command did not do what it was asked for.
 #[derive(Debug, Error)]
 pub enum CliError {
@@ -56,7 +58,10 @@ impl CliError {
     pub fn output(source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::BrokenPipe => Self::OutputClosed,
-            _ => Self::Io { what: "write to standard output".to_owned(), source },
+            _ => Self::Io {
+                what: "write to standard output".to_owned(),
+                source,
+            },
         }
     }
 
@@ -81,9 +86,17 @@ fn client_hint(error: &ClientError) -> Option<&'static str> {
         return code_hint(code);
     }
     match error {
-        ClientError::NoBroker { .. } | ClientError::Connect { .. } => Some(
-            "check that the broker runs, and --bootstrap-server (or THALWEG_BOOTSTRAP); `thalweg dev` starts one here",
+        ClientError::NoBroker { .. } => Some(
+            "check that the broker runs, that the port is a Kafka listener without TLS, and --bootstrap-server (or \
+             THALWEG_BOOTSTRAP); `thalweg dev` starts a broker here",
         ),
+        // The bootstrap address answered; this one came from the cluster.
+        ClientError::Connect { .. } => Some(
+            "the cluster names this address, but it cannot be reached from here: see the broker's advertised.listeners",
+        ),
+        ClientError::DeadlineExceeded { last, .. } if matches!(**last, ClientError::Connect { .. }) => {
+            client_hint(last)
+        }
         ClientError::Timeout { .. } | ClientError::DeadlineExceeded { .. } => {
             Some("the broker is slow or overloaded: see its log and /readyz, or raise --timeout")
         }
@@ -103,7 +116,9 @@ fn code_hint(code: ErrorCode) -> Option<&'static str> {
             Some("leave --replication-factor out: the broker knows how many copies it can hold")
         }
         ErrorCode::InvalidConfig => Some("`thalweg topic describe -c` lists the keys and their values"),
-        ErrorCode::NonEmptyGroup => Some("stop the group's members first; `thalweg group describe` names them"),
+        ErrorCode::NonEmptyGroup => {
+            Some("stop the group's members first; `thalweg group describe` names them")
+        }
         ErrorCode::UnknownMemberId => Some("the group has members: stop them first, then move its offsets"),
         ErrorCode::GroupIdNotFound => Some("`thalweg group list` shows the groups"),
         ErrorCode::OffsetOutOfRange => {
@@ -116,15 +131,17 @@ fn code_hint(code: ErrorCode) -> Option<&'static str> {
 
 /// Prints an error, if there is anything to say, and returns the exit code.
 pub fn report(result: Result<(), CliError>) -> ExitCode {
-    let Err(error) = result else { return ExitCode::SUCCESS };
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
     match &error {
         // Whoever closed the output has all he wanted.
         CliError::OutputClosed => return ExitCode::SUCCESS,
         CliError::Interrupted | CliError::Reported => return ExitCode::from(1),
         other => {
-            eprintln!("error: {}", super::output::printable(&other.to_string()));
+            note(&format!("error: {other}"));
             if let Some(hint) = other.hint() {
-                eprintln!("try:   {hint}");
+                note(&format!("try:   {hint}"));
             }
         }
     }

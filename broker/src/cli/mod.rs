@@ -57,7 +57,10 @@ fn block_on(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliE
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|source| CliError::Io { what: "start the event loop".to_owned(), source })?;
+        .map_err(|source| CliError::Io {
+            what: "start the event loop".to_owned(),
+            source,
+        })?;
     let result = runtime.block_on(work);
     // A thread may still wait for standard input; it must not keep the program.
     runtime.shutdown_background();

@@ -68,7 +68,9 @@ impl OffsetSpec {
         if let (Place::Exact(from), Some(Place::Exact(until))) = (from, until)
             && until <= from
         {
-            return Err(format!("offset range '{text}' is empty: it ends at or before its start"));
+            return Err(format!(
+                "offset range '{text}' is empty: it ends at or before its start"
+            ));
         }
         Ok(Self { from, until })
     }
@@ -111,13 +113,23 @@ fn place(text: &str) -> Result<Place, String> {
 
 /// Reads `T`, `T:`, `:T`, `T1:T2`, the `@` being taken already.
 fn time_range(text: &str, now: i64) -> Result<OffsetSpec, String> {
-    let fail = || format!("'@{text}' is not a time; write @1732060800, @2026-11-20, @2026-11-20T08:00:00Z or @-1h");
+    let fail =
+        || format!("'@{text}' is not a time; write @1732060800, @2026-11-20, @2026-11-20T08:00:00Z or @-1h");
     if let Some(until) = text.strip_prefix(':') {
         let (until, rest) = time(until, TimeBase::Now(now)).ok_or_else(fail)?;
-        return if rest.is_empty() { Ok(OffsetSpec { from: Place::Start, until: Some(until) }) } else { Err(fail()) };
+        return if rest.is_empty() {
+            Ok(OffsetSpec {
+                from: Place::Start,
+                until: Some(until),
+            })
+        } else {
+            Err(fail())
+        };
     }
     let (from, rest) = time(text, TimeBase::Now(now)).ok_or_else(fail)?;
-    let Place::Time(from_ms) = from else { return Err(fail()) };
+    let Place::Time(from_ms) = from else {
+        return Err(fail());
+    };
     match rest.strip_prefix(':') {
         None if rest.is_empty() => Ok(OffsetSpec { from, until: None }),
         None => Err(fail()),
@@ -125,14 +137,21 @@ fn time_range(text: &str, now: i64) -> Result<OffsetSpec, String> {
         Some(second) => {
             // A duration after a date counts from the date, after a duration from now.
             let relative = parse_signed(leading_duration(text)).is_some();
-            let base = if relative { TimeBase::Now(now) } else { TimeBase::After(from_ms) };
+            let base = if relative {
+                TimeBase::Now(now)
+            } else {
+                TimeBase::After(from_ms)
+            };
             let (until, rest) = time(second, base).ok_or_else(fail)?;
             match until {
                 _ if !rest.is_empty() => Err(fail()),
-                Place::Time(until_ms) if until_ms <= from_ms => {
-                    Err(format!("time range '@{text}' is empty: it ends at or before its start"))
-                }
-                until => Ok(OffsetSpec { from, until: Some(until) }),
+                Place::Time(until_ms) if until_ms <= from_ms => Err(format!(
+                    "time range '@{text}' is empty: it ends at or before its start"
+                )),
+                until => Ok(OffsetSpec {
+                    from,
+                    until: Some(until),
+                }),
             }
         }
     }
@@ -197,7 +216,10 @@ pub async fn bounds(
     isolation: Isolation,
 ) -> Result<BTreeMap<TopicPartition, Bounds>, CliError> {
     let ask = async |query| {
-        let queries: Vec<_> = partitions.iter().map(|partition| (partition.clone(), query)).collect();
+        let queries: Vec<_> = partitions
+            .iter()
+            .map(|partition| (partition.clone(), query))
+            .collect();
         cluster.list_offsets(&queries, isolation).await
     };
     let (starts, ends) = (ask(OffsetQuery::Earliest).await?, ask(OffsetQuery::Latest).await?);
@@ -205,7 +227,13 @@ pub async fn bounds(
         .into_iter()
         .filter_map(|(partition, start)| {
             let end = ends.get(&partition)?.offset.get();
-            Some((partition, Bounds { start: start.offset.get(), end }))
+            Some((
+                partition,
+                Bounds {
+                    start: start.offset.get(),
+                    end,
+                },
+            ))
         })
         .collect())
 }
@@ -221,18 +249,32 @@ pub async fn resolve(
 ) -> Result<BTreeMap<TopicPartition, i64>, CliError> {
     if let Place::Time(ms) = place {
         let query = OffsetQuery::AtTime(TimestampMs(ms.max(0)));
-        let queries: Vec<_> = bounds.keys().map(|partition| (partition.clone(), query)).collect();
+        let queries: Vec<_> = bounds
+            .keys()
+            .map(|partition| (partition.clone(), query))
+            .collect();
         let found = cluster.list_offsets(&queries, Isolation::ReadUncommitted).await?;
         return Ok(bounds
             .iter()
             .map(|(partition, bounds)| {
                 // No record is young enough: everything is before that time.
-                let offset = found.get(partition).map(|listed| listed.offset).filter(|offset| *offset >= Offset::ZERO);
-                (partition.clone(), offset.map_or(bounds.end, Offset::get).clamp(bounds.start, bounds.end))
+                let offset = found
+                    .get(partition)
+                    .map(|listed| listed.offset)
+                    .filter(|offset| *offset >= Offset::ZERO);
+                (
+                    partition.clone(),
+                    offset
+                        .map_or(bounds.end, Offset::get)
+                        .clamp(bounds.start, bounds.end),
+                )
             })
             .collect());
     }
-    Ok(bounds.iter().map(|(partition, bounds)| (partition.clone(), within(place, *bounds))).collect())
+    Ok(bounds
+        .iter()
+        .map(|(partition, bounds)| (partition.clone(), within(place, *bounds)))
+        .collect())
 }
 
 fn within(place: Place, Bounds { start, end }: Bounds) -> i64 {

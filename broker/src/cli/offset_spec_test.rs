@@ -38,23 +38,58 @@ fn times_are_numbers_dates_or_durations() {
         ("@2022-02-14T01:00:00Z", VALENTINE + HOUR, None),
         ("@-1h", NOW - HOUR, None),
         ("@2022-02-14:1h", VALENTINE, Some(VALENTINE + HOUR)),
-        ("@2022-02-14T01:00:00Z:2022-02-14T02:00:00.5Z", VALENTINE + HOUR, Some(VALENTINE + 2 * HOUR + 500)),
-        ("@1622505600:1622505601", 1_622_505_600_000, Some(1_622_505_601_000)),
+        (
+            "@2022-02-14T01:00:00Z:2022-02-14T02:00:00.5Z",
+            VALENTINE + HOUR,
+            Some(VALENTINE + 2 * HOUR + 500),
+        ),
+        (
+            "@1622505600:1622505601",
+            1_622_505_600_000,
+            Some(1_622_505_601_000),
+        ),
         ("@-48h:-24h", NOW - 48 * HOUR, Some(NOW - 24 * HOUR)),
-        ("@2022-02-14T00:00:00Z:90m", VALENTINE, Some(VALENTINE + 90 * 60_000)),
+        (
+            "@2022-02-14T00:00:00Z:90m",
+            VALENTINE,
+            Some(VALENTINE + 90 * 60_000),
+        ),
     ] {
         let expected = spec(Place::Time(from), until.map(Place::Time));
         assert_eq!(OffsetSpec::parse_at(text, NOW), expected, "{text}");
     }
-    assert_eq!(OffsetSpec::parse_at("@-1m:end", NOW), spec(Place::Time(NOW - 60_000), Some(Place::End)));
-    assert_eq!(OffsetSpec::parse_at("@:-1hr", NOW), spec(Place::Start, Some(Place::Time(NOW - HOUR))));
+    assert_eq!(
+        OffsetSpec::parse_at("@-1m:end", NOW),
+        spec(Place::Time(NOW - 60_000), Some(Place::End))
+    );
+    assert_eq!(
+        OffsetSpec::parse_at("@:-1hr", NOW),
+        spec(Place::Start, Some(Place::Time(NOW - HOUR)))
+    );
 }
 
 #[test]
 fn what_is_no_offset_is_refused() {
-    for text in
-        ["", ":", "x", "1:x", "9:3", "3:3", "+", "-", "+-1", "1.5", "99999999999999999999", "@", "@x", "@end", "@:", "@-1h:-2h", "@2022-02-30", "é"]
-    {
+    for text in [
+        "",
+        ":",
+        "x",
+        "1:x",
+        "9:3",
+        "3:3",
+        "+",
+        "-",
+        "+-1",
+        "1.5",
+        "99999999999999999999",
+        "@",
+        "@x",
+        "@end",
+        "@:",
+        "@-1h:-2h",
+        "@2022-02-30",
+        "é",
+    ] {
         assert!(OffsetSpec::parse_at(text, NOW).is_err(), "{text}");
     }
     assert!(Place::parse("3:9").is_err());

@@ -51,17 +51,29 @@ pub struct Column {
 impl Column {
     /// A column of text.
     pub const fn text(heading: &'static str) -> Self {
-        Self { heading, shown: Shown::Always, alignment: CellAlignment::Left }
+        Self {
+            heading,
+            shown: Shown::Always,
+            alignment: CellAlignment::Left,
+        }
     }
 
     /// A column of numbers.
     pub const fn number(heading: &'static str) -> Self {
-        Self { heading, shown: Shown::Always, alignment: CellAlignment::Right }
+        Self {
+            heading,
+            shown: Shown::Always,
+            alignment: CellAlignment::Right,
+        }
     }
 
     /// The same column, in wide tables only.
     pub const fn wide(self) -> Self {
-        Self { heading: self.heading, shown: Shown::Wide, alignment: self.alignment }
+        Self {
+            heading: self.heading,
+            shown: Shown::Wide,
+            alignment: self.alignment,
+        }
     }
 }
 
@@ -103,10 +115,13 @@ impl OutputArgs {
 
 /// Renders rows as a table without borders.
 fn table<R: Row>(rows: &[R], wide: bool) -> String {
-    let shown: Vec<usize> =
-        (0..R::COLUMNS.len()).filter(|index| wide || R::COLUMNS[*index].shown == Shown::Always).collect();
+    let shown: Vec<usize> = (0..R::COLUMNS.len())
+        .filter(|index| wide || R::COLUMNS[*index].shown == Shown::Always)
+        .collect();
     let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table
+        .load_style(NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(shown.iter().map(|index| R::COLUMNS[*index].heading));
     for row in rows {
         let cells = row.cells();
@@ -140,7 +155,8 @@ pub fn print_json<T: Serialize + ?Sized>(value: &T) -> Result<(), CliError> {
     } else {
         serde_json::to_string(value)
     };
-    let mut text = rendered.map_err(|error| CliError::Failed(format!("cannot write the result as JSON: {error}")))?;
+    let mut text =
+        rendered.map_err(|error| CliError::Failed(format!("cannot write the result as JSON: {error}")))?;
     text.push('\n');
     write_stdout(text.as_bytes())
 }
@@ -159,7 +175,15 @@ pub fn print_line(text: &str) -> Result<(), CliError> {
 /// [`CliError::OutputClosed`], [`CliError::Io`].
 pub fn write_stdout(bytes: &[u8]) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(CliError::output)
+    stdout
+        .write_all(bytes)
+        .and_then(|()| stdout.flush())
+        .map_err(CliError::output)
+}
+
+/// Writes a line to standard error. Nobody reading it is no reason to stop.
+pub fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", printable(text));
 }
 
 /// Escapes control characters: names and messages come from others and must not drive the terminal.
@@ -192,7 +216,11 @@ pub fn size(bytes: i64) -> String {
 
 /// Writes a list as `1,2,3`.
 pub fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
-    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(",")
+    items
+        .into_iter()
+        .map(|item| item.to_string())
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 #[cfg(test)]

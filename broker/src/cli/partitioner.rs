@@ -45,7 +45,12 @@ impl Sticky {
     /// Starts at `first` among `count` partitions; moves on after about `batch_bytes` bytes.
     pub fn new(count: u32, first: u32, batch_bytes: usize) -> Self {
         let count = count.max(1);
-        Self { count, current: first % count, bytes: 0, batch_bytes }
+        Self {
+            count,
+            current: first % count,
+            bytes: 0,
+            batch_bytes,
+        }
     }
 
     /// Returns the partition for a record of `size` bytes.

@@ -12,7 +12,11 @@ const GOLDEN: &[(&str, u32, u32)] = &[
     ("foobar", 3_504_634_814, 6),
     ("a-little-bit-long-string", 3_308_985_760, 8),
     ("a-little-bit-longer-string", 2_808_662_467, 11),
-    ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", 4_236_069_325, 5),
+    (
+        "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8",
+        4_236_069_325,
+        5,
+    ),
     ("naïve-ключ", 3_012_783_494, 6),
 ];
 

@@ -24,7 +24,9 @@ impl Progress {
     /// Starts a bar. It shows only if standard error is a terminal.
     pub fn start(what: &str, total: u64, unit: Unit) -> Self {
         if !io::stderr().is_terminal() {
-            return Self { bar: ProgressBar::hidden() };
+            return Self {
+                bar: ProgressBar::hidden(),
+            };
         }
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
         let template = match unit {

@@ -49,10 +49,18 @@ fn date_from_days(days: i64) -> (i64, u32, u32) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     // Both are in the ranges of a calendar by construction.
-    (year, u32::try_from(month).unwrap_or(1), u32::try_from(day).unwrap_or(1))
+    (
+        year,
+        u32::try_from(month).unwrap_or(1),
+        u32::try_from(day).unwrap_or(1),
+    )
 }
 
 impl Civil {
@@ -77,7 +85,8 @@ impl Civil {
 
     /// Returns the milliseconds since 1970.
     fn unix_ms(&self) -> i64 {
-        let of_day = i64::from((self.hour * 60 + self.minute) * 60 + self.second) * 1000 + i64::from(self.millisecond);
+        let of_day =
+            i64::from((self.hour * 60 + self.minute) * 60 + self.second) * 1000 + i64::from(self.millisecond);
         days_from_date(self.year, self.month, self.day) * MS_PER_DAY + of_day
     }
 }
@@ -87,7 +96,16 @@ pub fn rfc3339(ms: i64) -> String {
     if ms < 0 {
         return "-".to_owned();
     }
-    let Civil { year, month, day, hour, minute, second, millisecond, .. } = Civil::from_unix_ms(ms);
+    let Civil {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        millisecond,
+        ..
+    } = Civil::from_unix_ms(ms);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
 }
 
@@ -102,7 +120,8 @@ pub fn now_ms() -> i64 {
 /// # Errors
 /// A sentence for the user.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("'{text}' is not a duration; write a number with ms, s, m, h or d, as 500ms or 1h30m");
+    let wrong =
+        || format!("'{text}' is not a duration; write a number with ms, s, m, h or d, as 500ms or 1h30m");
     let mut rest = text;
     let mut total_ms: u64 = 0;
     while !rest.is_empty() {
@@ -118,8 +137,13 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
             "d" => 86_400_000,
             _ => return Err(wrong()),
         };
-        let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_ms));
-        total_ms = part.and_then(|part| total_ms.checked_add(part)).ok_or_else(wrong)?;
+        let part = number
+            .parse::<u64>()
+            .ok()
+            .and_then(|number| number.checked_mul(unit_ms));
+        total_ms = part
+            .and_then(|part| total_ms.checked_add(part))
+            .ok_or_else(wrong)?;
         rest = after;
     }
     if text.is_empty() {
@@ -137,7 +161,12 @@ pub fn parse_date(text: &str) -> Option<i64> {
     let mut parts = date.splitn(3, '-');
     let year = i64::from(number(parts.next()?, 4)?);
     let (month, day) = (number(parts.next()?, 2)?, number(parts.next()?, 2)?);
-    let mut civil = Civil { year, month, day, ..Civil::from_unix_ms(0) };
+    let mut civil = Civil {
+        year,
+        month,
+        day,
+        ..Civil::from_unix_ms(0)
+    };
     if let Some(time) = time {
         let (clock, fraction) = time.split_once('.').unwrap_or((time, "0"));
         let mut parts = clock.splitn(3, ':');
@@ -149,8 +178,21 @@ pub fn parse_date(text: &str) -> Option<i64> {
     let ms = civil.unix_ms();
     // What the calendar does not have (February 30, 25 o'clock) does not come back the same.
     let back = Civil::from_unix_ms(ms);
-    let same = (back.year, back.month, back.day, back.hour, back.minute, back.second)
-        == (civil.year, civil.month, civil.day, civil.hour, civil.minute, civil.second);
+    let same = (
+        back.year,
+        back.month,
+        back.day,
+        back.hour,
+        back.minute,
+        back.second,
+    ) == (
+        civil.year,
+        civil.month,
+        civil.day,
+        civil.hour,
+        civil.minute,
+        civil.second,
+    );
     same.then_some(ms)
 }
 

@@ -17,7 +17,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::connection;
-use super::connection_count::{ConnectionCounts, CountedConnection};
+use super::connection_count::{ConnectionCounts, CountedConnection, LimitReached};
 use super::log_limit::LogLimit;
 use super::metrics::{CloseReason, NetworkMetrics};
 use super::settings::{ConnectionLimits, ListenerSettings, NetworkSettings};
@@ -248,21 +248,8 @@ async fn accept_loop(listener: Listener, handles: Arc<ServeHandles>) {
             accepted = listener.socket.accept() => match accepted {
                 Ok((stream, peer)) => {
                     backoff = BACKOFF_MIN;
-                    match handles.counts.add(peer.ip()) {
-                        Ok(count) => {
-                            let info = connection_info(&handles, &listener, peer);
-                            let open = OpenConnection::new(Arc::clone(&handles), info, count);
-                            connections.spawn(run_connection(stream, open));
-                        }
-                        Err(limit) => {
-                            handles.metrics.connection_rejected(&listener.name, limit.setting);
-                            if let Some(suppressed) = refused_log.admit() {
-                                tracing::warn!(
-                                    listener = %listener.name, %peer, setting = limit.setting, limit = limit.value,
-                                    suppressed, "connection refused: the limit is reached"
-                                );
-                            }
-                        }
+                    if let Some(open) = admit(&handles, &listener, peer, &refused_log) {
+                        connections.spawn(run_connection(stream, open));
                     }
                 }
                 Err(error) => {
@@ -302,9 +289,31 @@ async fn accept_loop(listener: Listener, handles: Arc<ServeHandles>) {
     connections.shutdown().await;
 }
 
-fn connection_info(handles: &ServeHandles, listener: &Listener, peer: SocketAddr) -> Arc<ConnectionInfo> {
-    let id = handles.next_connection_id.fetch_add(1, Ordering::Relaxed);
-    Arc::new(ConnectionInfo::new(id, peer, Arc::clone(&listener.name)))
+/// Counts a connection, or logs which limit refuses it; the caller then drops the socket.
+fn admit(
+    handles: &Arc<ServeHandles>,
+    listener: &Listener,
+    peer: SocketAddr,
+    refused_log: &LogLimit,
+) -> Option<OpenConnection> {
+    let name = &listener.name;
+    match handles.counts.add(peer.ip()) {
+        Ok(count) => {
+            let id = handles.next_connection_id.fetch_add(1, Ordering::Relaxed);
+            let info = Arc::new(ConnectionInfo::new(id, peer, Arc::clone(name)));
+            Some(OpenConnection::new(Arc::clone(handles), info, count))
+        }
+        Err(LimitReached { setting, value }) => {
+            handles.metrics.connection_rejected(name, setting);
+            if let Some(suppressed) = refused_log.admit() {
+                tracing::warn!(
+                    listener = %name, %peer, setting, value, suppressed,
+                    "connection refused: the limit is reached"
+                );
+            }
+            None
+        }
+    }
 }
 
 async fn run_connection(stream: TcpStream, mut open: OpenConnection) {

@@ -29,7 +29,10 @@ fn a_note_comes_back_with_the_last_byte_of_its_frame() {
 proptest! {
     #[test]
     fn any_sequence_of_partial_writes_yields_the_bytes_in_order(
-        frames in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..5), 0..10),
+        frames in prop::collection::vec(
+            prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..5),
+            0..10,
+        ),
         counts in prop::collection::vec(1usize..30, 1..400),
     ) {
         let mut queue = WriteQueue::new();

@@ -8,5 +8,5 @@ mod producer_ids;
 
 pub use append::{ProduceError, Produced, RecordError, append_error_code, append_from_client};
 pub use disk_gate::{DiskGate, DiskMarks};
-pub use fetch_sessions::FetchSessions;
+pub use fetch_sessions::{FetchSessionCounts, FetchSessions, SessionFetch, SessionPartition};
 pub use producer_ids::{ProducerIdError, ProducerIds};

@@ -5,6 +5,8 @@
 mod backend;
 mod data_directory;
 mod recovery_rows;
+mod reserve;
 
 pub use data_directory::{DataDirectory, OpenDataError, OpenedData};
+pub use reserve::DiskReserve;
 pub(crate) use recovery_rows::is_no_space;

@@ -126,6 +126,8 @@ impl Topics {
 
     /// Reads all topics from the metadata again: after the broker's own settings changed.
     pub fn refresh_all(&self) {
+        // Locked before the image is read, or a topic that is created meanwhile would be lost from sight.
+        let mut current = self.views.write();
         let settings = self.settings.current();
         let image = self.metadata.image();
         let mut views = Views::default();
@@ -135,7 +137,7 @@ impl Topics {
             views.by_name.insert(view.name.clone(), view.clone());
             views.by_id.insert(view.id, view);
         }
-        *self.views.write() = views;
+        *current = views;
     }
 
     /// Reads one topic from the metadata again.

@@ -14,7 +14,10 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { first: Duration::from_millis(50), max: Duration::from_secs(1) }
+        Self {
+            first: Duration::from_millis(50),
+            max: Duration::from_secs(1),
+        }
     }
 }
 
@@ -41,8 +44,13 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_maximum() {
-        let backoff = Backoff { first: Duration::from_millis(50), max: Duration::from_secs(1) };
-        let waits: Vec<u128> = [0, 1, 2, 4, 5, 31, 1000].map(|n| backoff.wait_with(n, 0).as_millis()).to_vec();
+        let backoff = Backoff {
+            first: Duration::from_millis(50),
+            max: Duration::from_secs(1),
+        };
+        let waits: Vec<u128> = [0, 1, 2, 4, 5, 31, 1000]
+            .map(|n| backoff.wait_with(n, 0).as_millis())
+            .to_vec();
         assert_eq!(waits, [50, 100, 200, 800, 1000, 1000, 1000]);
     }
 
@@ -51,7 +59,10 @@ mod tests {
         let backoff = Backoff::default();
         for random in [0, 1, 9_999, 10_000, u64::MAX] {
             let wait = backoff.wait_with(0, random);
-            assert!(wait >= Duration::from_millis(40) && wait <= Duration::from_millis(50), "{wait:?}");
+            assert!(
+                wait >= Duration::from_millis(40) && wait <= Duration::from_millis(50),
+                "{wait:?}"
+            );
         }
     }
 }

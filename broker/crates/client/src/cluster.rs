@@ -12,8 +12,8 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    Address, BrokerNode, ClientConfig, ClientError, Connection, Metadata, TopicCreation, TopicMetadata, TopicPartition,
-    TopicSelection,
+    Address, BrokerNode, ClientConfig, ClientError, Connection, Metadata, TopicCreation, TopicMetadata,
+    TopicPartition, TopicSelection,
 };
 
 /// Tries for a topic the cluster does not know: its metadata may be a moment behind, but a misspelt name must
@@ -37,7 +37,9 @@ pub struct Cluster {
 
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cluster").field("bootstrap", &self.inner.config.bootstrap).finish_non_exhaustive()
+        f.debug_struct("Cluster")
+            .field("bootstrap", &self.inner.config.bootstrap)
+            .finish_non_exhaustive()
     }
 }
 
@@ -54,8 +56,14 @@ impl Cluster {
     /// Makes a handle. Nothing is sent before the first call.
     #[must_use]
     pub fn new(config: ClientConfig) -> Self {
-        let inner = Inner { config, slots: Mutex::default(), cache: Mutex::default() };
-        Self { inner: Arc::new(inner) }
+        let inner = Inner {
+            config,
+            slots: Mutex::default(),
+            cache: Mutex::default(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Makes a handle and learns the brokers.
@@ -65,7 +73,9 @@ impl Cluster {
     /// address wants to know now.
     pub async fn connect(config: ClientConfig) -> Result<Self, ClientError> {
         let cluster = Self::new(config);
-        cluster.refresh(TopicSelection::None, TopicCreation::Never).await?;
+        cluster
+            .refresh(TopicSelection::None, TopicCreation::Never)
+            .await?;
         Ok(cluster)
     }
 
@@ -84,7 +94,8 @@ impl Cluster {
         selection: TopicSelection<'_>,
         creation: TopicCreation,
     ) -> Result<Metadata, ClientError> {
-        self.retry_read("Metadata", async || self.refresh(selection, creation).await).await
+        self.retry_read("Metadata", async || self.refresh(selection, creation).await)
+            .await
     }
 
     /// Returns the metadata of one topic, fresh from the cluster.
@@ -112,8 +123,12 @@ impl Cluster {
     /// # Errors
     /// [`ClientError::NoBroker`] if none answers.
     pub async fn any_broker(&self) -> Result<Connection, ClientError> {
-        let mut addresses: Vec<Address> =
-            self.lock_cache().brokers.values().map(|broker| broker.address.clone()).collect();
+        let mut addresses: Vec<Address> = self
+            .lock_cache()
+            .brokers
+            .values()
+            .map(|broker| broker.address.clone())
+            .collect();
         addresses.extend(self.inner.config.bootstrap.iter().cloned());
         let mut last = None;
         let mut tried: Vec<Address> = Vec::new();
@@ -127,12 +142,19 @@ impl Cluster {
             }
             tried.push(address);
         }
-        let addresses = tried.iter().map(Address::to_string).collect::<Vec<_>>().join(", ");
+        let addresses = tried
+            .iter()
+            .map(Address::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
         let last = last.unwrap_or_else(|| ClientError::Connect {
             address: "the cluster".to_owned(),
             reason: "no bootstrap address is configured".to_owned(),
         });
-        Err(ClientError::NoBroker { addresses, last: Box::new(last) })
+        Err(ClientError::NoBroker {
+            addresses,
+            last: Box::new(last),
+        })
     }
 
     /// Returns a connection to one broker.
@@ -143,8 +165,13 @@ impl Cluster {
         if !self.lock_cache().brokers.contains_key(&id) {
             self.refresh(TopicSelection::None, TopicCreation::Never).await?;
         }
-        let address = self.lock_cache().brokers.get(&id).map(|broker| broker.address.clone());
-        self.connection_to(&address.ok_or(ClientError::UnknownBroker { id })?).await
+        let address = self
+            .lock_cache()
+            .brokers
+            .get(&id)
+            .map(|broker| broker.address.clone());
+        self.connection_to(&address.ok_or(ClientError::UnknownBroker { id })?)
+            .await
     }
 
     /// Returns the brokers of the newest metadata, which is asked for if there is none.
@@ -164,7 +191,10 @@ impl Cluster {
     pub(crate) async fn controller(&self) -> Result<Connection, ClientError> {
         let mut controller = self.lock_cache().controller;
         if controller.is_none() {
-            controller = self.refresh(TopicSelection::None, TopicCreation::Never).await?.controller;
+            controller = self
+                .refresh(TopicSelection::None, TopicCreation::Never)
+                .await?
+                .controller;
         }
         match controller {
             Some(id) => self.broker(id).await,
@@ -182,8 +212,10 @@ impl Cluster {
             Some(leader) => Ok(leader),
             None => {
                 let names = [of.topic.clone()];
-                self.refresh(TopicSelection::Names(&names), TopicCreation::Never).await?;
-                self.cached_leader(of)?.ok_or_else(|| no_leader(&of.topic, of.partition))
+                self.refresh(TopicSelection::Names(&names), TopicCreation::Never)
+                    .await?;
+                self.cached_leader(of)?
+                    .ok_or_else(|| no_leader(&of.topic, of.partition))
             }
         }
     }
@@ -222,12 +254,18 @@ impl Cluster {
         let mut missing: Vec<String> = {
             let cache = self.lock_cache();
             let unknown = |name: &String| !matches!(cache.topics.get(name), Some(Ok(_)));
-            partitions.iter().map(|partition| &partition.topic).filter(|name| unknown(name)).cloned().collect()
+            partitions
+                .iter()
+                .map(|partition| &partition.topic)
+                .filter(|name| unknown(name))
+                .cloned()
+                .collect()
         };
         missing.sort();
         missing.dedup();
         if !missing.is_empty() {
-            self.refresh(TopicSelection::Names(&missing), TopicCreation::Never).await?;
+            self.refresh(TopicSelection::Names(&missing), TopicCreation::Never)
+                .await?;
         }
         Ok(())
     }
@@ -281,7 +319,12 @@ impl Cluster {
             }
             let wait = self.inner.config.backoff.wait(attempts.saturating_sub(1));
             if Instant::now() + wait >= deadline {
-                return Err(ClientError::DeadlineExceeded { operation, after: limit, attempts, last: Box::new(error) });
+                return Err(ClientError::DeadlineExceeded {
+                    operation,
+                    after: limit,
+                    attempts,
+                    last: Box::new(error),
+                });
             }
             self.forget_leaders();
             sleep(wait).await;
@@ -295,7 +338,11 @@ impl Cluster {
         cache.controller = None;
     }
 
-    async fn refresh(&self, selection: TopicSelection<'_>, creation: TopicCreation) -> Result<Metadata, ClientError> {
+    async fn refresh(
+        &self,
+        selection: TopicSelection<'_>,
+        creation: TopicCreation,
+    ) -> Result<Metadata, ClientError> {
         let metadata = self.any_broker().await?.metadata(selection, creation).await?;
         self.remember(&metadata, selection);
         Ok(metadata)
@@ -309,7 +356,12 @@ impl Cluster {
         if selection == TopicSelection::All {
             cache.topics.clone_from(&metadata.topics);
         } else {
-            cache.topics.extend(metadata.topics.iter().map(|(name, topic)| (name.clone(), topic.clone())));
+            cache.topics.extend(
+                metadata
+                    .topics
+                    .iter()
+                    .map(|(name, topic)| (name.clone(), topic.clone())),
+            );
         }
         drop(cache);
         let bootstrap = &self.inner.config.bootstrap;
@@ -321,7 +373,9 @@ impl Cluster {
 
     fn cached_leader(&self, of: &TopicPartition) -> Result<Option<BrokerId>, ClientError> {
         let cache = self.lock_cache();
-        Ok(cache.partition(&of.topic, of.partition)?.and_then(|partition| partition.leader))
+        Ok(cache
+            .partition(&of.topic, of.partition)?
+            .and_then(|partition| partition.leader))
     }
 
     async fn connection_to(&self, address: &Address) -> Result<Connection, ClientError> {
@@ -346,7 +400,10 @@ impl Cluster {
 }
 
 fn no_leader(topic: &str, partition: PartitionIndex) -> ClientError {
-    ClientError::NoLeader { topic: topic.to_owned(), partition }
+    ClientError::NoLeader {
+        topic: topic.to_owned(),
+        partition,
+    }
 }
 
 fn worth_another_try(error: &ClientError, policy: Policy, attempts: u32) -> bool {
@@ -357,8 +414,14 @@ fn worth_another_try(error: &ClientError, policy: Policy, attempts: u32) -> bool
     match policy {
         Policy::Change => error.is_retriable_without_effect(),
         Policy::Read => match error.code() {
-            Some(ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId) => attempts < UNKNOWN_TOPIC_ATTEMPTS,
+            Some(ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId) => {
+                attempts < UNKNOWN_TOPIC_ATTEMPTS
+            }
             _ => error.is_retriable(),
         },
     }
 }
+
+#[cfg(test)]
+#[path = "cluster_test.rs"]
+mod tests;

@@ -24,7 +24,9 @@ pub struct Address {
 
 /// The text is not a `host:port`.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("'{text}' is not a broker address: {reason}; expected host:port, for example localhost:9092 or [::1]:9092")]
+#[error(
+    "'{text}' is not a broker address: {reason}; expected host:port, for example localhost:9092 or [::1]:9092"
+)]
 pub struct AddressError {
     /// What was given.
     pub text: String,
@@ -47,12 +49,17 @@ impl FromStr for Address {
 
     /// Reads `host`, `host:port`, `[ipv6]` or `[ipv6]:port`. A listener name before `://` is accepted and ignored.
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let fail = |reason| AddressError { text: text.to_owned(), reason };
+        let fail = |reason| AddressError {
+            text: text.to_owned(),
+            reason,
+        };
         let bare = text.trim();
         let bare = bare.split_once("://").map_or(bare, |(_, rest)| rest);
         let (host, port) = match bare.strip_prefix('[') {
             Some(rest) => {
-                let (host, after) = rest.split_once(']').ok_or_else(|| fail("the closing bracket is missing"))?;
+                let (host, after) = rest
+                    .split_once(']')
+                    .ok_or_else(|| fail("the closing bracket is missing"))?;
                 match after.strip_prefix(':') {
                     Some(port) => (host, Some(port)),
                     None if after.is_empty() => (host, None),
@@ -71,13 +78,18 @@ impl FromStr for Address {
             return Err(fail("the host is missing"));
         }
         let port = match port {
-            Some(port) => port.parse().map_err(|_| fail("the port is not a number from 1 to 65535"))?,
+            Some(port) => port
+                .parse()
+                .map_err(|_| fail("the port is not a number from 1 to 65535"))?,
             None => DEFAULT_PORT,
         };
         if port == 0 {
             return Err(fail("the port is not a number from 1 to 65535"));
         }
-        Ok(Self { host: host.to_owned(), port })
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
     }
 }
 
@@ -86,10 +98,16 @@ impl FromStr for Address {
 /// # Errors
 /// [`AddressError`] for the first entry that is no address, or for an empty list.
 pub fn parse_bootstrap(list: &str) -> Result<Vec<Address>, AddressError> {
-    let addresses: Vec<Address> =
-        list.split(',').filter(|entry| !entry.trim().is_empty()).map(str::parse).collect::<Result<_, _>>()?;
+    let addresses: Vec<Address> = list
+        .split(',')
+        .filter(|entry| !entry.trim().is_empty())
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
     if addresses.is_empty() {
-        return Err(AddressError { text: list.to_owned(), reason: "no address is given" });
+        return Err(AddressError {
+            text: list.to_owned(),
+            reason: "no address is given",
+        });
     }
     Ok(addresses)
 }

@@ -1,7 +1,10 @@
 use super::*;
 
 fn address(host: &str, port: u16) -> Address {
-    Address { host: host.to_owned(), port }
+    Address {
+        host: host.to_owned(),
+        port,
+    }
 }
 
 #[test]
@@ -21,7 +24,17 @@ fn addresses_are_host_and_port_with_brackets_for_ipv6() {
 
 #[test]
 fn a_text_that_is_no_address_is_refused_with_a_reason() {
-    for text in ["", ":9092", "h:0", "h:65536", "h:x", "::1", "[::1", "[::1]9092", "a,b"] {
+    for text in [
+        "",
+        ":9092",
+        "h:0",
+        "h:65536",
+        "h:x",
+        "::1",
+        "[::1",
+        "[::1]9092",
+        "a,b",
+    ] {
         if text == "a,b" {
             assert!(parse_bootstrap(text).is_ok());
         } else {

@@ -66,7 +66,9 @@ pub struct Connection {
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("address", &self.inner.address).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("address", &self.inner.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -77,23 +79,34 @@ impl Connection {
     /// [`ClientError::Connect`] if nothing listens, the handshake fails or either takes longer than
     /// [`ClientConfig::connect_timeout`].
     pub async fn connect(address: &Address, config: &ClientConfig) -> Result<Self, ClientError> {
-        let failed = |reason: String| ClientError::Connect { address: address.to_string(), reason };
+        let failed = |reason: String| ClientError::Connect {
+            address: address.to_string(),
+            reason,
+        };
         let dial = TcpStream::connect((address.host.as_str(), address.port));
         let stream = match timeout(config.connect_timeout, dial).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(failed(error.to_string())),
-            Err(_) => return Err(failed(format!("no answer within {} ms", config.connect_timeout.as_millis()))),
+            Err(_) => {
+                return Err(failed(format!(
+                    "no answer within {} ms",
+                    config.connect_timeout.as_millis()
+                )));
+            }
         };
         // Requests are written whole, so waiting for more to send only adds delay.
-        stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
+        stream
+            .set_nodelay(true)
+            .map_err(|error| failed(error.to_string()))?;
         let (reader, writer) = stream.into_split();
         let connection = Self::start(address.to_string(), config, (reader, writer));
         match timeout(config.connect_timeout, connection.handshake()).await {
             Ok(Ok(())) => Ok(connection),
             Ok(Err(error)) => Err(failed(error.to_string())),
-            Err(_) => {
-                Err(failed(format!("no ApiVersions answer within {} ms", config.connect_timeout.as_millis())))
-            }
+            Err(_) => Err(failed(format!(
+                "no ApiVersions answer within {} ms",
+                config.connect_timeout.as_millis()
+            ))),
         }
     }
 
@@ -122,7 +135,9 @@ impl Connection {
             ended,
             tasks,
         };
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     async fn handshake(&self) -> Result<(), ClientError> {
@@ -133,9 +148,18 @@ impl Connection {
         if response.error_code == ErrorCode::UnsupportedVersion.code() {
             // The refusal names the versions the broker knows; an old one may say nothing, then 0 always works.
             let table = ApiVersionTable::from_response(&response);
-            let ours = VersionRange { min: 0, max: API_VERSIONS_VERSION - 1 };
-            let version = table.highest_common(ApiKey::ApiVersions as i16, ours).unwrap_or(0);
-            let request = if version < API_VERSIONS_VERSION { ApiVersionsRequest::default() } else { request };
+            let ours = VersionRange {
+                min: 0,
+                max: API_VERSIONS_VERSION - 1,
+            };
+            let version = table
+                .highest_common(ApiKey::ApiVersions as i16, ours)
+                .unwrap_or(0);
+            let request = if version < API_VERSIONS_VERSION {
+                ApiVersionsRequest::default()
+            } else {
+                request
+            };
             response = self.ask_versions(version, &request).await?;
         }
         BrokerError::check("ApiVersions", response.error_code, None, || Resource::Cluster)?;
@@ -149,7 +173,9 @@ impl Connection {
         version: i16,
         request: &ApiVersionsRequest,
     ) -> Result<ApiVersionsResponse, ClientError> {
-        let (name, body) = self.exchange(version, request, self.inner.request_timeout).await?;
+        let (name, body) = self
+            .exchange(version, request, self.inner.request_timeout)
+            .await?;
         // A broker that does not know the version answers in version 0 (KIP-511), whose body starts with the same code.
         let refused = body.get(..2) == Some(&ErrorCode::UnsupportedVersion.code().to_be_bytes()[..]);
         self.decode::<ApiVersionsRequest>(if refused { 0 } else { version }, name, body)
@@ -162,12 +188,10 @@ impl Connection {
     }
 
     /// Returns what the broker offers.
-    ///
-    /// # Panics
-    /// Never: a connection is handed out after its handshake only.
     #[must_use]
     pub fn versions(&self) -> &ApiVersionTable {
-        static NOTHING: std::sync::LazyLock<ApiVersionTable> = std::sync::LazyLock::new(ApiVersionTable::default);
+        static NOTHING: std::sync::LazyLock<ApiVersionTable> =
+            std::sync::LazyLock::new(ApiVersionTable::default);
         self.inner.versions.get().unwrap_or(&NOTHING)
     }
 
@@ -191,13 +215,15 @@ impl Connection {
     /// [`ClientError::Unsupported`] if there is none.
     pub fn negotiate_range<R: Request>(&self, min: i16, max: i16) -> Result<i16, ClientError> {
         let ours = R::VERSIONS.intersect(&VersionRange { min, max });
-        self.versions().highest_common(R::KEY, ours).ok_or_else(|| ClientError::Unsupported {
-            address: self.inner.address.clone(),
-            api: api_name(R::KEY),
-            min: ours.min,
-            max: ours.max,
-            offered: self.versions().offered(R::KEY),
-        })
+        self.versions()
+            .highest_common(R::KEY, ours)
+            .ok_or_else(|| ClientError::Unsupported {
+                address: self.inner.address.clone(),
+                api: api_name(R::KEY),
+                min: ours.min,
+                max: ours.max,
+                offered: self.versions().offered(R::KEY),
+            })
     }
 
     /// Sends one request and waits for its answer, at most the connection's request timeout.
@@ -208,7 +234,8 @@ impl Connection {
     /// [`ClientError::Encode`], [`ClientError::Closed`], [`ClientError::Timeout`] (which ends the connection),
     /// [`ClientError::Malformed`].
     pub async fn send<R: Request>(&self, version: i16, request: &R) -> Result<R::Response, ClientError> {
-        self.send_within(version, request, self.inner.request_timeout).await
+        self.send_within(version, request, self.inner.request_timeout)
+            .await
     }
 
     /// Like [`Connection::send`] for a request that makes the broker wait: `patience` is added to the timeout.
@@ -221,7 +248,12 @@ impl Connection {
         request: &R,
         patience: Duration,
     ) -> Result<R::Response, ClientError> {
-        self.send_within(version, request, self.inner.request_timeout.saturating_add(patience)).await
+        self.send_within(
+            version,
+            request,
+            self.inner.request_timeout.saturating_add(patience),
+        )
+        .await
     }
 
     async fn send_within<R: Request>(
@@ -245,7 +277,11 @@ impl Connection {
         let frame = self.encode(version, request, api)?;
         let (answer, answered) = oneshot::channel();
         let round_trip = async {
-            self.inner.requests.send(Outgoing { frame, answer }).await.map_err(|_| self.closed(api))?;
+            self.inner
+                .requests
+                .send(Outgoing { frame, answer })
+                .await
+                .map_err(|_| self.closed(api))?;
             answered.await.map_err(|_| self.closed(api))
         };
         match timeout(limit, round_trip).await {
@@ -253,12 +289,21 @@ impl Connection {
             Err(_) => {
                 // Answers come in order, so nothing behind this one would arrive either.
                 self.end(format!("{api} was not answered within {} ms", limit.as_millis()));
-                Err(ClientError::Timeout { address: self.inner.address.clone(), api, after: limit })
+                Err(ClientError::Timeout {
+                    address: self.inner.address.clone(),
+                    api,
+                    after: limit,
+                })
             }
         }
     }
 
-    fn encode<R: Request>(&self, version: i16, request: &R, api: &'static str) -> Result<BytesMut, ClientError> {
+    fn encode<R: Request>(
+        &self,
+        version: i16,
+        request: &R,
+        api: &'static str,
+    ) -> Result<BytesMut, ClientError> {
         let failed = |reason: String| ClientError::Encode { api, version, reason };
         let header = RequestHeader::default()
             .with_request_api_key(R::KEY)
@@ -266,8 +311,12 @@ impl Connection {
             .with_client_id(Some(self.inner.client_id.clone()));
         let mut frame = BytesMut::new();
         frame.extend_from_slice(&[0; 4]);
-        header.encode(&mut frame, R::header_version(version)).map_err(|error| failed(error.to_string()))?;
-        request.encode(&mut frame, version).map_err(|error| failed(error.to_string()))?;
+        header
+            .encode(&mut frame, R::header_version(version))
+            .map_err(|error| failed(error.to_string()))?;
+        request
+            .encode(&mut frame, version)
+            .map_err(|error| failed(error.to_string()))?;
         let size = i32::try_from(frame.len().saturating_sub(4))
             .map_err(|_| failed(format!("{} bytes are more than a frame can hold", frame.len())))?;
         frame
@@ -285,13 +334,19 @@ impl Connection {
     ) -> Result<R::Response, ClientError> {
         let malformed = |reason: String| {
             self.end(format!("malformed answer to {api}"));
-            ClientError::Malformed { address: self.inner.address.clone(), api, version, reason }
+            ClientError::Malformed {
+                address: self.inner.address.clone(),
+                api,
+                version,
+                reason,
+            }
         };
         if <R::Response as HeaderVersion>::header_version(version) >= 1 {
             skip_tagged_fields(&mut answer)
                 .ok_or_else(|| malformed("the header's tagged fields run past its end".to_owned()))?;
         }
-        decode_response_as::<R>(version, answer, &self.inner.limits).map_err(|error| malformed(error.to_string()))
+        decode_response_as::<R>(version, answer, &self.inner.limits)
+            .map_err(|error| malformed(error.to_string()))
     }
 
     /// Ends the connection: waiting calls get `reason`, later ones too.
@@ -301,8 +356,17 @@ impl Connection {
     }
 
     fn closed(&self, api: &'static str) -> ClientError {
-        let reason = self.inner.ended.get().cloned().unwrap_or_else(|| "the connection ended".to_owned());
-        ClientError::Closed { address: self.inner.address.clone(), api, reason }
+        let reason = self
+            .inner
+            .ended
+            .get()
+            .cloned()
+            .unwrap_or_else(|| "the connection ended".to_owned());
+        ClientError::Closed {
+            address: self.inner.address.clone(),
+            api,
+            reason,
+        }
     }
 }
 
@@ -326,7 +390,14 @@ async fn write_requests<W: AsyncWrite + Unpin>(
             return;
         }
         // Queued before it is sent: the answer can be here before this task runs again.
-        if expect.send(Pending { correlation_id, answer }).await.is_err() {
+        if expect
+            .send(Pending {
+                correlation_id,
+                answer,
+            })
+            .await
+            .is_err()
+        {
             return;
         }
         let mut written = writer.write_all(&frame).await;
@@ -353,10 +424,18 @@ async fn read_answers<R: AsyncRead + Unpin>(
             Err(FrameError::Io(error)) => break error.to_string(),
             Err(FrameError::Size { size }) => break format!("an answer of {size} bytes is beyond the limit"),
         };
-        let Some(id) = frame.get(..4).and_then(|bytes| bytes.try_into().ok()).map(i32::from_be_bytes) else {
+        let Some(id) = frame
+            .get(..4)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(i32::from_be_bytes)
+        else {
             break "an answer is shorter than its correlation id".to_owned();
         };
-        let Ok(Pending { correlation_id, answer }) = expected.try_recv() else {
+        let Ok(Pending {
+            correlation_id,
+            answer,
+        }) = expected.try_recv()
+        else {
             break format!("an answer with correlation id {id} arrived that nobody asked for");
         };
         if id != correlation_id {

@@ -37,7 +37,10 @@ async fn answer(stream: &mut DuplexStream, correlation_id: i32, body: &[u8]) {
 
 fn api_versions(error: ErrorCode, ranges: &[(i16, i16, i16)], version: i16) -> BytesMut {
     let api = |(key, min, max): &(i16, i16, i16)| {
-        ApiVersion::default().with_api_key(*key).with_min_version(*min).with_max_version(*max)
+        ApiVersion::default()
+            .with_api_key(*key)
+            .with_min_version(*min)
+            .with_max_version(*max)
     };
     let response = ApiVersionsResponse::default()
         .with_error_code(error.code())
@@ -54,14 +57,20 @@ fn metadata_body(topic: &str) -> BytesMut {
     let mut body = BytesMut::new();
     // Version 9 and later: a response header with tagged fields, here two unknown ones.
     body.put_slice(&[2, 50, 1, 0xaa, 51, 0]);
-    MetadataResponse::default().with_topics(vec![topic]).encode(&mut body, 12).unwrap();
+    MetadataResponse::default()
+        .with_topics(vec![topic])
+        .encode(&mut body, 12)
+        .unwrap();
     body
 }
 
 fn pair(config: &ClientConfig) -> (Connection, DuplexStream) {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let (reader, writer) = tokio::io::split(ours);
-    (Connection::start("test:9092".to_owned(), config, (reader, writer)), theirs)
+    (
+        Connection::start("test:9092".to_owned(), config, (reader, writer)),
+        theirs,
+    )
 }
 
 fn config() -> ClientConfig {
@@ -101,20 +110,31 @@ async fn the_handshake_falls_back_to_the_version_an_old_broker_names() {
     handshake.await.unwrap().unwrap();
     assert_eq!(connection.versions().range(3), Some((0, 5)));
     assert_eq!(connection.negotiate::<MetadataRequest>(13).unwrap(), 5);
-    assert!(matches!(connection.negotiate_range::<MetadataRequest>(6, 13), Err(ClientError::Unsupported { .. })));
+    assert!(matches!(
+        connection.negotiate_range::<MetadataRequest>(6, 13),
+        Err(ClientError::Unsupported { .. })
+    ));
 }
 
 #[tokio::test]
 async fn pipelined_requests_get_their_own_answers() {
     // More requests than may be in flight: the rest waits and still gets through.
-    let config = ClientConfig { in_flight_max: 3, ..config() };
+    let config = ClientConfig {
+        in_flight_max: 3,
+        ..config()
+    };
     let (connection, mut broker) = connected(&config).await;
     let server = tokio::spawn(async move {
         let mut served = 0;
         while let Some(seen) = read_request(&mut broker).await {
             assert_eq!(seen.version, 12);
             // The answer names how long the request was, which tells the requests apart.
-            answer(&mut broker, seen.correlation_id, &metadata_body(&format!("size-{}", seen.size))).await;
+            answer(
+                &mut broker,
+                seen.correlation_id,
+                &metadata_body(&format!("size-{}", seen.size)),
+            )
+            .await;
             served += 1;
         }
         served
@@ -124,8 +144,10 @@ async fn pipelined_requests_get_their_own_answers() {
             let connection = connection.clone();
             tokio::spawn(async move {
                 let name = "t".repeat(length + 1);
-                let metadata =
-                    connection.metadata(TopicSelection::Names(&[name]), TopicCreation::Never).await.unwrap();
+                let metadata = connection
+                    .metadata(TopicSelection::Names(&[name]), TopicCreation::Never)
+                    .await
+                    .unwrap();
                 metadata.topics.into_keys().next().unwrap()
             })
         })
@@ -142,7 +164,10 @@ async fn pipelined_requests_get_their_own_answers() {
 }
 
 async fn ask(connection: &Connection) -> ClientError {
-    connection.metadata(TopicSelection::All, TopicCreation::Never).await.expect_err("the broker misbehaves")
+    connection
+        .metadata(TopicSelection::All, TopicCreation::Never)
+        .await
+        .expect_err("the broker misbehaves")
 }
 
 #[tokio::test]
@@ -164,7 +189,12 @@ async fn an_answer_that_nobody_waits_for_ends_the_connection() {
 #[tokio::test]
 async fn a_malformed_answer_is_named_and_ends_the_connection() {
     // A topic count of 2^31-1 would make the decoder reserve hundreds of gigabytes.
-    let bodies: [&[u8]; 4] = [b"", b"\0", b"\x05\x01", &[0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f]];
+    let bodies: [&[u8]; 4] = [
+        b"",
+        b"\0",
+        b"\x05\x01",
+        &[0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f],
+    ];
     for body in bodies {
         let (connection, mut broker) = connected(&config()).await;
         let server = tokio::spawn(async move {
@@ -173,7 +203,17 @@ async fn a_malformed_answer_is_named_and_ends_the_connection() {
             broker
         });
         let error = ask(&connection).await;
-        assert!(matches!(error, ClientError::Malformed { api: "Metadata", version: 12, .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                ClientError::Malformed {
+                    api: "Metadata",
+                    version: 12,
+                    ..
+                }
+            ),
+            "{error}"
+        );
         assert!(connection.is_closed());
         drop(server.await.unwrap());
     }
@@ -181,13 +221,19 @@ async fn a_malformed_answer_is_named_and_ends_the_connection() {
 
 #[tokio::test]
 async fn no_answer_in_time_ends_the_connection_for_all_that_wait() {
-    let config = ClientConfig { request_timeout: Duration::from_millis(50), ..config() };
+    let config = ClientConfig {
+        request_timeout: Duration::from_millis(50),
+        ..config()
+    };
     let (connection, broker) = connected(&config).await;
     let error = ask(&connection).await;
     assert!(matches!(error, ClientError::Timeout { .. }), "{error}");
     assert!(error.is_retriable() && !error.is_retriable_without_effect());
     let error = ask(&connection).await;
-    assert!(error.to_string().contains("was not answered within 50 ms"), "{error}");
+    assert!(
+        error.to_string().contains("was not answered within 50 ms"),
+        "{error}"
+    );
     drop(broker);
 }
 
@@ -203,8 +249,14 @@ async fn nothing_listening_is_a_connect_error_with_the_address() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let address = Address { host: "127.0.0.1".to_owned(), port };
+    let address = Address {
+        host: "127.0.0.1".to_owned(),
+        port,
+    };
     let error = Connection::connect(&address, &config()).await.unwrap_err();
-    assert!(error.to_string().contains(&format!("127.0.0.1:{port}")), "{error}");
+    assert!(
+        error.to_string().contains(&format!("127.0.0.1:{port}")),
+        "{error}"
+    );
     assert!(error.is_retriable_without_effect());
 }

@@ -72,11 +72,23 @@ impl BrokerError {
     ) -> Result<(), Self> {
         match ErrorCode::from_code(code) {
             Some(ErrorCode::None) => Ok(()),
-            Some(code) => Err(Self { api, code, message, resource: resource() }),
+            Some(code) => Err(Self {
+                api,
+                code,
+                message,
+                resource: resource(),
+            }),
             None => {
                 let said = message.map(|message| format!(": {message}")).unwrap_or_default();
-                let message = Some(format!("error code {code}, which this client does not know{said}"));
-                Err(Self { api, code: ErrorCode::UnknownServerError, message, resource: resource() })
+                let message = Some(format!(
+                    "error code {code}, which this client does not know{said}"
+                ));
+                Err(Self {
+                    api,
+                    code: ErrorCode::UnknownServerError,
+                    message,
+                    resource: resource(),
+                })
             }
         }
     }
@@ -131,7 +143,9 @@ pub enum ClientError {
         reason: String,
     },
     /// The broker does not serve the API, or no version that this client speaks.
-    #[error("{address} does not serve {api} in versions {min} to {max}, which this client speaks ({offered})")]
+    #[error(
+        "{address} does not serve {api} in versions {min} to {max}, which this client speaks ({offered})"
+    )]
     Unsupported {
         /// The broker's address.
         address: String,
@@ -240,7 +254,10 @@ impl ClientError {
     #[must_use]
     pub fn is_retriable_without_effect(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::NoLeader { .. } | Self::UnknownBroker { .. } | Self::NoBroker { .. } => true,
+            Self::Connect { .. }
+            | Self::NoLeader { .. }
+            | Self::UnknownBroker { .. }
+            | Self::NoBroker { .. } => true,
             Self::Broker(error) => matches!(
                 error.code,
                 ErrorCode::NotController

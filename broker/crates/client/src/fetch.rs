@@ -13,6 +13,7 @@ use kafka_protocol::messages::{FetchRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use thalweg_types::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId};
 
+use crate::metadata::leader_hint;
 use crate::{BrokerError, ClientError, Connection, Resource, TopicPartition};
 
 const API: &str = "Fetch";
@@ -129,7 +130,11 @@ impl Connection {
         options: FetchOptions,
     ) -> Result<Vec<FetchedPartition>, ClientError> {
         let ids_known = targets.iter().all(|target| !target.topic_id.is_zero());
-        let max = if ids_known { VERSION_MAX } else { VERSION_TOPIC_IDS - 1 };
+        let max = if ids_known {
+            VERSION_MAX
+        } else {
+            VERSION_TOPIC_IDS - 1
+        };
         let version = self.negotiate::<FetchRequest>(max)?;
         let request = FetchRequest::default()
             .with_replica_id((-1).into())
@@ -141,8 +146,10 @@ impl Connection {
             .with_topics(topics(targets, version));
         let response = self.send_patiently(version, &request, options.wait_max).await?;
         BrokerError::check(API, response.error_code, None, || Resource::Cluster)?;
-        let names: HashMap<TopicId, &str> =
-            targets.iter().map(|target| (target.topic_id, target.partition.topic.as_str())).collect();
+        let names: HashMap<TopicId, &str> = targets
+            .iter()
+            .map(|target| (target.topic_id, target.partition.topic.as_str()))
+            .collect();
         let mut fetched = Vec::new();
         for topic in response.responses {
             let id = TopicId(*topic.topic_id.as_bytes());
@@ -152,7 +159,12 @@ impl Connection {
                 false => Some(topic.topic.to_string()),
             };
             let Some(name) = name else { continue };
-            fetched.extend(topic.partitions.into_iter().map(|data| fetched_partition(&name, data)));
+            fetched.extend(
+                topic
+                    .partitions
+                    .into_iter()
+                    .map(|data| fetched_partition(&name, data)),
+            );
         }
         Ok(fetched)
     }
@@ -174,7 +186,11 @@ fn topics(targets: &[FetchTarget], version: i16) -> Vec<FetchTopic> {
         });
         let partition = FetchPartition::default()
             .with_partition(target.partition.partition.get())
-            .with_current_leader_epoch(if version >= 9 { target.leader_epoch.get() } else { -1 })
+            .with_current_leader_epoch(if version >= 9 {
+                target.leader_epoch.get()
+            } else {
+                -1
+            })
             .with_fetch_offset(target.offset.get())
             .with_partition_max_bytes(target.size_bytes_max);
         if let Some(topic) = topics.get_mut(place) {
@@ -187,18 +203,27 @@ fn topics(targets: &[FetchTarget], version: i16) -> Vec<FetchTopic> {
 fn fetched_partition(topic: &str, data: PartitionData) -> FetchedPartition {
     let partition = TopicPartition::new(topic, PartitionIndex(data.partition_index));
     let resource = || Resource::Partition(topic.to_owned(), PartitionIndex(data.partition_index));
-    let current_leader = (data.current_leader.leader_id.0 >= 0)
-        .then(|| (BrokerId(data.current_leader.leader_id.0), LeaderEpoch(data.current_leader.leader_epoch)));
-    let aborted = |transaction: kafka_protocol::messages::fetch_response::AbortedTransaction| AbortedTransaction {
-        producer_id: ProducerId(transaction.producer_id.0),
-        first_offset: Offset(transaction.first_offset),
-    };
+    let current_leader = leader_hint(data.current_leader.leader_id.0, data.current_leader.leader_epoch);
+    let aborted =
+        |transaction: kafka_protocol::messages::fetch_response::AbortedTransaction| AbortedTransaction {
+            producer_id: ProducerId(transaction.producer_id.0),
+            first_offset: Offset(transaction.first_offset),
+        };
     let result = BrokerError::check(API, data.error_code, None, resource).map(|()| FetchedRecords {
         high_watermark: Offset(data.high_watermark),
         last_stable_offset: Offset(data.last_stable_offset),
         log_start_offset: Offset(data.log_start_offset),
-        aborted_transactions: data.aborted_transactions.unwrap_or_default().into_iter().map(aborted).collect(),
+        aborted_transactions: data
+            .aborted_transactions
+            .unwrap_or_default()
+            .into_iter()
+            .map(aborted)
+            .collect(),
         records: data.records.unwrap_or_default(),
     });
-    FetchedPartition { partition, result, current_leader }
+    FetchedPartition {
+        partition,
+        result,
+        current_leader,
+    }
 }

@@ -33,7 +33,11 @@ pub(crate) struct FrameReader<R> {
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(crate) fn new(reader: R, size_max: usize) -> Self {
-        Self { reader, buffer: BytesMut::new(), size_max }
+        Self {
+            reader,
+            buffer: BytesMut::new(),
+            size_max,
+        }
     }
 
     /// Returns the next frame without its length. Cancel-safe: what was read stays in the buffer.
@@ -49,7 +53,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let claimed = i32::from_be_bytes(prefix);
         let size = match usize::try_from(claimed) {
             Ok(size) if size <= self.size_max => size,
-            _ => return Err(FrameError::Size { size: i64::from(claimed) }),
+            _ => {
+                return Err(FrameError::Size {
+                    size: i64::from(claimed),
+                });
+            }
         };
         let needed = size.saturating_add(4);
         while self.buffer.len() < needed {

@@ -44,5 +44,9 @@ async fn a_claimed_length_without_data_reserves_little() {
     drop(writer);
     let mut frames = FrameReader::new(reader, 1 << 30);
     assert!(matches!(frames.next().await, Err(FrameError::Eof)));
-    assert!(frames.buffer.capacity() <= 4 * READ_SIZE_MIN, "{}", frames.buffer.capacity());
+    assert!(
+        frames.buffer.capacity() <= 4 * READ_SIZE_MIN,
+        "{}",
+        frames.buffer.capacity()
+    );
 }

@@ -15,6 +15,8 @@ mod cluster;
 mod config;
 mod connection;
 mod error;
+#[cfg(test)]
+mod fake_broker;
 mod fetch;
 mod frame;
 mod list_offsets;
@@ -23,9 +25,9 @@ mod produce;
 mod versions;
 
 pub use admin::{
-    AlterOperation, ClusterDescription, CommitOffset, CommittedOffset, ConfigAlteration, ConfigEntry, ConfigResource,
-    ConfigSource, CreatedTopic, DescribedBroker, DescribedLogDir, DescribedMember, GroupDescription, GroupListing,
-    LogDirReplica, NewTopic, ResourceKind, Validation,
+    AlterOperation, ClusterDescription, CommitOffset, CommittedOffset, ConfigAlteration, ConfigEntry,
+    ConfigResource, ConfigSource, CreatedTopic, DescribedBroker, DescribedLogDir, DescribedMember,
+    GroupDescription, GroupListing, LogDirReplica, NewTopic, ResourceKind, Validation,
 };
 pub use backoff::Backoff;
 pub use cluster::Cluster;
@@ -53,7 +55,10 @@ impl TopicPartition {
     /// Names one partition.
     #[must_use]
     pub fn new(topic: impl Into<String>, partition: PartitionIndex) -> Self {
-        Self { topic: topic.into(), partition }
+        Self {
+            topic: topic.into(),
+            partition,
+        }
     }
 }
 

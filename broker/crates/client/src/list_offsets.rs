@@ -93,11 +93,12 @@ impl Connection {
             for answer in topic.partitions {
                 let partition = PartitionIndex(answer.partition_index);
                 let resource = || Resource::Partition(topic.name.to_string(), partition);
-                let result = BrokerError::check(API, answer.error_code, None, resource).map(|()| ListedOffset {
-                    offset: Offset(answer.offset),
-                    timestamp: TimestampMs(answer.timestamp),
-                    leader_epoch: LeaderEpoch(answer.leader_epoch),
-                });
+                let result =
+                    BrokerError::check(API, answer.error_code, None, resource).map(|()| ListedOffset {
+                        offset: Offset(answer.offset),
+                        timestamp: TimestampMs(answer.timestamp),
+                        leader_epoch: LeaderEpoch(answer.leader_epoch),
+                    });
                 listed.insert(TopicPartition::new(topic.name.as_str(), partition), result);
             }
         }
@@ -116,9 +117,12 @@ impl Cluster {
         isolation: Isolation,
     ) -> Result<BTreeMap<TopicPartition, ListedOffset>, ClientError> {
         self.retry_read(API, async || {
-            let partitions: Vec<TopicPartition> = queries.iter().map(|(partition, _)| partition.clone()).collect();
-            let wanted: BTreeMap<&TopicPartition, OffsetQuery> =
-                queries.iter().map(|(partition, query)| (partition, *query)).collect();
+            let partitions: Vec<TopicPartition> =
+                queries.iter().map(|(partition, _)| partition.clone()).collect();
+            let wanted: BTreeMap<&TopicPartition, OffsetQuery> = queries
+                .iter()
+                .map(|(partition, query)| (partition, *query))
+                .collect();
             let mut found = BTreeMap::new();
             for (leader, members) in self.group_by_leader(&partitions).await? {
                 let connection = self.broker(leader).await?;

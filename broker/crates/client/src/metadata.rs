@@ -112,10 +112,21 @@ impl Connection {
         };
         // Before version 4 the flag cannot be sent and a broker creates what it is asked for.
         let creation = version < 4 || creation == TopicCreation::IfAllowed;
-        let request = MetadataRequest::default().with_topics(topics).with_allow_auto_topic_creation(creation);
+        let request = MetadataRequest::default()
+            .with_topics(topics)
+            .with_allow_auto_topic_creation(creation);
         let response = self.send(version, &request).await?;
         BrokerError::check(API, response.error_code, None, || Resource::Cluster)?;
         Ok(Metadata::from_response(response))
+    }
+}
+
+/// Reads the leader that an answer names beside an error (KIP-951); -1 stands for none.
+pub(crate) fn leader_hint(leader_id: i32, leader_epoch: i32) -> Option<(BrokerId, LeaderEpoch)> {
+    if leader_id < 0 {
+        None
+    } else {
+        Some((BrokerId(leader_id), LeaderEpoch(leader_epoch)))
     }
 }
 
@@ -131,8 +142,18 @@ impl Metadata {
             .filter_map(|broker| {
                 let port = u16::try_from(broker.port).ok()?;
                 let id = BrokerId(broker.node_id.0);
-                let address = Address { host: broker.host.to_string(), port };
-                Some((id, BrokerNode { id, address, rack: broker.rack.map(|rack| rack.to_string()) }))
+                let address = Address {
+                    host: broker.host.to_string(),
+                    port,
+                };
+                Some((
+                    id,
+                    BrokerNode {
+                        id,
+                        address,
+                        rack: broker.rack.map(|rack| rack.to_string()),
+                    },
+                ))
             })
             .collect();
         let topics = response.topics.into_iter().map(named_topic).collect();
@@ -153,28 +174,48 @@ impl Metadata {
         topic: &str,
         partition: PartitionIndex,
     ) -> Result<Option<&PartitionMetadata>, ClientError> {
-        let Some(found) = self.topics.get(topic) else { return Ok(None) };
-        let found = found.as_ref().map_err(|error| ClientError::Broker(error.clone()))?;
-        found.partitions.iter().find(|candidate| candidate.partition == partition).map(Some).ok_or_else(|| {
-            ClientError::NoPartition { topic: topic.to_owned(), partition, count: found.partitions.len() }
-        })
+        let Some(found) = self.topics.get(topic) else {
+            return Ok(None);
+        };
+        let found = found
+            .as_ref()
+            .map_err(|error| ClientError::Broker(error.clone()))?;
+        found
+            .partitions
+            .iter()
+            .find(|candidate| candidate.partition == partition)
+            .map(Some)
+            .ok_or_else(|| ClientError::NoPartition {
+                topic: topic.to_owned(),
+                partition,
+                count: found.partitions.len(),
+            })
     }
 }
 
 fn named_topic(topic: MetadataResponseTopic) -> (String, Result<TopicMetadata, BrokerError>) {
     let id = TopicId(*topic.topic_id.as_bytes());
-    let name = topic.name.as_ref().map_or_else(|| id.to_string(), |name| name.to_string());
+    let name = topic
+        .name
+        .as_ref()
+        .map_or_else(|| id.to_string(), |name| name.to_string());
     let checked = BrokerError::check(API, topic.error_code, None, || Resource::Topic(name.clone()));
     let result = checked.map(|()| {
         let mut partitions: Vec<PartitionMetadata> = topic.partitions.into_iter().map(partition).collect();
         partitions.sort_by_key(|partition| partition.partition);
-        TopicMetadata { name: name.clone(), id, is_internal: topic.is_internal, partitions }
+        TopicMetadata {
+            name: name.clone(),
+            id,
+            is_internal: topic.is_internal,
+            partitions,
+        }
     });
     (name, result)
 }
 
 fn partition(partition: MetadataResponsePartition) -> PartitionMetadata {
-    let ids = |nodes: Vec<kafka_protocol::messages::BrokerId>| nodes.into_iter().map(|id| BrokerId(id.0)).collect();
+    let ids =
+        |nodes: Vec<kafka_protocol::messages::BrokerId>| nodes.into_iter().map(|id| BrokerId(id.0)).collect();
     PartitionMetadata {
         partition: PartitionIndex(partition.partition_index),
         leader: (partition.leader_id.0 >= 0).then_some(BrokerId(partition.leader_id.0)),

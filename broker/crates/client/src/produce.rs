@@ -12,6 +12,7 @@ use kafka_protocol::messages::{InitProducerIdRequest, ProduceRequest, TopicName}
 use kafka_protocol::protocol::StrBytes;
 use thalweg_types::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs};
 
+use crate::metadata::leader_hint;
 use crate::{BrokerError, ClientError, Cluster, Connection, Resource, TopicPartition};
 
 const API: &str = "Produce";
@@ -50,7 +51,10 @@ pub struct ProduceOptions {
 
 impl Default for ProduceOptions {
     fn default() -> Self {
-        Self { acks: Acks::All, timeout: Duration::from_secs(30) }
+        Self {
+            acks: Acks::All,
+            timeout: Duration::from_secs(30),
+        }
     }
 }
 
@@ -109,7 +113,10 @@ impl Connection {
         Ok(topics
             .flat_map(|topic| {
                 let name = topic.name.to_string();
-                topic.partition_responses.into_iter().map(move |partition| produced_partition(&name, partition))
+                topic
+                    .partition_responses
+                    .into_iter()
+                    .map(move |partition| produced_partition(&name, partition))
             })
             .collect())
     }
@@ -132,7 +139,10 @@ impl Cluster {
             let response = connection.send(version, &request).await?;
             BrokerError::check("InitProducerId", response.error_code, None, || Resource::Cluster)?;
             let id = ProducerId(response.producer_id.0);
-            Ok(ProducerIdentity { id, epoch: ProducerEpoch(response.producer_epoch) })
+            Ok(ProducerIdentity {
+                id,
+                epoch: ProducerEpoch(response.producer_epoch),
+            })
         })
         .await
     }
@@ -144,7 +154,10 @@ fn topics(batches: Vec<ProduceBatch>) -> Vec<TopicProduceData> {
         let data = PartitionProduceData::default()
             .with_index(batch.partition.partition.get())
             .with_records(Some(batch.records));
-        match topics.iter_mut().find(|topic| topic.name.as_str() == batch.partition.topic) {
+        match topics
+            .iter_mut()
+            .find(|topic| topic.name.as_str() == batch.partition.topic)
+        {
             Some(topic) => topic.partition_data.push(data),
             None => topics.push(
                 TopicProduceData::default()
@@ -158,8 +171,10 @@ fn topics(batches: Vec<ProduceBatch>) -> Vec<TopicProduceData> {
 
 fn produced_partition(topic: &str, answer: PartitionProduceResponse) -> ProducedPartition {
     let index = PartitionIndex(answer.index);
-    let current_leader = (answer.current_leader.leader_id.0 >= 0)
-        .then(|| (BrokerId(answer.current_leader.leader_id.0), LeaderEpoch(answer.current_leader.leader_epoch)));
+    let current_leader = leader_hint(
+        answer.current_leader.leader_id.0,
+        answer.current_leader.leader_epoch,
+    );
     // Which record is at fault (KIP-467) matters more than the sentence about the batch.
     let faults: Vec<String> = answer
         .record_errors
@@ -175,11 +190,17 @@ fn produced_partition(topic: &str, answer: PartitionProduceResponse) -> Produced
         (None, true) => None,
         (None, false) => Some(faults.join("; ")),
     };
-    let result = BrokerError::check(API, answer.error_code, message, || Resource::Partition(topic.to_owned(), index))
-        .map(|()| ProduceAck {
-            base_offset: Offset(answer.base_offset),
-            log_append_time: TimestampMs(answer.log_append_time_ms),
-            log_start_offset: Offset(answer.log_start_offset),
-        });
-    ProducedPartition { partition: TopicPartition::new(topic, index), result, current_leader }
+    let result = BrokerError::check(API, answer.error_code, message, || {
+        Resource::Partition(topic.to_owned(), index)
+    })
+    .map(|()| ProduceAck {
+        base_offset: Offset(answer.base_offset),
+        log_append_time: TimestampMs(answer.log_append_time_ms),
+        log_start_offset: Offset(answer.log_start_offset),
+    });
+    ProducedPartition {
+        partition: TopicPartition::new(topic, index),
+        result,
+        current_leader,
+    }
 }

@@ -16,7 +16,15 @@ impl ApiVersionTable {
         let ranges = response
             .api_keys
             .iter()
-            .map(|api| (api.api_key, VersionRange { min: api.min_version, max: api.max_version }))
+            .map(|api| {
+                (
+                    api.api_key,
+                    VersionRange {
+                        min: api.min_version,
+                        max: api.max_version,
+                    },
+                )
+            })
             .collect();
         Self { ranges }
     }
@@ -79,12 +87,24 @@ mod tests {
 
     #[test]
     fn the_highest_common_version_is_taken() {
-        let offered =
-            |min, max| ApiVersion::default().with_api_key(3).with_min_version(min).with_max_version(max);
-        for (min, max, expected) in [(0, 12, Some(12)), (0, 99, Some(13)), (5, 5, Some(5)), (14, 20, None)] {
+        let offered = |min, max| {
+            ApiVersion::default()
+                .with_api_key(3)
+                .with_min_version(min)
+                .with_max_version(max)
+        };
+        for (min, max, expected) in [
+            (0, 12, Some(12)),
+            (0, 99, Some(13)),
+            (5, 5, Some(5)),
+            (14, 20, None),
+        ] {
             let response = ApiVersionsResponse::default().with_api_keys(vec![offered(min, max)]);
             let table = ApiVersionTable::from_response(&response);
-            assert_eq!(table.highest_common(3, VersionRange { min: 4, max: 13 }), expected);
+            assert_eq!(
+                table.highest_common(3, VersionRange { min: 4, max: 13 }),
+                expected
+            );
             assert_eq!(table.highest_common(1, VersionRange { min: 4, max: 13 }), None);
         }
     }

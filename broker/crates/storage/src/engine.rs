@@ -4,17 +4,21 @@
 //! Background work has one owner, the `drain` thread, which takes one job at a time. A failure that puts
 //! durability in doubt is reported to the [`OnFatal`] callback; a full disk is not one.
 
+mod background;
+mod late_sink;
+mod opening;
+
 use crate::clock::Clock;
-use crate::commit::{CommitCounters, CommitError, CommitStart, Committer, OnFatal};
+use crate::commit::{CommitCounters, CommitError, Committer, OnFatal};
 use crate::disk::{BLOCK, Disk};
-use crate::log::rows::{RecoveryStore, RecoveryStoreError, RowChange, WalRow, encode_wal, wal_key};
+use crate::log::rows::{RecoveryStore, RowChange, WalRow, encode_wal, wal_key};
 use crate::log::rows::{partition_key, segment_key};
 use crate::log::{AppendError, NewLog, PartitionLog};
 use crate::log_config::LogConfig;
-use crate::recovery::{self, OpenError};
-use crate::segment::{names, render};
-use crate::wal::group::{RUN_LEN, RunContent};
-use crate::wal::ring::{ReplayRange, RingConfig, RingOpener};
+use crate::recovery;
+use crate::segment::names;
+use crate::wal::group::RUN_LEN;
+use crate::wal::ring::RingConfig;
 use crate::wal::{Incarnation, Slot, WalSink, WalUsage, group};
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -110,6 +114,9 @@ pub(crate) struct Shared {
     pub(crate) sink: Arc<dyn WalSink>,
     pub(crate) recovery: Arc<dyn RecoveryStore>,
     pub(crate) config: EngineConfig,
+    /// Held from the preparation of rows to their commit: an older row must never follow a newer one. Taken before
+    /// any lock of a log.
+    pub(crate) rows: Mutex<()>,
     committer: OnceLock<Committer>,
     dirty: Mutex<HashMap<TopicPartitionId, Arc<PartitionLog>>>,
     memory: Mutex<VecDeque<(Weak<PartitionLog>, Slot, usize)>>,
@@ -222,122 +229,6 @@ impl Shared {
 }
 
 impl LogEngine {
-    /// Opens the logs: reads recovery points, cuts segments, replays the write-ahead log, starts the threads.
-    ///
-    /// The caller holds the data directory's lock, and has raised the leader epoch durably.
-    ///
-    /// # Errors
-    /// [`OpenError`]: damage and disagreement are named, nothing is changed then but segment bytes beyond their
-    /// recovery point.
-    pub fn open(parts: EngineParts, config: EngineConfig) -> Result<(Arc<Self>, OpenReport), OpenError> {
-        let mut rows = recovery::load_rows(&*parts.recovery)?;
-        let (wal_row, fresh) = match rows.wal {
-            Some(row) => (row, false),
-            None => {
-                let incarnation = Incarnation(parts.random.to_be_bytes());
-                (WalRow { incarnation, replay_from: Slot(0), clean_end: None }, true)
-            }
-        };
-        let opener = RingOpener::open(
-            parts.disk.clone(),
-            &parts.directory.join("wal"),
-            wal_row.incarnation,
-            config.ring,
-        )?;
-        if !fresh && opener.is_empty() && wal_row.replay_from == Slot(0) && wal_row.clean_end.is_none() {
-            tracing::info!("the write-ahead log was never written: it starts empty");
-        }
-        if fresh {
-            let change = RowChange { key: wal_key(), value: Some(encode_wal(&wal_row)) };
-            parts.recovery.commit(vec![change]).map_err(|error| OpenError::Rows(error.to_string()))?;
-        }
-        let replayed = Replayed::new(&parts, &mut rows)?;
-        let range = ReplayRange { from: wal_row.replay_from, durable_before: wal_row.clean_end };
-        // Logs need the sink and the sink needs the replay: runs are gathered per group and applied in a second
-        // pass over what the sink can read again would cost a read; instead the sink comes last and the logs
-        // hold a slot for it.
-        let slot = Arc::new(LateSink::default());
-        let shared = Arc::new(Shared {
-            disk: parts.disk.clone(),
-            directory: parts.directory.clone(),
-            clock: parts.clock.clone(),
-            sink: slot.clone(),
-            recovery: parts.recovery.clone(),
-            config,
-            committer: OnceLock::new(),
-            dirty: Mutex::default(),
-            memory: Mutex::default(),
-            memory_bytes: AtomicUsize::new(0),
-            jobs: Mutex::default(),
-            wake: Condvar::new(),
-            problems: Mutex::default(),
-            counters: EngineCounters::default(),
-            on_fatal: parts.on_fatal.clone(),
-        });
-        let logs = replayed.build(&shared, &parts)?;
-        let mut report = OpenReport { partitions: logs.len(), clean: wal_row.clean_end.is_some(), ..OpenReport::default() };
-        let mut tombstoned = 0;
-        let (sink, end) = opener.replay(range, &mut |replayed| {
-            for run in &replayed.group.runs {
-                let Some(log) = logs.get(&run.id) else {
-                    if parts.tombstones.contains(&run.id.topic_id) {
-                        tombstoned += 1;
-                        continue;
-                    }
-                    let (what, id) = ("a run of the write-ahead log".to_owned(), run.id);
-                    return Err(OpenError::UnknownTopic { what, id }.to_string());
-                };
-                let bytes = match &run.content {
-                    RunContent::Batches(batches) => replayed.group.batches(batches),
-                    RunContent::Event(_) => &[],
-                };
-                log.replay(&crate::log::ReplayedRun {
-                    slot: replayed.slot,
-                    location: replayed.location,
-                    content: run.content,
-                    bytes,
-                })?;
-            }
-            Ok(())
-        })?;
-        report.groups = end.groups;
-        report.bytes = end.bytes;
-        report.tombstoned_runs = tombstoned;
-        slot.0.set(Box::new(sink)).ok();
-        if wal_row.clean_end.is_some() {
-            // From here on the end is open again: a marker that stayed would refuse the next start after a crash.
-            let row = WalRow { clean_end: None, ..wal_row };
-            let change = RowChange { key: wal_key(), value: Some(encode_wal(&row)) };
-            parts.recovery.commit(vec![change]).map_err(|error| OpenError::Rows(error.to_string()))?;
-        }
-        let start = CommitStart {
-            incarnation: wal_row.incarnation,
-            next_slot: end.next_slot,
-            last_crc: end.last_crc,
-            put_id_base: parts.random as u64,
-        };
-        let callback = shared.on_fatal.clone();
-        let committer = Committer::start(slot, start, Box::new(move |error| callback(error)))
-            .map_err(OpenError::Thread)?;
-        shared.committer.set(committer).map_err(|_| OpenError::Disagreement("opened twice".into()))?;
-        let engine = Arc::new(Self {
-            shared: shared.clone(),
-            logs: RwLock::new(logs),
-            incarnation: wal_row.incarnation,
-            leader_epoch: parts.leader_epoch,
-            replay_from: Mutex::new(wal_row.replay_from),
-            drainer: Mutex::new(None),
-            closed: AtomicBool::new(false),
-        });
-        let worker = Arc::downgrade(&engine);
-        let thread = std::thread::Builder::new()
-            .name("drain".into())
-            .spawn(move || run_background(&shared, &worker))
-            .map_err(OpenError::Thread)?;
-        *engine.drainer.lock() = Some(thread);
-        Ok((engine, report))
-    }
-
     /// Returns a log.
     #[must_use]
     pub fn get(&self, id: TopicPartitionId) -> Option<Arc<PartitionLog>> {
@@ -400,6 +291,7 @@ impl LogEngine {
         if !doomed.is_empty() {
             self.shared.disk.sync_dir(&self.shared.directory)?;
         }
+        let _rows = self.shared.rows.lock();
         self.shared.recovery.commit(changes).map_err(std::io::Error::other)?;
         Ok(doomed)
     }
@@ -455,6 +347,12 @@ impl LogEngine {
             // A trim makes room too, and does not pass through the committer.
             let _ = tokio::time::timeout(Duration::from_millis(20), notified).await;
         }
+    }
+
+    /// Returns the slot after the last durable group.
+    #[must_use]
+    pub fn next_slot(&self) -> Slot {
+        self.shared.committer().map(Committer::next_slot).unwrap_or_default()
     }
 
     /// Returns the counters of the commit path.
@@ -553,115 +451,6 @@ impl LogEngine {
             let _ = thread.join();
         }
     }
-
-    fn commit_rows(&self, logs: Vec<Arc<PartitionLog>>) -> Result<(), String> {
-        let mut prepared = Vec::new();
-        for log in logs {
-            let rows = log.prepare_rows().map_err(|error| {
-                self.fatal(&error.to_string());
-                error.to_string()
-            })?;
-            if let Some(rows) = rows {
-                prepared.push((log, rows));
-            }
-        }
-        let changes: Vec<RowChange> = prepared.iter().flat_map(|(_, rows)| rows.changes.clone()).collect();
-        if changes.is_empty() {
-            return Ok(());
-        }
-        match self.shared.recovery.commit(changes) {
-            Ok(()) => {
-                for (log, rows) in prepared {
-                    log.rows_committed(&rows);
-                }
-                self.shared.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(error) => {
-                for (log, rows) in prepared {
-                    log.rows_refused(rows);
-                }
-                match &error {
-                    RecoveryStoreError::Full(_) => self.shared.note_full(&error.to_string()),
-                    RecoveryStoreError::Failed(_) => self.fatal(&error.to_string()),
-                }
-                Err(error.to_string())
-            }
-        }
-    }
-
-    /// Frees what all committed recovery points cover.
-    fn trim(&self) -> Result<(), String> {
-        let next = self.shared.committer().map(Committer::next_slot).unwrap_or_default();
-        let dirty: Vec<_> = self.shared.dirty.lock().values().cloned().collect();
-        let first = dirty.iter().filter_map(|log| log.first_uncovered()).min().unwrap_or(next).min(next);
-        let Some(through) = first.0.checked_sub(1).map(Slot) else { return Ok(()) };
-        let frees = self.shared.sink.usage().oldest_file_last_slot.is_some_and(|last| last <= through);
-        if !frees {
-            return Ok(());
-        }
-        let row = WalRow { incarnation: self.incarnation, replay_from: first, clean_end: None };
-        let change = RowChange { key: wal_key(), value: Some(encode_wal(&row)) };
-        match self.shared.recovery.commit(vec![change]) {
-            Ok(()) => {
-                *self.replay_from.lock() = first;
-                self.shared.sink.trim(through);
-                Ok(())
-            }
-            Err(error @ RecoveryStoreError::Full(_)) => {
-                self.shared.note_full(&error.to_string());
-                Err(error.to_string())
-            }
-            Err(error) => {
-                self.fatal(&error.to_string());
-                Err(error.to_string())
-            }
-        }
-    }
-
-    fn fatal(&self, what: &str) {
-        let error = crate::wal::SinkError::Fatal {
-            file: self.shared.directory.display().to_string(),
-            what: what.to_owned(),
-        };
-        (self.shared.on_fatal)(&CommitError::Log(error));
-    }
-
-    /// One round of background work. Returns whether there may be more at once.
-    fn work(&self, jobs: Work) {
-        for log in jobs.drains {
-            // Errors were noted; the data stays in the write-ahead log.
-            let _ = log.drain_counted(usize::MAX, Slot(u64::MAX));
-        }
-        for (id, base_offset) in jobs.damaged {
-            if let Some(log) = self.get(id) {
-                log.rebuild_index(base_offset);
-            }
-        }
-        if let Err(error) = self.shared.sink.prepare() {
-            self.fatal(&error.to_string());
-        }
-        let usage = self.shared.sink.usage();
-        let Some(last) = usage.oldest_file_last_slot else { return };
-        if usage.used > usage.capacity / 2 || jobs.checkpoint {
-            let old: Vec<_> = self
-                .shared
-                .dirty
-                .lock()
-                .values()
-                .cloned()
-                .collect::<Vec<_>>()
-                .into_iter()
-                .filter(|log| log.first_uncovered().is_some_and(|slot| slot <= last))
-                .collect();
-            let drained = old.iter().try_for_each(|log| log.drain_counted(usize::MAX, last).map(drop));
-            // What was drained before a full disk stopped it is covered all the same.
-            let committed = self.commit_rows(old).and_then(|()| self.trim());
-            if let Err(error) = drained.and(committed) {
-                tracing::debug!(%error, "the oldest write-ahead log file stays");
-            }
-        }
-    }
 }
 
 impl Drop for LogEngine {
@@ -675,234 +464,6 @@ impl Drop for LogEngine {
         self.shared.jobs.lock().drains.clear();
         for log in self.logs.get_mut().values() {
             log.close();
-        }
-    }
-}
-
-struct Work {
-    drains: Vec<Arc<PartitionLog>>,
-    damaged: Vec<(TopicPartitionId, Offset)>,
-    checkpoint: bool,
-}
-
-fn run_background(shared: &Arc<Shared>, engine: &Weak<LogEngine>) {
-    loop {
-        let work = {
-            let mut jobs = shared.jobs.lock();
-            if jobs.drains.is_empty() && jobs.damaged.is_empty() && !jobs.checkpoint && !jobs.stop {
-                shared.wake.wait_for(&mut jobs, Duration::from_millis(50));
-            }
-            if jobs.stop {
-                return;
-            }
-            Work {
-                drains: jobs.drains.drain(..).collect(),
-                damaged: std::mem::take(&mut jobs.damaged).into_iter().collect(),
-                checkpoint: std::mem::take(&mut jobs.checkpoint),
-            }
-        };
-        let Some(engine) = engine.upgrade() else { return };
-        engine.work(work);
-    }
-}
-
-impl Shared {
-    fn note_full(&self, what: &str) {
-        self.counters.disk_full.fetch_add(1, Ordering::Relaxed);
-        if !self.counters.is_disk_full.swap(true, Ordering::Relaxed) {
-            tracing::error!("{what}; records stay in the write-ahead log, free some space");
-        }
-    }
-
-    fn note_not_full(&self) {
-        if self.counters.is_disk_full.swap(false, Ordering::Relaxed) {
-            tracing::info!("the disk takes writes again");
-        }
-    }
-}
-
-impl PartitionLog {
-    /// Drains, counts, and reports a failure that puts durability in doubt.
-    fn drain_counted(&self, bytes: usize, through: Slot) -> Result<usize, String> {
-        let shared = self.shared();
-        match self.drain(bytes, through) {
-            Ok(count) => {
-                shared.counters.drained_bytes.fetch_add(count as u64, Ordering::Relaxed);
-                if count > 0 {
-                    shared.note_not_full();
-                }
-                Ok(count)
-            }
-            Err(error @ crate::log::DrainError::Full { .. }) => {
-                shared.note_full(&error.to_string());
-                Err(error.to_string())
-            }
-            Err(error) => {
-                let fatal = crate::wal::SinkError::Fatal {
-                    file: self.directory().display().to_string(),
-                    what: error.to_string(),
-                };
-                (shared.on_fatal)(&CommitError::Log(fatal));
-                Err(error.to_string())
-            }
-        }
-    }
-}
-
-/// Rows turned into logs.
-struct Replayed {
-    partitions: Vec<(LiveTopic, PartitionIndex, crate::log::rows::PartitionRow, Vec<crate::segment::Segment>)>,
-}
-
-impl Replayed {
-    fn new(parts: &EngineParts, rows: &mut recovery::LoadedRows) -> Result<Self, OpenError> {
-        let mut partitions = Vec::new();
-        for topic in &parts.topics {
-            for partition in 0..topic.partitions {
-                let partition = PartitionIndex(partition);
-                let id = TopicPartitionId { topic_id: topic.id, partition };
-                let row = rows.partitions.remove(&id).unwrap_or_else(recovery::empty_row);
-                let segments = rows.segments.remove(&id).unwrap_or_default();
-                partitions.push((topic.clone(), partition, row, segments));
-            }
-        }
-        let unknown = rows.partitions.keys().chain(rows.segments.keys());
-        if let Some(id) = unknown.copied().find(|id| !parts.tombstones.contains(&id.topic_id)) {
-            return Err(OpenError::UnknownTopic { what: "a recovery point".into(), id });
-        }
-        // Left by a crash in the middle of a deletion.
-        let partition_keys = rows.partitions.keys().map(|id| partition_key(*id));
-        let segments = rows.segments.iter();
-        let segment_keys = segments.flat_map(|(id, all)| all.iter().map(|s| segment_key(*id, s.base_offset)));
-        let changes: Vec<RowChange> =
-            partition_keys.chain(segment_keys).map(|key| RowChange { key, value: None }).collect();
-        if !changes.is_empty() {
-            parts.recovery.commit(changes).map_err(|error| OpenError::Rows(error.to_string()))?;
-        }
-        Ok(Self { partitions })
-    }
-
-    fn build(
-        self,
-        shared: &Arc<Shared>,
-        parts: &EngineParts,
-    ) -> Result<HashMap<TopicPartitionId, Arc<PartitionLog>>, OpenError> {
-        let present = sweep(parts)?;
-        let mut logs = HashMap::with_capacity(self.partitions.len());
-        for (topic, partition, row, segments) in self.partitions {
-            let id = TopicPartitionId { topic_id: topic.id, partition };
-            let name = names::partition_directory(&topic.name, partition);
-            let directory = parts.directory.join(&name);
-            if present.contains(&name) {
-                recovery::cut_partition(&*parts.disk, &directory, id, &segments)?;
-            } else if let Some(segment) = segments.iter().find(|segment| segment.size > 0) {
-                let path = names::segment_file(&directory, segment.base_offset, names::FileKind::Log);
-                return Err(OpenError::SegmentShort { path, found: 0, expected: segment.size });
-            }
-            let new = NewLog {
-                id,
-                topic: topic.name.clone(),
-                config: topic.config.clone(),
-                leader_epoch: parts.leader_epoch,
-                row,
-                segments,
-            };
-            logs.insert(id, PartitionLog::new(shared.clone(), new));
-        }
-        Ok(logs)
-    }
-}
-
-/// Removes directories of deleted topics; returns the names of the others.
-fn sweep(parts: &EngineParts) -> Result<BTreeSet<String>, OpenError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| OpenError::Io { path, source }
-    };
-    parts.disk.create_dir_all(&parts.directory).map_err(failed(&parts.directory))?;
-    let live: HashMap<&str, TopicId> = parts.topics.iter().map(|t| (&*t.name, t.id)).collect();
-    let mut present = BTreeSet::new();
-    for entry in parts.disk.list(&parts.directory).map_err(failed(&parts.directory))? {
-        let path = parts.directory.join(&entry.name);
-        if entry.kind != crate::disk::EntryKind::Directory || entry.name == "wal" {
-            continue;
-        }
-        if entry.name.ends_with(names::DELETED_DIRECTORY_SUFFIX) {
-            parts.disk.remove_dir_all(&path).map_err(failed(&path))?;
-            continue;
-        }
-        let found = render::read_partition_metadata(&*parts.disk, &path).map_err(failed(&path))?;
-        let Some(found) = found else {
-            present.insert(entry.name);
-            continue;
-        };
-        let topic = entry.name.rsplit_once('-').map_or("", |(topic, _)| topic);
-        if live.get(topic) != Some(&found) && parts.tombstones.contains(&found) {
-            // Deleted, but the crash came before the directory was renamed.
-            parts.disk.remove_dir_all(&path).map_err(failed(&path))?;
-            continue;
-        }
-        if !live.contains_key(topic) {
-            let what = format!("the directory {}", path.display());
-            let id = TopicPartitionId { topic_id: found, partition: PartitionIndex(0) };
-            return Err(OpenError::UnknownTopic { what, id });
-        }
-        present.insert(entry.name);
-    }
-    Ok(present)
-}
-
-/// The sink that logs hold before the replay has made it.
-#[derive(Default)]
-struct LateSink(OnceLock<Box<dyn WalSink>>);
-
-impl fmt::Debug for LateSink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0.get())
-    }
-}
-
-impl LateSink {
-    fn get(&self) -> Result<&dyn WalSink, crate::wal::SinkError> {
-        self.0.get().map(|sink| &**sink).ok_or(crate::wal::SinkError::Closed)
-    }
-}
-
-impl WalSink for LateSink {
-    fn limits(&self) -> crate::wal::SinkLimits {
-        let unknown = crate::wal::SinkLimits {
-            group_bytes_max: 0,
-            group_bytes_hard_max: 0,
-            groups_in_flight_max: 1,
-        };
-        self.get().map_or(unknown, WalSink::limits)
-    }
-    fn buffer(&self) -> crate::disk::AlignedBuffer {
-        self.get().map(WalSink::buffer).unwrap_or_default()
-    }
-    fn submit(&self, group: crate::wal::SealedGroup) -> Result<crate::wal::WalLocation, crate::wal::SinkError> {
-        self.get()?.submit(group)
-    }
-    fn wait_durable(&self) -> Result<Slot, crate::wal::SinkError> {
-        self.get()?.wait_durable()
-    }
-    fn read(&self, location: crate::wal::WalLocation, len: usize) -> std::io::Result<bytes::Bytes> {
-        self.get().map_err(std::io::Error::other)?.read(location, len)
-    }
-    fn trim(&self, through: Slot) {
-        if let Ok(sink) = self.get() {
-            sink.trim(through);
-        }
-    }
-    fn usage(&self) -> WalUsage {
-        self.get().map(WalSink::usage).unwrap_or_default()
-    }
-    fn prepare(&self) -> Result<(), crate::wal::SinkError> {
-        self.get()?.prepare()
-    }
-    fn close(&self) {
-        if let Ok(sink) = self.get() {
-            sink.close();
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The logs against a simple model, over a simulated disk that forgets what was not synced.
 
 use super::*;
+use crate::log::rows::RecoveryStoreError;
+use crate::recovery::OpenError;
 use crate::clock::ManualClock;
 use crate::disk::{OpenMode, SimulatedDisk, read_file, replace_file};
 use crate::log::rows::WriteState;
@@ -101,10 +103,10 @@ impl World {
         self.starts += 1;
         let fatal = self.fatal.clone();
         let parts = EngineParts {
-            disk: Arc::new(self.disk.clone()),
+            disk: Arc::new(self.disk.until_crash()),
             directory: "/data".into(),
             clock: self.clock.clone(),
-            recovery: FileStore::open(&self.disk),
+            recovery: FileStore::open(&self.disk.until_crash()),
             random: 77,
             leader_epoch: LeaderEpoch(self.starts),
             topics: vec![self.topic.clone()],
@@ -421,6 +423,36 @@ fn a_mirror_keeps_offsets_epochs_and_gaps_and_its_truncation_is_never_undone() {
     world.disk.crash(&mut |_| 0);
     let (engine, _) = world.open().unwrap();
     check(&log(&engine, 0));
+}
+
+#[test]
+fn a_truncation_inside_a_run_keeps_its_first_batches_after_a_crash() {
+    let mut world = World::new(1);
+    let (engine, _) = world.open().unwrap();
+    let partition = log(&engine, 0);
+    partition.set_write_state(WriteState::OwnedByLink).unwrap().wait().unwrap();
+    let mut last = None;
+    for index in 0..20i64 {
+        let mut header = idempotent_header(-1, -1, -1, 1);
+        header.base_offset = Offset(index);
+        header.leader_epoch = LeaderEpoch(0);
+        let batch = CheckedBatch::check(with_header(header, &[1; 10])).unwrap();
+        let origin = Origin::Mirror { expected_end: Offset(index) };
+        last = partition.append(batch, origin, TimestampMs(0)).unwrap().place().ticket;
+    }
+    last.unwrap().wait().unwrap();
+    // Wherever the groups ended, some truncation cuts a run in two.
+    for cut in [19, 18, 17, 9, 5] {
+        partition.truncate_to(Offset(cut), LeaderEpoch(7)).unwrap();
+        let numbers = |log: &PartitionLog| read_all(log).iter().map(|(o, _)| *o).collect::<Vec<_>>();
+        assert_eq!(numbers(&partition), (0..cut).collect::<Vec<_>>());
+        let mut copy = World::new(1);
+        copy.disk = world.disk.fork();
+        copy.starts = 50;
+        copy.disk.crash(&mut |_| 0);
+        let (engine, _) = copy.open().unwrap();
+        assert_eq!(numbers(&super::tests::log(&engine, 0)), (0..cut).collect::<Vec<_>>());
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use thalweg_types::BrokerId;
 
 use crate::cli::connect::ConnectArgs;
 use crate::cli::error::CliError;
-use crate::cli::output::{OutputArgs, list, print_json, print_line};
+use crate::cli::output::{OutputArgs, list, note, print_json, print_line};
 
 /// Time between two looks with --watch.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
@@ -53,7 +53,11 @@ pub async fn run(connect: &ConnectArgs, args: HealthArgs) -> Result<(), CliError
         if !args.watch {
             let health = health?;
             print(&health, &args.output)?;
-            return if health.healthy { Ok(()) } else { Err(CliError::Reported) };
+            return if health.healthy {
+                Ok(())
+            } else {
+                Err(CliError::Reported)
+            };
         }
         let is_healthy = health.as_ref().is_ok_and(|health| health.healthy);
         // An unreachable cluster is a finding here, not an end.
@@ -61,7 +65,7 @@ pub async fn run(connect: &ConnectArgs, args: HealthArgs) -> Result<(), CliError
         if last.as_ref() != Some(&now) {
             match &now {
                 Ok(health) => print(health, &args.output)?,
-                Err(text) => eprintln!("error: {}", crate::cli::output::printable(text)),
+                Err(text) => note(&format!("error: {text}")),
             }
             last = Some(now);
         }
@@ -75,9 +79,15 @@ pub async fn run(connect: &ConnectArgs, args: HealthArgs) -> Result<(), CliError
 async fn look(connect: &ConnectArgs) -> Result<Health, CliError> {
     let cluster = connect.connect().await?;
     let described = cluster.describe_cluster().await?;
-    let metadata = cluster.metadata(TopicSelection::All, TopicCreation::Never).await?;
-    let fenced: Vec<BrokerId> =
-        described.brokers.iter().filter(|broker| broker.is_fenced).map(|broker| broker.id).collect();
+    let metadata = cluster
+        .metadata(TopicSelection::All, TopicCreation::Never)
+        .await?;
+    let fenced: Vec<BrokerId> = described
+        .brokers
+        .iter()
+        .filter(|broker| broker.is_fenced)
+        .map(|broker| broker.id)
+        .collect();
     let mut unreachable = Vec::new();
     let mut offline = Vec::new();
     for broker in described.brokers.iter().filter(|broker| !broker.is_fenced) {
@@ -87,7 +97,16 @@ async fn look(connect: &ConnectArgs) -> Result<Health, CliError> {
         }
     }
     let brokers = described.brokers.iter().map(|broker| broker.id).collect();
-    Ok(judge(Findings { controller: described.controller, brokers, fenced, unreachable, offline }, &metadata))
+    Ok(judge(
+        Findings {
+            controller: described.controller,
+            brokers,
+            fenced,
+            unreachable,
+            offline,
+        },
+        &metadata,
+    ))
 }
 
 /// Returns the log directories that are out of use, or `Err` if the broker cannot be reached.
@@ -97,7 +116,10 @@ async fn offline_dirs(cluster: &Cluster, broker: BrokerId) -> Result<Vec<String>
     let dirs = cluster.describe_log_dirs(broker).await.unwrap_or_default();
     Ok(dirs
         .into_iter()
-        .filter_map(|dir| dir.error.map(|error| format!("broker {broker}: {} ({})", dir.path, error.code)))
+        .filter_map(|dir| {
+            dir.error
+                .map(|error| format!("broker {broker}: {} ({})", dir.path, error.code))
+        })
         .collect())
 }
 
@@ -115,14 +137,24 @@ fn judge(findings: Findings, metadata: &Metadata) -> Health {
             .topics
             .values()
             .filter_map(|topic| topic.as_ref().ok())
-            .flat_map(|topic| topic.partitions.iter().map(move |partition| (&topic.name, partition)))
+            .flat_map(|topic| {
+                topic
+                    .partitions
+                    .iter()
+                    .map(move |partition| (&topic.name, partition))
+            })
     };
     let name = |(topic, partition): (&String, &thalweg_client::PartitionMetadata)| {
         format!("{topic}-{}", partition.partition)
     };
-    let leaderless: Vec<String> = partitions().filter(|(_, p)| p.leader.is_none()).map(name).collect();
-    let under_replicated: Vec<String> =
-        partitions().filter(|(_, p)| p.in_sync_replicas.len() < p.replicas.len()).map(name).collect();
+    let leaderless: Vec<String> = partitions()
+        .filter(|(_, p)| p.leader.is_none())
+        .map(name)
+        .collect();
+    let under_replicated: Vec<String> = partitions()
+        .filter(|(_, p)| p.in_sync_replicas.len() < p.replicas.len())
+        .map(name)
+        .collect();
     let ids = |ids: &[BrokerId]| ids.iter().map(|id| id.get()).collect::<Vec<_>>();
     let mut reasons = Vec::new();
     let mut reason = |is_so: bool, text: String| {
@@ -130,12 +162,30 @@ fn judge(findings: Findings, metadata: &Metadata) -> Health {
             reasons.push(text);
         }
     };
-    reason(findings.controller.is_none(), "the cluster has no controller".to_owned());
-    reason(!findings.unreachable.is_empty(), format!("brokers do not answer: {}", list(&findings.unreachable)));
-    reason(!findings.fenced.is_empty(), format!("brokers are fenced: {}", list(&findings.fenced)));
-    reason(!findings.offline.is_empty(), format!("log directories are offline: {}", findings.offline.join("; ")));
-    reason(!leaderless.is_empty(), format!("partitions without a leader: {}", some(&leaderless)));
-    reason(!under_replicated.is_empty(), format!("under-replicated partitions: {}", some(&under_replicated)));
+    reason(
+        findings.controller.is_none(),
+        "the cluster has no controller".to_owned(),
+    );
+    reason(
+        !findings.unreachable.is_empty(),
+        format!("brokers do not answer: {}", list(&findings.unreachable)),
+    );
+    reason(
+        !findings.fenced.is_empty(),
+        format!("brokers are fenced: {}", list(&findings.fenced)),
+    );
+    reason(
+        !findings.offline.is_empty(),
+        format!("log directories are offline: {}", findings.offline.join("; ")),
+    );
+    reason(
+        !leaderless.is_empty(),
+        format!("partitions without a leader: {}", some(&leaderless)),
+    );
+    reason(
+        !under_replicated.is_empty(),
+        format!("under-replicated partitions: {}", some(&under_replicated)),
+    );
     Health {
         healthy: reasons.is_empty(),
         reasons,
@@ -162,13 +212,31 @@ fn print(health: &Health, output: &OutputArgs) -> Result<(), CliError> {
     if output.is_json() {
         return print_json(health);
     }
-    let number = |ids: &[i32]| if ids.is_empty() { "none".to_owned() } else { list(ids) };
+    let number = |ids: &[i32]| {
+        if ids.is_empty() {
+            "none".to_owned()
+        } else {
+            list(ids)
+        }
+    };
     print_line(&format!("HEALTHY           {}", health.healthy))?;
-    print_line(&format!("CONTROLLER        {}", health.controller.map_or("none".to_owned(), |id| id.to_string())))?;
+    print_line(&format!(
+        "CONTROLLER        {}",
+        health.controller.map_or("none".to_owned(), |id| id.to_string())
+    ))?;
     print_line(&format!("BROKERS           {}", number(&health.brokers)))?;
-    print_line(&format!("UNREACHABLE       {}", number(&health.unreachable_brokers)))?;
-    print_line(&format!("LEADERLESS        {}", health.leaderless_partitions.len()))?;
-    print_line(&format!("UNDER-REPLICATED  {}", health.under_replicated_partitions.len()))?;
+    print_line(&format!(
+        "UNREACHABLE       {}",
+        number(&health.unreachable_brokers)
+    ))?;
+    print_line(&format!(
+        "LEADERLESS        {}",
+        health.leaderless_partitions.len()
+    ))?;
+    print_line(&format!(
+        "UNDER-REPLICATED  {}",
+        health.under_replicated_partitions.len()
+    ))?;
     for reason in &health.reasons {
         print_line(&format!("- {reason}"))?;
     }

@@ -18,7 +18,10 @@ fn metadata(leader: Option<BrokerId>, in_sync: &[i32]) -> Metadata {
         is_internal: false,
         partitions: vec![partition],
     };
-    Metadata { topics: [("orders".to_owned(), Ok(topic))].into(), ..Metadata::default() }
+    Metadata {
+        topics: [("orders".to_owned(), Ok(topic))].into(),
+        ..Metadata::default()
+    }
 }
 
 fn findings() -> Findings {

@@ -92,10 +92,20 @@ pub async fn run(connect: &ConnectArgs, args: InfoArgs) -> Result<(), CliError> 
 
 async fn info(cluster: &Cluster) -> Result<Info, CliError> {
     let described = cluster.describe_cluster().await?;
-    let metadata = cluster.metadata(TopicSelection::All, TopicCreation::Never).await?;
-    let topics: Vec<_> = metadata.topics.values().filter_map(|topic| topic.as_ref().ok()).collect();
+    let metadata = cluster
+        .metadata(TopicSelection::All, TopicCreation::Never)
+        .await?;
+    let topics: Vec<_> = metadata
+        .topics
+        .values()
+        .filter_map(|topic| topic.as_ref().ok())
+        .collect();
     let led = |id: BrokerId| {
-        topics.iter().flat_map(|topic| &topic.partitions).filter(|partition| partition.leader == Some(id)).count()
+        topics
+            .iter()
+            .flat_map(|topic| &topic.partitions)
+            .filter(|partition| partition.leader == Some(id))
+            .count()
     };
     let mut brokers = Vec::new();
     for broker in described.brokers {
@@ -132,11 +142,18 @@ struct Usage {
 impl Usage {
     /// Sizes are a courtesy: whoever may not see them sees the rest.
     async fn of(cluster: &Cluster, broker: BrokerId) -> Self {
-        let Ok(dirs) = cluster.describe_log_dirs(broker).await else { return Self::default() };
-        let sum = |size: fn(&DescribedLogDir) -> Option<i64>| {
-            dirs.iter().map(size).try_fold(0i64, |sum, value| Some(sum.saturating_add(value?)))
+        let Ok(dirs) = cluster.describe_log_dirs(broker).await else {
+            return Self::default();
         };
-        let sizes = dirs.iter().flat_map(|dir| &dir.replicas).map(|replica| replica.size_bytes);
+        let sum = |size: fn(&DescribedLogDir) -> Option<i64>| {
+            dirs.iter()
+                .map(size)
+                .try_fold(0i64, |sum, value| Some(sum.saturating_add(value?)))
+        };
+        let sizes = dirs
+            .iter()
+            .flat_map(|dir| &dir.replicas)
+            .map(|replica| replica.size_bytes);
         Self {
             log_size: Some(sizes.fold(0, i64::saturating_add)),
             total: sum(|dir| dir.total_bytes).filter(|total| *total > 0),

@@ -27,10 +27,14 @@ fn record(headers: &[(Bytes, Option<Bytes>)]) -> FormatRecord<'_> {
 }
 
 fn rendered(template: &str) -> String {
-    let headers =
-        [(Bytes::from_static(b"a"), Some(Bytes::from_static(b"1"))), (Bytes::from_static(b"b"), None)];
+    let headers = [
+        (Bytes::from_static(b"a"), Some(Bytes::from_static(b"1"))),
+        (Bytes::from_static(b"b"), None),
+    ];
     let mut output = Vec::new();
-    OutputTemplate::parse(template).unwrap().render(&record(&headers), &mut output);
+    OutputTemplate::parse(template)
+        .unwrap()
+        .render(&record(&headers), &mut output);
     String::from_utf8_lossy(&output).into_owned()
 }
 
@@ -43,7 +47,10 @@ fn verbs_print_the_fields_of_a_record() {
         ("%h{<%k=%v>}", "<a=1><b=>"),
         ("%h{%K%k%V%v{hex} }|", "1a131 1b0 |"),
         ("%% %{ %} \\\\ \\t\\x41", "% { } \\ \tA"),
-        ("%a{compression} %a{compression;hex8} %a{timestamp-type} %a{transactional-bit;bool} %a{control-bit}", "zstd 04 1 true 0"),
+        (
+            "%a{compression} %a{compression;hex8} %a{timestamp-type} %a{transactional-bit;bool} %a{control-bit}",
+            "zstd 04 1 true 0",
+        ),
     ] {
         assert_eq!(rendered(template), expected, "{template}");
     }
@@ -72,9 +79,15 @@ fn modifiers_change_how_numbers_are_printed() {
         ("%o{big16}|%o{little16}|%o{byte}", "\u{1}\u{2}|\u{2}\u{1}|\u{2}"),
         ("%o{bool} %x{hex16}", "true ffff"),
         ("%d", "1644842096700"),
-        ("%d{strftime[%F %T.%L %j %a %e %b]}", "2022-02-14 12:34:56.700 045 Mon 14 Feb"),
+        (
+            "%d{strftime[%F %T.%L %j %a %e %b]}",
+            "2022-02-14 12:34:56.700 045 Mon 14 Feb",
+        ),
         ("%d{strftime### [%F] ###}", " [2022-02-14] "),
-        ("%d{go[2006-01-02T15:04:05.000Z07:00 Mon Jan 2]}", "2022-02-14T12:34:56.700Z Mon Feb 14"),
+        (
+            "%d{go[2006-01-02T15:04:05.000Z07:00 Mon Jan 2]}",
+            "2022-02-14T12:34:56.700Z Mon Feb 14",
+        ),
     ] {
         assert_eq!(rendered(template), expected, "{template}");
     }
@@ -82,9 +95,21 @@ fn modifiers_change_how_numbers_are_printed() {
 
 #[test]
 fn a_template_that_is_not_understood_is_refused_with_its_place() {
-    for template in
-        ["%q", "%", "%v{nope}", "%v{hex", "%h{%k", "%h{%t}", "\\q", "\\x4", "%a", "%a{x}", "%o{hex7}", "%d{strftime[%F}", "\\xé"]
-    {
+    for template in [
+        "%q",
+        "%",
+        "%v{nope}",
+        "%v{hex",
+        "%h{%k",
+        "%h{%t}",
+        "\\q",
+        "\\x4",
+        "%a",
+        "%a{x}",
+        "%o{hex7}",
+        "%d{strftime[%F}",
+        "\\xé",
+    ] {
         let error = OutputTemplate::parse(template).unwrap_err();
         assert!(error.to_string().contains(template), "{error}");
     }
@@ -102,32 +127,58 @@ fn read_all(template: &str, input: &[u8]) -> std::io::Result<Vec<InputRecord>> {
 }
 
 fn keyed(key: &str, value: &str) -> InputRecord {
-    InputRecord { key: Some(key.into()), value: Some(value.into()), ..InputRecord::default() }
+    InputRecord {
+        key: Some(key.into()),
+        value: Some(value.into()),
+        ..InputRecord::default()
+    }
 }
 
 #[test]
 fn lines_are_values_and_a_missing_last_newline_is_forgiven() {
-    let values: Vec<_> =
-        read_all("%v\\n", b"one\n\nthree").unwrap().into_iter().map(|record| record.value.unwrap()).collect();
+    let values: Vec<_> = read_all("%v\\n", b"one\n\nthree")
+        .unwrap()
+        .into_iter()
+        .map(|record| record.value.unwrap())
+        .collect();
     assert_eq!(values, [b"one".to_vec(), b"".to_vec(), b"three".to_vec()]);
 }
 
 #[test]
 fn fields_end_at_the_text_that_follows_them() {
-    assert_eq!(read_all("%k => %v\\n", b"a => 1\nb= => 2 = 3\n").unwrap(), [keyed("a", "1"), keyed("b=", "2 = 3")]);
-    assert_eq!(read_all("%k=%v", b"a=rest\nof it").unwrap(), [keyed("a", "rest\nof it")]);
+    assert_eq!(
+        read_all("%k => %v\\n", b"a => 1\nb= => 2 = 3\n").unwrap(),
+        [keyed("a", "1"), keyed("b=", "2 = 3")]
+    );
+    assert_eq!(
+        read_all("%k=%v", b"a=rest\nof it").unwrap(),
+        [keyed("a", "rest\nof it")]
+    );
 }
 
 #[test]
 fn sized_fields_may_hold_anything() {
-    assert_eq!(read_all("%K{big16}%k%V{little32}%v", b"\0\x02\n\n\x01\0\0\0x").unwrap(), [keyed("\n\n", "x")]);
-    assert_eq!(read_all("%K %V %k%v;", b"1 2 abb;0 1 z;").unwrap(), [keyed("a", "bb"), keyed("", "z")]);
-    assert_eq!(read_all("%V{4}%v{hex}%K{1}%k", b"6869k").unwrap(), [keyed("k", "hi")]);
+    assert_eq!(
+        read_all("%K{big16}%k%V{little32}%v", b"\0\x02\n\n\x01\0\0\0x").unwrap(),
+        [keyed("\n\n", "x")]
+    );
+    assert_eq!(
+        read_all("%K %V %k%v;", b"1 2 abb;0 1 z;").unwrap(),
+        [keyed("a", "bb"), keyed("", "z")]
+    );
+    assert_eq!(
+        read_all("%V{4}%v{hex}%K{1}%k", b"6869k").unwrap(),
+        [keyed("k", "hi")]
+    );
 }
 
 #[test]
 fn topics_partitions_timestamps_and_headers_are_read() {
-    let records = read_all("%t %p %d %H%h{ %k=%v;} %v{base64}\\n", b"orders 7 -5 2 a=1; b=; aGk=\n").unwrap();
+    let records = read_all(
+        "%t %p %d %H%h{ %k=%v;} %v{base64}\\n",
+        b"orders 7 -5 2 a=1; b=; aGk=\n",
+    )
+    .unwrap();
     let expected = InputRecord {
         topic: Some("orders".to_owned()),
         partition: Some(7),
@@ -142,8 +193,14 @@ fn topics_partitions_timestamps_and_headers_are_read() {
 #[test]
 fn json_values_are_checked_and_compacted_without_change() {
     let records = read_all("%v{json}\\n", br#"{ "b" : 1.50, "a b" : "x \" y" }"#).unwrap();
-    assert_eq!(records[0].value.as_deref(), Some(br#"{"b":1.50,"a b":"x \" y"}"#.as_slice()));
-    assert_eq!(read_all("%v{json}\\n", b"{nope\n").unwrap_err().kind(), ErrorKind::InvalidData);
+    assert_eq!(
+        records[0].value.as_deref(),
+        Some(br#"{"b":1.50,"a b":"x \" y"}"#.as_slice())
+    );
+    assert_eq!(
+        read_all("%v{json}\\n", b"{nope\n").unwrap_err().kind(),
+        ErrorKind::InvalidData
+    );
 }
 
 #[test]

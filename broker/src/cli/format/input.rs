@@ -154,12 +154,14 @@ fn store(value: Read1, record: &mut InputRecord) -> io::Result<()> {
     match value {
         Read1::Nothing => {}
         Read1::Text(TextField::Topic, bytes) => {
-            record.topic = Some(String::from_utf8(bytes).map_err(|_| mismatch("a topic's name is not UTF-8"))?);
+            record.topic =
+                Some(String::from_utf8(bytes).map_err(|_| mismatch("a topic's name is not UTF-8"))?);
         }
         Read1::Text(TextField::Key, bytes) => record.key = Some(bytes),
         Read1::Text(TextField::Value, bytes) => record.value = Some(bytes),
         Read1::Partition(number) => {
-            record.partition = Some(i32::try_from(number).map_err(|_| mismatch("a partition is out of range"))?);
+            record.partition =
+                Some(i32::try_from(number).map_err(|_| mismatch("a partition is out of range"))?);
         }
         Read1::Timestamp(number) => record.timestamp_ms = Some(number),
     }
@@ -172,7 +174,10 @@ fn read_headers(
     record: &mut InputRecord,
     reader: &mut impl BufRead,
 ) -> io::Result<()> {
-    let count = sizes.headers.take().ok_or_else(|| mismatch("%h needs %H before it"))?;
+    let count = sizes
+        .headers
+        .take()
+        .ok_or_else(|| mismatch("%h needs %H before it"))?;
     for _ in 0..count {
         let mut header = InputRecord::default();
         let mut header_sizes = Sizes::default();
@@ -183,7 +188,9 @@ fn read_headers(
             index += used;
             store(value, &mut header)?;
         }
-        record.headers.push((header.key.unwrap_or_default(), header.value.unwrap_or_default()));
+        record
+            .headers
+            .push((header.key.unwrap_or_default(), header.value.unwrap_or_default()));
     }
     Ok(())
 }
@@ -218,7 +225,9 @@ fn read_piece(
 
 fn decode(decoding: &Decoding, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     match decoding {
-        Decoding::Text(format) => format.read(bytes).ok_or_else(|| mismatch("a field is not encoded as {hex} or {base64} says")),
+        Decoding::Text(format) => format
+            .read(bytes)
+            .ok_or_else(|| mismatch("a field is not encoded as {hex} or {base64} says")),
         Decoding::Json => {
             let text = String::from_utf8(bytes).map_err(|_| mismatch("a JSON field is not UTF-8"))?;
             let checked: Result<serde::de::IgnoredAny, _> = serde_json::from_str(&text);
@@ -260,7 +269,9 @@ fn expect(expected: &[u8], reader: &mut impl BufRead) -> io::Result<()> {
             Some(found) if found == *byte => {}
             Some(found) => {
                 let (byte, found) = (char::from(*byte), char::from(found));
-                return Err(mismatch(format!("the format has {byte:?} where the input has {found:?}")));
+                return Err(mismatch(format!(
+                    "the format has {byte:?} where the input has {found:?}"
+                )));
             }
             // A last line without its newline.
             None if expected == b"\n" => {}
@@ -289,17 +300,28 @@ fn read_exactly(size: usize, reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
 fn read_rest(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(FIELD_SIZE_MAX).unwrap_or(u64::MAX);
-    reader.by_ref().take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() > FIELD_SIZE_MAX { Err(too_long()) } else { Ok(bytes) }
+    reader
+        .by_ref()
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    if bytes.len() > FIELD_SIZE_MAX {
+        Err(too_long())
+    } else {
+        Ok(bytes)
+    }
 }
 
 fn too_long() -> io::Error {
-    mismatch(format!("a field is longer than {FIELD_SIZE_MAX} bytes: its end was not found"))
+    mismatch(format!(
+        "a field is longer than {FIELD_SIZE_MAX} bytes: its end was not found"
+    ))
 }
 
 /// Reads up to a delimiter and takes the delimiter.
 fn read_until(delimiter: &[u8], reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
-    let Some(last) = delimiter.last() else { return Ok(Vec::new()) };
+    let Some(last) = delimiter.last() else {
+        return Ok(Vec::new());
+    };
     let mut bytes = Vec::new();
     loop {
         let left = FIELD_SIZE_MAX.saturating_sub(bytes.len());
@@ -325,7 +347,9 @@ fn read_size(format: SizeFormat, reader: &mut impl BufRead, limit: i64) -> io::R
         SizeFormat::Read(format) => read_number(format, reader)?,
     };
     if size > limit {
-        return Err(mismatch(format!("a size of {size} is beyond the limit of {limit}")));
+        return Err(mismatch(format!(
+            "a size of {size} is beyond the limit of {limit}"
+        )));
     }
     usize::try_from(size).map_err(|_| mismatch("a size is negative"))
 }
@@ -336,14 +360,21 @@ fn read_number(format: NumberFormat, reader: &mut impl BufRead) -> io::Result<i6
         None => read_characters(format, reader)?,
     };
     let read = format.read(&bytes);
-    read.ok_or_else(|| mismatch(format!("a number was expected, not '{}'", String::from_utf8_lossy(&bytes))))
+    read.ok_or_else(|| {
+        mismatch(format!(
+            "a number was expected, not '{}'",
+            String::from_utf8_lossy(&bytes)
+        ))
+    })
 }
 
 /// Takes the characters a decimal number or a boolean may consist of.
 fn read_characters(format: NumberFormat, reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     while bytes.len() < 20 {
-        let Some(byte) = reader.fill_buf()?.first().copied() else { break };
+        let Some(byte) = reader.fill_buf()?.first().copied() else {
+            break;
+        };
         let fits = match format {
             NumberFormat::Bool => byte.is_ascii_lowercase(),
             _ => byte.is_ascii_digit() || (byte == b'-' && bytes.is_empty()),
@@ -389,7 +420,9 @@ fn pieces(scanner: &mut Scanner<'_>, level: Level) -> Result<Vec<Piece>, Templat
 }
 
 fn verb(scanner: &mut Scanner<'_>, level: Level) -> Result<Piece, TemplateError> {
-    let Some(letter) = scanner.next() else { return Err(scanner.fail("a verb is missing after %")) };
+    let Some(letter) = scanner.next() else {
+        return Err(scanner.fail("a verb is missing after %"));
+    };
     if level == Level::Header && !matches!(letter, b'k' | b'v' | b'K' | b'V') {
         return Err(scanner.fail("headers have %k, %v, %K and %V only"));
     }
@@ -419,7 +452,9 @@ fn text(scanner: &mut Scanner<'_>, field: TextField) -> Result<Piece, TemplateEr
         Some("json") => Decoding::Json,
         Some(name) => match TextFormat::parse(name) {
             Some(format) => Decoding::Text(format),
-            None => return Err(scanner.fail(format!("input is hex, base64, base64raw or json, not '{name}'"))),
+            None => {
+                return Err(scanner.fail(format!("input is hex, base64, base64raw or json, not '{name}'")));
+            }
         },
     };
     Ok(Piece::Text(field, decoding))
@@ -428,22 +463,29 @@ fn text(scanner: &mut Scanner<'_>, field: TextField) -> Result<Piece, TemplateEr
 fn number_format(scanner: &mut Scanner<'_>) -> Result<NumberFormat, TemplateError> {
     match scanner.modifier()? {
         None => Ok(NumberFormat::Ascii),
-        Some(name) => NumberFormat::parse(name)
-            .ok_or_else(|| scanner.fail(format!("numbers are ascii, hex32, big32, little32, ..., not '{name}'"))),
+        Some(name) => NumberFormat::parse(name).ok_or_else(|| {
+            scanner.fail(format!(
+                "numbers are ascii, hex32, big32, little32, ..., not '{name}'"
+            ))
+        }),
     }
 }
 
 fn size_format(scanner: &mut Scanner<'_>) -> Result<SizeFormat, TemplateError> {
-    let Some(name) = scanner.modifier()? else { return Ok(SizeFormat::Read(NumberFormat::Ascii)) };
+    let Some(name) = scanner.modifier()? else {
+        return Ok(SizeFormat::Read(NumberFormat::Ascii));
+    };
     if let Ok(size) = name.parse::<usize>() {
         if size > FIELD_SIZE_MAX {
             return Err(scanner.fail(format!("{size} is beyond the limit of {FIELD_SIZE_MAX}")));
         }
         return Ok(SizeFormat::Fixed(size));
     }
-    NumberFormat::parse(name)
-        .map(SizeFormat::Read)
-        .ok_or_else(|| scanner.fail(format!("sizes are a number, ascii, big32, little32, ..., not '{name}'")))
+    NumberFormat::parse(name).map(SizeFormat::Read).ok_or_else(|| {
+        scanner.fail(format!(
+            "sizes are a number, ascii, big32, little32, ..., not '{name}'"
+        ))
+    })
 }
 
 /// Refuses a field that has neither a size before it nor text behind it, unless it is the last of all.
@@ -452,7 +494,9 @@ fn check_ends(pieces: &[Piece], scanner: &Scanner<'_>) -> Result<(), TemplateErr
         let before = pieces.get(..index).unwrap_or_default();
         match piece {
             Piece::Text(field, _) => {
-                let sized = before.iter().any(|other| matches!(other, Piece::Size(of, _) if of == field));
+                let sized = before
+                    .iter()
+                    .any(|other| matches!(other, Piece::Size(of, _) if of == field));
                 let ends = matches!(pieces.get(index + 1), None | Some(Piece::Literal(_)));
                 if !sized && !ends {
                     return Err(scanner.fail("a field needs a size before it or some text behind it"));

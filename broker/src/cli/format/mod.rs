@@ -19,7 +19,7 @@ pub const OUTPUT_HELP: &str = "\
 FORMAT (-f)
   json prints one JSON object for each record. Anything else is a template:
     %t topic        %p partition     %o offset        %e leader epoch
-    %k key          %v value         %h{...} headers, each by the inner template of %k and %v
+    %k key          %v value         %h headers as k=v,k=v; %h{...} each by an inner template of %k and %v
     %T %K %V        length of topic, key, value       %H number of headers
     %d timestamp    %x producer id   %y producer epoch
     %[ %| %]        partition's log start offset, last stable offset, high watermark

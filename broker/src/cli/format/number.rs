@@ -46,9 +46,15 @@ impl NumberFormat {
             Self::Bool => output.extend_from_slice(if number == 0 { b"false" } else { b"true" }),
             Self::Hex(digits) => {
                 let all = format!("{number:016x}");
-                output.extend_from_slice(all.get(16usize.saturating_sub(digits)..).unwrap_or(&all).as_bytes());
+                output.extend_from_slice(
+                    all.get(16usize.saturating_sub(digits)..)
+                        .unwrap_or(&all)
+                        .as_bytes(),
+                );
             }
-            Self::Big(size) => output.extend_from_slice(big.get(8usize.saturating_sub(size)..).unwrap_or(&big)),
+            Self::Big(size) => {
+                output.extend_from_slice(big.get(8usize.saturating_sub(size)..).unwrap_or(&big))
+            }
             Self::Little(size) => output.extend(number.to_le_bytes().iter().take(size)),
         }
     }
@@ -72,10 +78,19 @@ impl NumberFormat {
                 _ => None,
             },
             Self::Hex(_) => u64::from_str_radix(text()?, 16).ok().map(u64::cast_signed),
-            Self::Big(_) => Some(bytes.iter().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte)).cast_signed()),
-            Self::Little(_) => {
-                Some(bytes.iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte)).cast_signed())
-            }
+            Self::Big(_) => Some(
+                bytes
+                    .iter()
+                    .fold(0u64, |sum, byte| sum << 8 | u64::from(*byte))
+                    .cast_signed(),
+            ),
+            Self::Little(_) => Some(
+                bytes
+                    .iter()
+                    .rev()
+                    .fold(0u64, |sum, byte| sum << 8 | u64::from(*byte))
+                    .cast_signed(),
+            ),
         }
     }
 }

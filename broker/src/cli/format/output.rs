@@ -118,7 +118,9 @@ impl OutputTemplate {
     /// [`TemplateError`] with the place of what is not understood.
     pub fn parse(template: &str) -> Result<Self, TemplateError> {
         let mut scanner = Scanner::new(template);
-        Ok(Self { pieces: pieces(&mut scanner, Level::Record)? })
+        Ok(Self {
+            pieces: pieces(&mut scanner, Level::Record)?,
+        })
     }
 
     /// Reports whether the template shows anything of key, value or headers.
@@ -170,7 +172,9 @@ fn pieces(scanner: &mut Scanner<'_>, level: Level) -> Result<Vec<Piece>, Templat
 }
 
 fn verb(scanner: &mut Scanner<'_>, level: Level) -> Result<Piece, TemplateError> {
-    let Some(letter) = scanner.next() else { return Err(scanner.fail("a verb is missing after %")) };
+    let Some(letter) = scanner.next() else {
+        return Err(scanner.fail("a verb is missing after %"));
+    };
     if level == Level::Header && !matches!(letter, b'k' | b'v' | b'K' | b'V') {
         return Err(scanner.fail("headers have %k, %v, %K and %V only"));
     }
@@ -207,8 +211,11 @@ fn text(scanner: &mut Scanner<'_>, field: TextField) -> Result<Piece, TemplateEr
     }
     let format = match scanner.modifier()? {
         None => TextFormat::Raw,
-        Some(name) => TextFormat::parse(name)
-            .ok_or_else(|| scanner.fail(format!("text is hex, base64, base64raw or unpack[...], not '{name}'")))?,
+        Some(name) => TextFormat::parse(name).ok_or_else(|| {
+            scanner.fail(format!(
+                "text is hex, base64, base64raw or unpack[...], not '{name}'"
+            ))
+        })?,
     };
     Ok(Piece::Text(field, format))
 }
@@ -220,8 +227,11 @@ fn number(scanner: &mut Scanner<'_>, field: NumberField) -> Result<Piece, Templa
 fn number_format(scanner: &mut Scanner<'_>) -> Result<NumberFormat, TemplateError> {
     match scanner.modifier()? {
         None => Ok(NumberFormat::Ascii),
-        Some(name) => NumberFormat::parse(name)
-            .ok_or_else(|| scanner.fail(format!("numbers are ascii, hex32, big32, little32, ..., not '{name}'"))),
+        Some(name) => NumberFormat::parse(name).ok_or_else(|| {
+            scanner.fail(format!(
+                "numbers are ascii, hex32, big32, little32, ..., not '{name}'"
+            ))
+        }),
     }
 }
 
@@ -241,7 +251,10 @@ fn attribute(scanner: &mut Scanner<'_>) -> Result<Piece, TemplateError> {
     let (name, format) = match modifier.split_once(';') {
         Some((name, format)) => {
             let parsed = NumberFormat::parse(format);
-            (name, Some(parsed.ok_or_else(|| scanner.fail(format!("'{format}' is no number format")))?))
+            (
+                name,
+                Some(parsed.ok_or_else(|| scanner.fail(format!("'{format}' is no number format")))?),
+            )
         }
         None => (modifier, None),
     };
@@ -292,7 +305,11 @@ fn headers(inner: &[Piece], record: &FormatRecord<'_>, output: &mut Vec<u8>) {
             output.push(b'=');
             output.extend_from_slice(value.as_deref().unwrap_or_default());
         } else {
-            let header = FormatRecord { key: Some(key), value: value.as_deref(), ..*record };
+            let header = FormatRecord {
+                key: Some(key),
+                value: value.as_deref(),
+                ..*record
+            };
             render(inner, &header, output);
         }
     }

@@ -22,7 +22,10 @@ pub(super) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(template: &'a str) -> Self {
-        Self { template, position: 0 }
+        Self {
+            template,
+            position: 0,
+        }
     }
 
     pub(super) fn fail(&self, reason: impl Into<String>) -> TemplateError {
@@ -87,7 +90,9 @@ impl<'a> Scanner<'a> {
     /// brackets, braces or number signs, as `{name###inner###}`, so that the inner text may hold single ones.
     pub(super) fn wrapped(&mut self, name: &str) -> Result<Option<&'a str>, TemplateError> {
         let rest = self.template.get(self.position..).unwrap_or_default();
-        let Some(after) = rest.strip_prefix('{').and_then(|rest| rest.strip_prefix(name)) else { return Ok(None) };
+        let Some(after) = rest.strip_prefix('{').and_then(|rest| rest.strip_prefix(name)) else {
+            return Ok(None);
+        };
         let (open, close) = match after.bytes().next() {
             Some(b'[') => ('[', "]"),
             Some(b'{') => ('{', "}"),
@@ -97,7 +102,9 @@ impl<'a> Scanner<'a> {
         let count = after.chars().take_while(|character| *character == open).count();
         let inner = after.get(count..).unwrap_or_default();
         let closing = format!("{}}}", close.repeat(count));
-        let end = inner.find(&closing).ok_or_else(|| self.fail(format!("{name} is not closed by '{closing}'")))?;
+        let end = inner
+            .find(&closing)
+            .ok_or_else(|| self.fail(format!("{name} is not closed by '{closing}'")))?;
         self.position += 1 + name.len() + count + end + closing.len();
         Ok(inner.get(..end))
     }

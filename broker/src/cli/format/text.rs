@@ -24,7 +24,11 @@ pub(super) enum UnpackStep {
     /// Writes a blank, reads nothing.
     Pad,
     /// Reads an integer of `size` bytes.
-    Integer { size: usize, signed: bool, big_endian: bool },
+    Integer {
+        size: usize,
+        signed: bool,
+        big_endian: bool,
+    },
     /// Reads one byte and writes it.
     Character,
     /// Reads the rest and writes it.
@@ -50,7 +54,11 @@ impl TextFormat {
         let mut big_endian = true;
         let mut parsed = Vec::new();
         for letter in steps.chars() {
-            let integer = |size, signed| UnpackStep::Integer { size, signed, big_endian };
+            let integer = |size, signed| UnpackStep::Integer {
+                size,
+                signed,
+                big_endian,
+            };
             parsed.push(match letter {
                 '<' | '>' => {
                     big_endian = letter == '>';
@@ -68,7 +76,11 @@ impl TextFormat {
                 'c' | '.' => UnpackStep::Character,
                 's' => UnpackStep::Rest,
                 '$' => UnpackStep::End,
-                other => return Err(format!("unpack knows x < > b B h H i I q Q c . s $, not '{other}'")),
+                other => {
+                    return Err(format!(
+                        "unpack knows x < > b B h H i I q Q c . s $, not '{other}'"
+                    ));
+                }
             });
         }
         Ok(Self::Unpack(parsed))
@@ -78,7 +90,9 @@ impl TextFormat {
     pub(super) fn write(&self, bytes: &[u8], output: &mut Vec<u8>) {
         match self {
             Self::Raw => output.extend_from_slice(bytes),
-            Self::Hex => bytes.iter().for_each(|byte| output.extend_from_slice(format!("{byte:02x}").as_bytes())),
+            Self::Hex => bytes
+                .iter()
+                .for_each(|byte| output.extend_from_slice(format!("{byte:02x}").as_bytes())),
             Self::Base64 => output.extend_from_slice(STANDARD.encode(bytes).as_bytes()),
             Self::Base64Raw => output.extend_from_slice(STANDARD_NO_PAD.encode(bytes).as_bytes()),
             Self::Unpack(steps) => unpack(steps, bytes, output),
@@ -100,7 +114,9 @@ impl TextFormat {
 fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
     let (pairs, rest) = digits.as_chunks::<2>();
     let digit = |byte: u8| char::from(byte).to_digit(16);
-    let bytes = pairs.iter().map(|[high, low]| u8::try_from(digit(*high)? << 4 | digit(*low)?).ok());
+    let bytes = pairs
+        .iter()
+        .map(|[high, low]| u8::try_from(digit(*high)? << 4 | digit(*low)?).ok());
     rest.is_empty().then(|| bytes.collect())?
 }
 
@@ -109,9 +125,15 @@ fn unpack(steps: &[UnpackStep], bytes: &[u8], output: &mut Vec<u8>) {
     for step in steps {
         match step {
             UnpackStep::Pad => output.push(b' '),
-            UnpackStep::Integer { size, signed, big_endian } => {
+            UnpackStep::Integer {
+                size,
+                signed,
+                big_endian,
+            } => {
                 let Some((head, tail)) = rest.split_at_checked(*size) else {
-                    output.extend_from_slice(format!("(needs {size} bytes, {} are left)", rest.len()).as_bytes());
+                    output.extend_from_slice(
+                        format!("(needs {size} bytes, {} are left)", rest.len()).as_bytes(),
+                    );
                     return;
                 };
                 rest = tail;
@@ -127,14 +149,24 @@ fn unpack(steps: &[UnpackStep], bytes: &[u8], output: &mut Vec<u8>) {
             }
             UnpackStep::Rest => output.extend_from_slice(std::mem::take(&mut rest)),
             UnpackStep::End if rest.is_empty() => {}
-            UnpackStep::End => output.extend_from_slice(format!("({} bytes are left)", rest.len()).as_bytes()),
+            UnpackStep::End => {
+                output.extend_from_slice(format!("({} bytes are left)", rest.len()).as_bytes())
+            }
         }
     }
 }
 
 fn integer(bytes: &[u8], signed: bool, big_endian: bool) -> i128 {
     let add = |sum: i128, byte: &u8| sum << 8 | i128::from(*byte);
-    let value = if big_endian { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) };
+    let value = if big_endian {
+        bytes.iter().fold(0, add)
+    } else {
+        bytes.iter().rev().fold(0, add)
+    };
     let range = 1i128 << (8 * bytes.len());
-    if signed && value >= range / 2 { value - range } else { value }
+    if signed && value >= range / 2 {
+        value - range
+    } else {
+        value
+    }
 }

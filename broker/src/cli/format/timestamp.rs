@@ -3,13 +3,34 @@
 use crate::cli::time::Civil;
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
-const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const WEEKDAYS: [&str; 7] = [
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+];
 
 fn month(civil: &Civil) -> &'static str {
-    MONTHS.get(civil.month.saturating_sub(1) as usize).copied().unwrap_or_default()
+    MONTHS
+        .get(civil.month.saturating_sub(1) as usize)
+        .copied()
+        .unwrap_or_default()
 }
 
 fn weekday(civil: &Civil) -> &'static str {
@@ -30,7 +51,16 @@ fn short(name: &str) -> &str {
 /// Writes a timestamp (milliseconds) by a strftime pattern.
 pub(super) fn strftime(pattern: &str, ms: i64) -> String {
     let civil = Civil::from_unix_ms(ms);
-    let Civil { year, month: number, day, hour, minute, second, millisecond, .. } = civil;
+    let Civil {
+        year,
+        month: number,
+        day,
+        hour,
+        minute,
+        second,
+        millisecond,
+        ..
+    } = civil;
     let mut text = String::new();
     let mut letters = pattern.chars();
     while let Some(letter) = letters.next() {

@@ -31,7 +31,10 @@ impl Row for DeletedRow {
     const COLUMNS: &'static [Column] = &[Column::text("GROUP"), Column::text("STATUS")];
 
     fn cells(&self) -> Vec<String> {
-        vec![self.group.clone(), self.error.clone().unwrap_or_else(|| self.status.to_owned())]
+        vec![
+            self.group.clone(),
+            self.error.clone().unwrap_or_else(|| self.status.to_owned()),
+        ]
     }
 }
 
@@ -41,8 +44,15 @@ impl Row for DeletedRow {
 /// [`CliError::NotConfirmed`], the coordinators' refusals.
 pub async fn run(connect: &ConnectArgs, args: DeleteArgs) -> Result<(), CliError> {
     let cluster = connect.connect().await?;
-    let names = args.groups.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
-    args.confirm.ask(format!("delete {names} with all committed offsets")).await?;
+    let names = args
+        .groups
+        .iter()
+        .map(|name| format!("'{name}'"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    args.confirm
+        .ask(format!("delete {names} with all committed offsets"))
+        .await?;
     let mut rows = Vec::new();
     let mut first_error = None;
     for group in &args.groups {
@@ -52,7 +62,11 @@ pub async fn run(connect: &ConnectArgs, args: DeleteArgs) -> Result<(), CliError
             None => error.to_string(),
         });
         let status = if result.is_ok() { "deleted" } else { "failed" };
-        rows.push(DeletedRow { group: group.clone(), status, error });
+        rows.push(DeletedRow {
+            group: group.clone(),
+            status,
+            error,
+        });
         first_error = first_error.or(result.err());
     }
     args.output.print(&rows)?;

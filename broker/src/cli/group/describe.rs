@@ -121,10 +121,14 @@ async fn describe(cluster: &Cluster, group: &str) -> Result<Description, CliErro
     let positions = positions(cluster, group, &assigned).await?;
     // Brokers before DescribeGroups version 6 call a group dead that never existed.
     if described.state == "Dead" && positions.is_empty() {
-        return Err(CliError::Failed(format!("group '{group}' does not exist; `thalweg group list` shows the groups")));
+        return Err(CliError::Failed(format!(
+            "group '{group}' does not exist; `thalweg group list` shows the groups"
+        )));
     }
-    let rows: Vec<PositionRow> =
-        positions.iter().map(|(partition, position)| row(partition, position, owners.get(partition))).collect();
+    let rows: Vec<PositionRow> = positions
+        .iter()
+        .map(|(partition, position)| row(partition, position, owners.get(partition)))
+        .collect();
     Ok(Description {
         total_lag: rows.iter().filter_map(|row| row.lag).fold(0, i64::saturating_add),
         partitions: rows,
@@ -143,7 +147,13 @@ fn owners(group: &GroupDescription) -> BTreeMap<&TopicPartition, &DescribedMembe
     group
         .members
         .iter()
-        .flat_map(|member| member.partitions.iter().flatten().map(move |partition| (partition, member)))
+        .flat_map(|member| {
+            member
+                .partitions
+                .iter()
+                .flatten()
+                .map(move |partition| (partition, member))
+        })
         .collect()
 }
 

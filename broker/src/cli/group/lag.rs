@@ -109,19 +109,32 @@ fn seconds(seconds: Option<f64>) -> String {
 pub async fn run(connect: &ConnectArgs, args: LagArgs) -> Result<(), CliError> {
     let cluster = connect.connect().await?;
     let groups = match args.groups.as_slice() {
-        [] => cluster.list_groups().await?.into_iter().map(|group| group.group).collect(),
+        [] => cluster
+            .list_groups()
+            .await?
+            .into_iter()
+            .map(|group| group.group)
+            .collect(),
         groups => groups.to_vec(),
     };
     let mut rows = Vec::new();
     let mut summaries = Vec::new();
     for group in groups {
         let positions = positions(&cluster, &group, &[]).await?;
-        let times = if args.no_seconds { BTreeMap::new() } else { unread_times(&cluster, &positions).await? };
+        let times = if args.no_seconds {
+            BTreeMap::new()
+        } else {
+            unread_times(&cluster, &positions).await?
+        };
         let group_rows = lag_rows(&group, &positions, &times, !args.no_seconds);
         summaries.push(summary(&group, &group_rows));
         rows.extend(group_rows);
     }
-    if args.summary { args.output.print(&summaries) } else { args.output.print(&rows) }
+    if args.summary {
+        args.output.print(&summaries)
+    } else {
+        args.output.print(&rows)
+    }
 }
 
 async fn unread_times(
@@ -136,7 +149,11 @@ async fn unread_times(
             Some((partition.clone(), Offset(from)))
         })
         .collect();
-    if unread.is_empty() { Ok(BTreeMap::new()) } else { record_times(cluster, &unread).await }
+    if unread.is_empty() {
+        Ok(BTreeMap::new())
+    } else {
+        record_times(cluster, &unread).await
+    }
 }
 
 fn lag_rows(
@@ -148,7 +165,9 @@ fn lag_rows(
     let now = now_ms();
     let row = |(partition, position): (&TopicPartition, &Position)| {
         let lag = position.lag();
-        let age = times.get(partition).map(|time| now.saturating_sub(*time).max(0) as f64 / 1000.0);
+        let age = times
+            .get(partition)
+            .map(|time| now.saturating_sub(*time).max(0) as f64 / 1000.0);
         Some(LagRow {
             group: group.to_owned(),
             topic: partition.topic.clone(),
@@ -157,7 +176,11 @@ fn lag_rows(
             log_end_offset: position.end,
             lag,
             // Who has read everything is not late.
-            lag_seconds: if with_seconds && lag == Some(0) { Some(0.0) } else { age },
+            lag_seconds: if with_seconds && lag == Some(0) {
+                Some(0.0)
+            } else {
+                age
+            },
         })
     };
     positions.iter().filter_map(row).collect()
@@ -170,5 +193,51 @@ fn summary(group: &str, rows: &[LagRow]) -> SummaryRow {
         lag: rows.iter().filter_map(|row| row.lag).fold(0, i64::saturating_add),
         max_lag: rows.iter().filter_map(|row| row.lag).max().unwrap_or(0),
         max_lag_seconds: rows.iter().filter_map(|row| row.lag_seconds).reduce(f64::max),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use thalweg_types::PartitionIndex;
+
+    #[test]
+    fn lag_is_given_in_records_and_in_seconds_where_they_are_known() {
+        let key = |index| TopicPartition::new("orders", PartitionIndex(index));
+        let position = |committed, end| Position {
+            committed,
+            start: Some(0),
+            end,
+        };
+        let positions = BTreeMap::from([
+            (key(0), position(Some(5), Some(5))),
+            (key(1), position(Some(5), Some(9))),
+            (key(2), position(None, Some(9))),
+            (
+                key(3),
+                Position {
+                    committed: Some(7),
+                    start: None,
+                    end: None,
+                },
+            ),
+        ]);
+        let times = BTreeMap::from([(key(1), now_ms() - 60_000)]);
+        let rows = lag_rows("g", &positions, &times, true);
+        let lags: Vec<Option<i64>> = rows.iter().map(|row| row.lag).collect();
+        // A partition without a commit has no lag of the group's.
+        assert_eq!(lags, [Some(0), Some(4), None]);
+        assert!(
+            rows[1]
+                .lag_seconds
+                .is_some_and(|seconds| (60.0..70.0).contains(&seconds))
+        );
+        let expected = concat!(
+            r#"{"group":"g","topic":"orders","partition":0,"committed_offset":5,"log_end_offset":5,"#,
+            r#""lag":0,"lag_seconds":0.0}"#
+        );
+        assert_eq!(serde_json::to_string(&rows[0]).unwrap(), expected);
+        let summary = summary("g", &rows);
+        assert_eq!((summary.partitions, summary.lag, summary.max_lag), (3, 4, 4));
     }
 }

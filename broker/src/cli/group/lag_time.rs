@@ -29,7 +29,9 @@ pub async fn record_times(
 ) -> Result<BTreeMap<TopicPartition, i64>, CliError> {
     let partitions: Vec<TopicPartition> = offsets.keys().cloned().collect();
     let mut times = BTreeMap::new();
-    let groups = cluster.retry_read("Metadata", async || cluster.group_by_leader(&partitions).await).await?;
+    let groups = cluster
+        .retry_read("Metadata", async || cluster.group_by_leader(&partitions).await)
+        .await?;
     for (leader, members) in groups {
         for chunk in members.chunks(PARTITIONS_PER_FETCH) {
             times.extend(fetch_times(cluster, leader, chunk, offsets).await?);

@@ -52,7 +52,8 @@ impl Row for GroupRow {
 /// Those of the cluster.
 pub async fn run(connect: &ConnectArgs, args: ListArgs) -> Result<(), CliError> {
     let cluster = connect.connect().await?;
-    let wanted = |state: &str| args.states.is_empty() || args.states.iter().any(|s| s.eq_ignore_ascii_case(state));
+    let wanted =
+        |state: &str| args.states.is_empty() || args.states.iter().any(|s| s.eq_ignore_ascii_case(state));
     let rows: Vec<GroupRow> = cluster
         .list_groups()
         .await?

@@ -39,8 +39,10 @@ pub async fn positions(
     also: &[TopicPartition],
 ) -> Result<BTreeMap<TopicPartition, Position>, CliError> {
     let committed = cluster.fetch_group_offsets(group).await?;
-    let mut positions: BTreeMap<TopicPartition, Position> =
-        also.iter().map(|partition| (partition.clone(), Position::default())).collect();
+    let mut positions: BTreeMap<TopicPartition, Position> = also
+        .iter()
+        .map(|partition| (partition.clone(), Position::default()))
+        .collect();
     for (partition, offset) in committed {
         positions.entry(partition).or_default().committed = Some(offset.offset.get());
     }
@@ -59,17 +61,24 @@ async fn reachable(
     partitions: impl Iterator<Item = &TopicPartition>,
 ) -> Result<Vec<TopicPartition>, CliError> {
     let partitions: Vec<&TopicPartition> = partitions.collect();
-    let mut names: Vec<String> = partitions.iter().map(|partition| partition.topic.clone()).collect();
+    let mut names: Vec<String> = partitions
+        .iter()
+        .map(|partition| partition.topic.clone())
+        .collect();
     names.sort();
     names.dedup();
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let metadata = cluster.metadata(TopicSelection::Names(&names), TopicCreation::Never).await?;
-    let has_leader = |of: &TopicPartition| {
-        matches!(metadata.partition(&of.topic, of.partition), Ok(Some(found)) if found.leader.is_some())
-    };
-    Ok(partitions.into_iter().filter(|partition| has_leader(partition)).cloned().collect())
+    let metadata = cluster
+        .metadata(TopicSelection::Names(&names), TopicCreation::Never)
+        .await?;
+    let has_leader = |of: &TopicPartition| matches!(metadata.partition(&of.topic, of.partition), Ok(Some(found)) if found.leader.is_some());
+    Ok(partitions
+        .into_iter()
+        .filter(|partition| has_leader(partition))
+        .cloned()
+        .collect())
 }
 
 #[cfg(test)]
@@ -86,7 +95,15 @@ mod tests {
             (None, Some(0), Some(9), None),
             (Some(5), None, None, None),
         ] {
-            assert_eq!(Position { committed, start, end }.lag(), expected);
+            assert_eq!(
+                Position {
+                    committed,
+                    start,
+                    end
+                }
+                .lag(),
+                expected
+            );
         }
     }
 }

@@ -71,7 +71,8 @@ impl Row for SeekRow {
         vec![
             self.topic.clone(),
             self.partition.to_string(),
-            self.prior_offset.map_or_else(|| "-".to_owned(), |offset| offset.to_string()),
+            self.prior_offset
+                .map_or_else(|| "-".to_owned(), |offset| offset.to_string()),
             self.current_offset.to_string(),
             self.error.clone().unwrap_or_default(),
         ]
@@ -90,7 +91,9 @@ fn parse_to(text: &str) -> Result<Place, String> {
                 10 => Ok(Place::Time(number.saturating_mul(1000))),
                 13 => Ok(Place::Time(number)),
                 19 => Ok(Place::Time(number / 1_000_000)),
-                _ => Err(format!("'{text}' is not a Unix time in seconds, milliseconds or nanoseconds")),
+                _ => Err(format!(
+                    "'{text}' is not a Unix time in seconds, milliseconds or nanoseconds"
+                )),
             }
         }
         _ => Place::parse(&format!("@{}", text.trim_start_matches('@'))),
@@ -115,7 +118,12 @@ pub async fn run(connect: &ConnectArgs, args: SeekArgs) -> Result<(), CliError> 
         .collect();
     let mut plan = match (&args.to, &args.to_group, from_file) {
         (Some(place), _, _) => places(&cluster, &args, *place, &prior).await?,
-        (None, Some(other), _) => cluster.fetch_group_offsets(other).await?.into_iter().map(commit).collect(),
+        (None, Some(other), _) => cluster
+            .fetch_group_offsets(other)
+            .await?
+            .into_iter()
+            .map(commit)
+            .collect(),
         (None, None, file) => file.unwrap_or_default(),
     };
     if !args.topics.is_empty() {
@@ -176,7 +184,11 @@ async fn places(
     prior: &BTreeMap<TopicPartition, Offset>,
 ) -> Result<Vec<CommitOffset>, CliError> {
     let known: BTreeSet<&String> = prior.keys().map(|partition| &partition.topic).collect();
-    if let Some(new) = args.topics.iter().find(|topic| !known.contains(topic) && !args.allow_new_topics) {
+    if let Some(new) = args
+        .topics
+        .iter()
+        .find(|topic| !known.contains(topic) && !args.allow_new_topics)
+    {
         return Err(CliError::Failed(format!(
             "group '{}' has never committed topic '{new}'; --allow-new-topics permits it",
             args.group
@@ -193,7 +205,10 @@ async fn places(
     }
     let bounds = bounds(cluster, &partitions, Isolation::ReadUncommitted).await?;
     let offsets = resolve(cluster, place, &bounds).await?;
-    Ok(offsets.into_iter().map(|(partition, offset)| plain_commit(partition, offset)).collect())
+    Ok(offsets
+        .into_iter()
+        .map(|(partition, offset)| plain_commit(partition, offset))
+        .collect())
 }
 
 fn plain_commit(partition: TopicPartition, offset: i64) -> CommitOffset {
@@ -206,10 +221,16 @@ fn plain_commit(partition: TopicPartition, offset: i64) -> CommitOffset {
 }
 
 fn read_file(path: &Path) -> Result<Vec<CommitOffset>, CliError> {
-    let io = |source| CliError::Io { what: format!("read {}", path.display()), source };
+    let io = |source| CliError::Io {
+        what: format!("read {}", path.display()),
+        source,
+    };
     let size = std::fs::metadata(path).map_err(io)?.len();
     if size > FILE_SIZE_MAX {
-        return Err(CliError::Failed(format!("{} has {size} bytes; at most {FILE_SIZE_MAX} are read", path.display())));
+        return Err(CliError::Failed(format!(
+            "{} has {size} bytes; at most {FILE_SIZE_MAX} are read",
+            path.display()
+        )));
     }
     let text = std::fs::read_to_string(path).map_err(io)?;
     parse_offsets(&text).map_err(|reason| CliError::Failed(format!("{}: {reason}", path.display())))
@@ -233,7 +254,10 @@ fn parse_offsets(text: &str) -> Result<Vec<CommitOffset>, String> {
         }
         let key = TopicPartition::new(topic, PartitionIndex(partition));
         if offsets.insert(key.clone(), plain_commit(key, offset)).is_some() {
-            return Err(format!("line {} names topic '{topic}' partition {partition} a second time", index + 1));
+            return Err(format!(
+                "line {} names topic '{topic}' partition {partition} a second time",
+                index + 1
+            ));
         }
     }
     Ok(offsets.into_values().collect())
@@ -264,10 +288,19 @@ mod tests {
     #[test]
     fn a_file_of_offsets_has_three_fields_a_line() {
         let offsets = parse_offsets("orders 0 5\n\norders\t1\t7\n").unwrap();
-        let pairs: Vec<(String, i64)> =
-            offsets.iter().map(|commit| (commit.partition.to_string(), commit.offset.get())).collect();
+        let pairs: Vec<(String, i64)> = offsets
+            .iter()
+            .map(|commit| (commit.partition.to_string(), commit.offset.get()))
+            .collect();
         assert_eq!(pairs, [("orders-0".to_owned(), 5), ("orders-1".to_owned(), 7)]);
-        for text in ["orders 0", "orders 0 x", "orders -1 5", "orders 0 -5", "a 0 1\na 0 2", "a 0 1 2"] {
+        for text in [
+            "orders 0",
+            "orders 0 x",
+            "orders -1 5",
+            "orders 0 -5",
+            "a 0 1\na 0 2",
+            "a 0 1 2",
+        ] {
             assert!(parse_offsets(text).is_err(), "{text}");
         }
     }

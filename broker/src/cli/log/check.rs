@@ -11,7 +11,7 @@ use super::scan::{Depth, Findings, Frame, OffsetRange, scan};
 use super::segment_reader::SegmentReader;
 use crate::cli::confirm::ConfirmArgs;
 use crate::cli::error::CliError;
-use crate::cli::output::{OutputArgs, print_json, print_line};
+use crate::cli::output::{OutputArgs, note, print_json, print_line};
 use crate::cli::progress::{Progress, Unit};
 
 /// Files smaller than this are checked faster than a bar is seen.
@@ -49,7 +49,11 @@ struct Report {
 /// # Errors
 /// [`CliError::Reported`] if a file is damaged; [`CliError::NotConfirmed`]; [`CliError::Io`].
 pub fn run(args: &CheckArgs) -> Result<(), CliError> {
-    let depth = if args.no_records { Depth::Batches } else { Depth::Records };
+    let depth = if args.no_records {
+        Depth::Batches
+    } else {
+        Depth::Records
+    };
     let mut reports = Vec::new();
     for path in expand(&args.paths)? {
         let mut report = check(&path, depth)?;
@@ -74,8 +78,15 @@ pub fn run(args: &CheckArgs) -> Result<(), CliError> {
 }
 
 fn check(path: &Path, depth: Depth) -> Result<Report, CliError> {
-    let io = |source| CliError::Io { what: format!("read {}", path.display()), source };
-    let frame = Frame { base_offset: base_offset(path), next_base_offset: next_base_offset(path)?, depth };
+    let io = |source| CliError::Io {
+        what: format!("read {}", path.display()),
+        source,
+    };
+    let frame = Frame {
+        base_offset: base_offset(path),
+        next_base_offset: next_base_offset(path)?,
+        depth,
+    };
     let mut reader = SegmentReader::open(path).map_err(io)?;
     let name = path.display().to_string();
     let bar = (reader.size() >= BAR_SIZE_MIN).then(|| Progress::start(&name, reader.size(), Unit::Bytes));
@@ -84,7 +95,12 @@ fn check(path: &Path, depth: Depth) -> Result<Report, CliError> {
             bar.set(position);
         }
     });
-    Ok(Report { file: name, findings: findings.map_err(io)?, quarantined_to: None, lost_offsets: None })
+    Ok(Report {
+        file: name,
+        findings: findings.map_err(io)?,
+        quarantined_to: None,
+        lost_offsets: None,
+    })
 }
 
 /// Moves a damaged file aside, unless it is the newest segment and only its tail is cut: the broker mends that from its
@@ -92,10 +108,10 @@ fn check(path: &Path, depth: Depth) -> Result<Report, CliError> {
 fn quarantine(path: &Path, depth: Depth, confirm: ConfirmArgs, report: &mut Report) -> Result<(), CliError> {
     let is_newest = next_base_offset(path)?.is_none();
     if is_newest && report.findings.only_tail_is_cut() {
-        eprintln!(
+        note(&format!(
             "{}: not moved: only the end of the newest segment is cut, which the broker mends when it starts",
             report.file
-        );
+        ));
         return Ok(());
     }
     let _lock = DirectoryLock::of_segment(path)?;
@@ -106,7 +122,10 @@ fn quarantine(path: &Path, depth: Depth, confirm: ConfirmArgs, report: &mut Repo
     }
     let lost = lost_offsets(path, &report.findings)?;
     let named = lost.map_or_else(|| "its records".to_owned(), |range| format!("offsets {range}"));
-    confirm.ask_blocking(&format!("move {} aside, after which {named} cannot be read", report.file))?;
+    confirm.ask_blocking(&format!(
+        "move {} aside, after which {named} cannot be read",
+        report.file
+    ))?;
     report.quarantined_to = Some(move_aside(path)?.display().to_string());
     report.lost_offsets = lost;
     Ok(())
@@ -117,28 +136,45 @@ fn lost_offsets(path: &Path, findings: &Findings) -> Result<Option<OffsetRange>,
     Ok(lost_range(base_offset(path), next_base_offset(path)?, findings))
 }
 
-fn lost_range(base_offset: Option<i64>, next_base_offset: Option<i64>, findings: &Findings) -> Option<OffsetRange> {
+fn lost_range(
+    base_offset: Option<i64>,
+    next_base_offset: Option<i64>,
+    findings: &Findings,
+) -> Option<OffsetRange> {
     let first = base_offset.or(findings.first_offset)?;
     let damaged = || findings.damages.iter().filter_map(|damage| damage.offsets);
     let last = match next_base_offset {
         Some(next) => Some(next.saturating_sub(1)),
         // Nothing says how far a damaged end went.
         None if damaged().any(|range| range.last.is_none()) => None,
-        None => damaged().filter_map(|range| range.last).chain(findings.last_offset).max(),
+        None => damaged()
+            .filter_map(|range| range.last)
+            .chain(findings.last_offset)
+            .max(),
     };
     Some(OffsetRange { first, last })
 }
 
 fn print_findings(report: &Report) -> Result<(), CliError> {
-    let Findings { batches, records, damage_count, .. } = report.findings;
+    let Findings {
+        batches,
+        records,
+        damage_count,
+        ..
+    } = report.findings;
     let state = if damage_count == 0 { "ok" } else { "DAMAGED" };
     let span = match (report.findings.first_offset, report.findings.last_offset) {
         (Some(first), Some(last)) => format!(", offsets {first} to {last}"),
         _ => String::new(),
     };
-    print_line(&format!("{}: {state}: {batches} batches, {records} records{span}", report.file))?;
+    print_line(&format!(
+        "{}: {state}: {batches} batches, {records} records{span}",
+        report.file
+    ))?;
     for damage in &report.findings.damages {
-        let lost = damage.offsets.map_or_else(String::new, |range| format!("; offsets {range}"));
+        let lost = damage
+            .offsets
+            .map_or_else(String::new, |range| format!("; offsets {range}"));
         print_line(&format!(
             "  at byte {}: expected {}, found {}{lost}",
             damage.position, damage.expected, damage.found
@@ -146,7 +182,10 @@ fn print_findings(report: &Report) -> Result<(), CliError> {
     }
     let shown = u64::try_from(report.findings.damages.len()).unwrap_or(u64::MAX);
     if damage_count > shown {
-        print_line(&format!("  and {} more places", damage_count.saturating_sub(shown)))?;
+        print_line(&format!(
+            "  and {} more places",
+            damage_count.saturating_sub(shown)
+        ))?;
     }
     Ok(())
 }
@@ -154,8 +193,12 @@ fn print_findings(report: &Report) -> Result<(), CliError> {
 fn print_quarantine(report: &Report) -> Result<(), CliError> {
     if let Some(to) = &report.quarantined_to {
         print_line(&format!("  moved to {to}"))?;
-        let lost = report.lost_offsets.map_or_else(|| "unknown".to_owned(), |range| range.to_string());
-        print_line(&format!("  lost offsets: {lost}; `thalweg log dump --records` still prints what is readable"))?;
+        let lost = report
+            .lost_offsets
+            .map_or_else(|| "unknown".to_owned(), |range| range.to_string());
+        print_line(&format!(
+            "  lost offsets: {lost}; `thalweg log dump --records` still prints what is readable"
+        ))?;
     }
     Ok(())
 }

@@ -7,7 +7,10 @@ fn findings(last_offset: Option<i64>, damaged: &[(i64, Option<i64>)]) -> Finding
         kind: Kind::Checksum,
         expected: "0x00000001".to_owned(),
         found: "0x00000002".to_owned(),
-        offsets: Some(OffsetRange { first: *first, last: *last }),
+        offsets: Some(OffsetRange {
+            first: *first,
+            last: *last,
+        }),
     };
     Findings {
         size_bytes: 321,
@@ -30,7 +33,13 @@ fn a_quarantined_segment_loses_everything_up_to_the_next_one() {
         (None, None, &[(10, Some(20))], Some(20)),
     ] {
         let lost = lost_range(Some(10), next, &findings(last_offset, damaged));
-        assert_eq!(lost, Some(OffsetRange { first: 10, last: expected }));
+        assert_eq!(
+            lost,
+            Some(OffsetRange {
+                first: 10,
+                last: expected
+            })
+        );
     }
 }
 

@@ -14,7 +14,7 @@ use thalweg_wire::records::{OwnedRecord, decode_records};
 use super::files::expand;
 use super::segment_reader::{Fault, RawBatch, SegmentReader};
 use crate::cli::error::CliError;
-use crate::cli::output::{OutputArgs, printable};
+use crate::cli::output::{OutputArgs, note, printable};
 use crate::cli::time::rfc3339;
 
 /// Arguments of `log dump`.
@@ -84,7 +84,9 @@ impl Text {
     fn of(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
             Ok(text) => Self::Plain(text.to_owned()),
-            Err(_) => Self::Binary { base64: STANDARD.encode(bytes) },
+            Err(_) => Self::Binary {
+                base64: STANDARD.encode(bytes),
+            },
         }
     }
 }
@@ -105,7 +107,10 @@ pub fn run(args: &DumpArgs) -> Result<(), CliError> {
 
 /// Dumps one file. False if something in it is damaged.
 fn dump(path: &Path, args: &DumpArgs, output: &mut BufWriter<Stdout>) -> Result<bool, CliError> {
-    let io = |source| CliError::Io { what: format!("read {}", path.display()), source };
+    let io = |source| CliError::Io {
+        what: format!("read {}", path.display()),
+        source,
+    };
     let name = path.display().to_string();
     if !args.output.is_json() {
         writeln!(output, "{}\n{}", printable(&name), heading()).map_err(CliError::output)?;
@@ -119,15 +124,17 @@ fn dump(path: &Path, args: &DumpArgs, output: &mut BufWriter<Stdout>) -> Result<
             Some(Ok(batch)) => batch,
             Some(Err(fault)) => {
                 output.flush().map_err(CliError::output)?;
-                eprintln!(
-                    "{}: no batch at byte {position}: {}; `thalweg log check` says what is lost",
-                    printable(&name),
+                note(&format!(
+                    "{name}: no batch at byte {position}: {}; `thalweg log check` says what is lost",
                     fault_text(&fault)
-                );
+                ));
                 return Ok(false);
             }
         };
-        if args.from.is_some_and(|from| batch.header.last_offset().get() < from) {
+        if args
+            .from
+            .is_some_and(|from| batch.header.last_offset().get() < from)
+        {
             continue;
         }
         whole &= print(&name, &batch, args, output)?;
@@ -186,8 +193,20 @@ fn print(
 fn heading() -> String {
     format!(
         "{:>12} {:>10} {:>12} {:>12} {:>7} {:<6} {:<10} {:<5} {:<24} {:>6} {:>19} {:>7} {:>10} {}",
-        "POSITION", "SIZE", "BASE-OFFSET", "LAST-OFFSET", "RECORDS", "CODEC", "CRC", "VALID", "MAX-TIMESTAMP", "EPOCH",
-        "PRODUCER-ID", "P-EPOCH", "SEQUENCE", "FLAGS"
+        "POSITION",
+        "SIZE",
+        "BASE-OFFSET",
+        "LAST-OFFSET",
+        "RECORDS",
+        "CODEC",
+        "CRC",
+        "VALID",
+        "MAX-TIMESTAMP",
+        "EPOCH",
+        "PRODUCER-ID",
+        "P-EPOCH",
+        "SEQUENCE",
+        "FLAGS"
     )
 }
 
@@ -198,7 +217,10 @@ fn table_line(batch: &RawBatch, valid: bool) -> String {
         (header.is_transactional(), "transactional"),
         (header.is_control(), "control"),
         (header.has_delete_horizon(), "delete-horizon"),
-        (header.timestamp_type() == TimestampType::LogAppendTime, "log-append-time"),
+        (
+            header.timestamp_type() == TimestampType::LogAppendTime,
+            "log-append-time",
+        ),
     ] {
         if is_set {
             flags.push(name);
@@ -285,6 +307,10 @@ fn record_line(record: &OwnedRecord) -> RecordLine {
         timestamp: record.timestamp.get(),
         key: record.key.as_deref().map(Text::of),
         value: record.value.as_deref().map(Text::of),
-        headers: record.headers.iter().map(|(key, value)| (Text::of(key), value.as_deref().map(Text::of))).collect(),
+        headers: record
+            .headers
+            .iter()
+            .map(|(key, value)| (Text::of(key), value.as_deref().map(Text::of)))
+            .collect(),
     }
 }

@@ -19,7 +19,10 @@ pub fn base_offset(path: &Path) -> Option<i64> {
 pub fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
     let mut files = Vec::new();
     for path in paths {
-        let io = |source| CliError::Io { what: format!("read {}", path.display()), source };
+        let io = |source| CliError::Io {
+            what: format!("read {}", path.display()),
+            source,
+        };
         if !std::fs::metadata(path).map_err(io)?.is_dir() {
             files.push(path.clone());
             continue;
@@ -29,7 +32,11 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
             if is_segment(&inner) {
                 files.push(inner);
             } else if inner.is_dir() {
-                files.extend(sorted_entries(&inner)?.into_iter().filter(|file| is_segment(file)));
+                files.extend(
+                    sorted_entries(&inner)?
+                        .into_iter()
+                        .filter(|file| is_segment(file)),
+                );
             }
         }
         if files.len() == before {
@@ -47,10 +54,21 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
 /// # Errors
 /// [`CliError::Io`].
 pub fn next_base_offset(path: &Path) -> Result<Option<i64>, CliError> {
-    let (Some(own), Some(directory)) = (base_offset(path), path.parent()) else { return Ok(None) };
-    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    let later = sorted_entries(directory)?.into_iter().filter(|file| is_segment(file));
-    Ok(later.filter_map(|file| base_offset(&file)).filter(|base| *base > own).min())
+    let (Some(own), Some(directory)) = (base_offset(path), path.parent()) else {
+        return Ok(None);
+    };
+    let directory = if directory.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        directory
+    };
+    let later = sorted_entries(directory)?
+        .into_iter()
+        .filter(|file| is_segment(file));
+    Ok(later
+        .filter_map(|file| base_offset(&file))
+        .filter(|base| *base > own)
+        .min())
 }
 
 fn is_segment(path: &Path) -> bool {
@@ -58,9 +76,15 @@ fn is_segment(path: &Path) -> bool {
 }
 
 fn sorted_entries(directory: &Path) -> Result<Vec<PathBuf>, CliError> {
-    let io = |source| CliError::Io { what: format!("list {}", directory.display()), source };
+    let io = |source| CliError::Io {
+        what: format!("list {}", directory.display()),
+        source,
+    };
     let entries = std::fs::read_dir(directory).map_err(io)?;
-    let mut paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(io)?;
+    let mut paths = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(io)?;
     paths.sort();
     Ok(paths)
 }

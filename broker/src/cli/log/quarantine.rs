@@ -28,11 +28,23 @@ impl DirectoryLock {
     /// # Errors
     /// [`CliError::Failed`] if a broker runs on it, [`CliError::Io`].
     pub fn of_segment(segment: &Path) -> Result<Self, CliError> {
-        let io = |source| CliError::Io { what: format!("find the directory of {}", segment.display()), source };
+        let io = |source| CliError::Io {
+            what: format!("find the directory of {}", segment.display()),
+            source,
+        };
         let whole = std::fs::canonicalize(segment).map_err(io)?;
-        let candidates = whole.ancestors().skip(1).take(2).map(|directory| directory.join(LOCK_FILE));
-        let Some(path) = candidates.filter(|path| path.is_file()).last() else { return Ok(Self { _file: None }) };
-        let io = |source| CliError::Io { what: format!("open {}", path.display()), source };
+        let candidates = whole
+            .ancestors()
+            .skip(1)
+            .take(2)
+            .map(|directory| directory.join(LOCK_FILE));
+        let Some(path) = candidates.filter(|path| path.is_file()).last() else {
+            return Ok(Self { _file: None });
+        };
+        let io = |source| CliError::Io {
+            what: format!("open {}", path.display()),
+            source,
+        };
         let file = File::options().read(true).write(true).open(&path).map_err(io)?;
         // The second kind is the one Java programs take.
         let locked = flock(&file, FlockOperation::NonBlockingLockExclusive)
@@ -45,7 +57,10 @@ impl DirectoryLock {
                     path.display()
                 )))
             }
-            Err(error) => Err(CliError::Io { what: format!("lock {}", path.display()), source: error.into() }),
+            Err(error) => Err(CliError::Io {
+                what: format!("lock {}", path.display()),
+                source: error.into(),
+            }),
         }
     }
 }
@@ -57,19 +72,33 @@ impl DirectoryLock {
 /// [`CliError::Io`]. Files renamed before the failure stay renamed.
 pub fn move_aside(segment: &Path) -> Result<PathBuf, CliError> {
     let mut files = vec![segment.to_path_buf()];
-    files.extend(INDEX_EXTENSIONS.map(|extension| segment.with_extension(extension)).into_iter().filter(|path| path.exists()));
+    files.extend(
+        INDEX_EXTENSIONS
+            .map(|extension| segment.with_extension(extension))
+            .into_iter()
+            .filter(|path| path.exists()),
+    );
     let number = (1u32..).find(|number| files.iter().all(|file| !new_name(file, *number).exists()));
     let number = number.ok_or_else(|| CliError::Failed("no number is free for the new name".to_owned()))?;
     // Indexes first: an index without its segment is rebuilt or ignored, a segment that is half gone is not.
     for file in files.iter().rev() {
         let to = new_name(file, number);
-        std::fs::rename(file, &to)
-            .map_err(|source| CliError::Io { what: format!("rename {} to {}", file.display(), to.display()), source })?;
+        std::fs::rename(file, &to).map_err(|source| CliError::Io {
+            what: format!("rename {} to {}", file.display(), to.display()),
+            source,
+        })?;
     }
     if let Some(directory) = segment.parent() {
-        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+        let directory = if directory.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            directory
+        };
         let synced = File::open(directory).and_then(|directory| directory.sync_all());
-        synced.map_err(|source| CliError::Io { what: format!("flush {}", directory.display()), source })?;
+        synced.map_err(|source| CliError::Io {
+            what: format!("flush {}", directory.display()),
+            source,
+        })?;
     }
     Ok(new_name(segment, number))
 }

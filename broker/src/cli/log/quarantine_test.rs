@@ -6,8 +6,12 @@ fn partition() -> (tempfile::TempDir, PathBuf) {
     let data = tempfile::tempdir().unwrap();
     let partition = data.path().join("orders-0");
     std::fs::create_dir(&partition).unwrap();
-    for name in [SEGMENT, "00000000000000000042.index", "00000000000000000042.timeindex", "00000000000000000042.snapshot"]
-    {
+    for name in [
+        SEGMENT,
+        "00000000000000000042.index",
+        "00000000000000000042.timeindex",
+        "00000000000000000042.snapshot",
+    ] {
         std::fs::write(partition.join(name), name).unwrap();
     }
     (data, partition)
@@ -38,7 +42,10 @@ fn a_segment_moves_aside_with_its_indexes_and_never_over_an_older_one() {
         ]
     );
     std::fs::write(partition.join(SEGMENT), "again").unwrap();
-    assert_eq!(move_aside(&partition.join(SEGMENT)).unwrap(), partition.join(format!("{SEGMENT}.quarantined-2")));
+    assert_eq!(
+        move_aside(&partition.join(SEGMENT)).unwrap(),
+        partition.join(format!("{SEGMENT}.quarantined-2"))
+    );
 }
 
 #[test]

@@ -106,7 +106,11 @@ pub struct Findings {
 impl Findings {
     /// Reports whether the only damage is a file that ends inside its last batch.
     pub fn only_tail_is_cut(&self) -> bool {
-        self.damage_count == 1 && self.damages.iter().all(|damage| matches!(damage.kind, Kind::CutTail | Kind::Zeros))
+        self.damage_count == 1
+            && self
+                .damages
+                .iter()
+                .all(|damage| matches!(damage.kind, Kind::CutTail | Kind::Zeros))
     }
 
     fn add(&mut self, damage: Damage) {
@@ -126,7 +130,10 @@ pub fn scan<R: Read + Seek>(
     frame: Frame,
     mut progress: impl FnMut(u64),
 ) -> io::Result<Findings> {
-    let mut findings = Findings { size_bytes: reader.size(), ..Findings::default() };
+    let mut findings = Findings {
+        size_bytes: reader.size(),
+        ..Findings::default()
+    };
     // The next offset if nothing is missing; larger ones are normal after compaction.
     let mut next_offset = frame.base_offset;
     while let Some(read) = reader.next_batch()? {
@@ -160,12 +167,20 @@ fn skip_wrong_checksum<R: Read + Seek>(
     findings: &mut Findings,
 ) -> io::Result<()> {
     let (expected, found) = match &batch.checksum {
-        Err(BatchError::CrcMismatch { expected, found }) => (format!("{expected:#010x}"), format!("{found:#010x}")),
+        Err(BatchError::CrcMismatch { expected, found }) => {
+            (format!("{expected:#010x}"), format!("{found:#010x}"))
+        }
         Err(other) => ("a right checksum".to_owned(), other.to_string()),
         Ok(()) => return Ok(()),
     };
     let position = batch.position;
-    let mut damage = Damage { position, kind: Kind::Checksum, expected, found, offsets: None };
+    let mut damage = Damage {
+        position,
+        kind: Kind::Checksum,
+        expected,
+        found,
+        offsets: None,
+    };
     let behind = reader.position();
     let leads_on = match reader.next_batch()? {
         None => true,
@@ -198,29 +213,52 @@ fn skip_fault<R: Read + Seek>(
     let after = first_offset_behind(reader, frame)?;
     let found_end = reader.remaining() == 0;
     let (kind, expected, found) = match fault {
-        _ if zeros => (Kind::Zeros, "a batch".to_owned(), "nothing but zeros up to the end".to_owned()),
-        Fault::Cut { expected, found } if found_end => {
-            (Kind::CutTail, format!("{expected} bytes of a batch"), format!("{found} bytes up to the end"))
-        }
-        Fault::Cut { expected, found } => {
-            (Kind::NoBatch, format!("a batch of at most {found} bytes"), format!("a length of {expected}"))
-        }
+        _ if zeros => (
+            Kind::Zeros,
+            "a batch".to_owned(),
+            "nothing but zeros up to the end".to_owned(),
+        ),
+        Fault::Cut { expected, found } if found_end => (
+            Kind::CutTail,
+            format!("{expected} bytes of a batch"),
+            format!("{found} bytes up to the end"),
+        ),
+        Fault::Cut { expected, found } => (
+            Kind::NoBatch,
+            format!("a batch of at most {found} bytes"),
+            format!("a length of {expected}"),
+        ),
         Fault::NoBatch(error) => (Kind::NoBatch, "a batch header".to_owned(), error.to_string()),
-        Fault::TooLong { found } => (Kind::NoBatch, "a batch header".to_owned(), format!("a length of {found}")),
+        Fault::TooLong { found } => (
+            Kind::NoBatch,
+            "a batch header".to_owned(),
+            format!("a length of {found}"),
+        ),
     };
-    findings.add(Damage { position, kind, expected, found, offsets: range(next_offset, after) });
+    findings.add(Damage {
+        position,
+        kind,
+        expected,
+        found,
+        offsets: range(next_offset, after),
+    });
     Ok(())
 }
 
 /// Moves to the next valid batch and returns its base offset; at the end, what the next segment says.
-fn first_offset_behind<R: Read + Seek>(reader: &mut SegmentReader<R>, frame: Frame) -> io::Result<Option<i64>> {
+fn first_offset_behind<R: Read + Seek>(
+    reader: &mut SegmentReader<R>,
+    frame: Frame,
+) -> io::Result<Option<i64>> {
     if !reader.skip_to_valid_batch()? {
         return Ok(frame.next_base_offset);
     }
     let behind = reader.position();
     let next = reader.next_batch()?;
     reader.rewind_to(behind);
-    Ok(next.and_then(Result::ok).map(|batch| batch.header.base_offset.get()))
+    Ok(next
+        .and_then(Result::ok)
+        .map(|batch| batch.header.base_offset.get()))
 }
 
 /// The offsets from `first` up to, not including, `after`.
@@ -228,7 +266,10 @@ fn range(first: Option<i64>, after: Option<i64>) -> Option<OffsetRange> {
     let first = first?;
     match after {
         Some(after) if after <= first => None,
-        after => Some(OffsetRange { first, last: after.map(|after| after.saturating_sub(1)) }),
+        after => Some(OffsetRange {
+            first,
+            last: after.map(|after| after.saturating_sub(1)),
+        }),
     }
 }
 
@@ -236,12 +277,27 @@ fn range(first: Option<i64>, after: Option<i64>) -> Option<OffsetRange> {
 fn examine(batch: &RawBatch, next_offset: Option<i64>, frame: Frame) -> Option<Damage> {
     let header = &batch.header;
     let (base, last) = (header.base_offset.get(), header.last_offset().get());
-    let offsets = Some(OffsetRange { first: base, last: Some(last) });
-    let damage = |kind, expected, found| Some(Damage { position: batch.position, kind, expected, found, offsets });
+    let offsets = Some(OffsetRange {
+        first: base,
+        last: Some(last),
+    });
+    let damage = |kind, expected, found| {
+        Some(Damage {
+            position: batch.position,
+            kind,
+            expected,
+            found,
+            offsets,
+        })
+    };
     if let Some(least) = next_offset
         && base < least
     {
-        return damage(Kind::Offsets, format!("a base offset of at least {least}"), base.to_string());
+        return damage(
+            Kind::Offsets,
+            format!("a base offset of at least {least}"),
+            base.to_string(),
+        );
     }
     if let Some(limit) = frame.next_base_offset
         && last >= limit
@@ -266,7 +322,10 @@ fn check_records(batch: &RawBatch) -> Result<(), (String, String)> {
     for record in payload.records(&header) {
         let delta = record.map_err(readable)?.offset_delta;
         if delta <= last_delta || delta > header.last_offset_delta {
-            let expected = format!("an offset delta above {last_delta} and at most {}", header.last_offset_delta);
+            let expected = format!(
+                "an offset delta above {last_delta} and at most {}",
+                header.last_offset_delta
+            );
             return Err((expected, delta.to_string()));
         }
         last_delta = delta;

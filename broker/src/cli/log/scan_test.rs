@@ -8,9 +8,14 @@ use thalweg_wire::records::{BatchBuilder, BatchOptions};
 
 /// A batch of `count` records whose values are 100 bytes.
 fn batch(base_offset: i64, count: usize, compression: Compression) -> Vec<u8> {
-    let mut builder = BatchBuilder::new(BatchOptions { compression, ..BatchOptions::default() });
+    let mut builder = BatchBuilder::new(BatchOptions {
+        compression,
+        ..BatchOptions::default()
+    });
     for index in 0..count {
-        builder.push(TimestampMs(1), None, Some(&[index as u8; 100]), &[]).unwrap();
+        builder
+            .push(TimestampMs(1), None, Some(&[index as u8; 100]), &[])
+            .unwrap();
     }
     let mut bytes = builder.build().unwrap();
     patch_base_offset_and_epoch(&mut bytes, Offset(base_offset), LeaderEpoch(0)).unwrap();
@@ -28,7 +33,11 @@ fn batches() -> [Vec<u8>; 4] {
 }
 
 fn frame(next_base_offset: Option<i64>) -> Frame {
-    Frame { base_offset: Some(100), next_base_offset, depth: Depth::Records }
+    Frame {
+        base_offset: Some(100),
+        next_base_offset,
+        depth: Depth::Records,
+    }
 }
 
 fn scanned(bytes: &[u8], frame: Frame) -> Findings {
@@ -36,9 +45,15 @@ fn scanned(bytes: &[u8], frame: Frame) -> Findings {
     scan(&mut reader, frame, |_| {}).unwrap()
 }
 
-fn lost(findings: &Findings) -> Vec<(Kind, u64, Option<(i64, Option<i64>)>)> {
+type Place = (Kind, u64, Option<(i64, Option<i64>)>);
+
+fn lost(findings: &Findings) -> Vec<Place> {
     let offsets = |damage: &Damage| damage.offsets.map(|range| (range.first, range.last));
-    findings.damages.iter().map(|damage| (damage.kind, damage.position, offsets(damage))).collect()
+    findings
+        .damages
+        .iter()
+        .map(|damage| (damage.kind, damage.position, offsets(damage)))
+        .collect()
 }
 
 #[test]
@@ -46,7 +61,10 @@ fn a_whole_segment_has_no_damage() {
     let findings = scanned(&batches().concat(), frame(Some(111)));
     assert_eq!(findings.damages, []);
     assert_eq!((findings.batches, findings.records), (4, 11));
-    assert_eq!((findings.first_offset, findings.last_offset), (Some(100), Some(110)));
+    assert_eq!(
+        (findings.first_offset, findings.last_offset),
+        (Some(100), Some(110))
+    );
 }
 
 #[test]
@@ -56,7 +74,10 @@ fn a_flipped_bit_in_the_records_loses_one_batch() {
     let second = batches[0].len();
     bytes[second + 70] ^= 4;
     let findings = scanned(&bytes, frame(Some(111)));
-    assert_eq!(lost(&findings), [(Kind::Checksum, second as u64, Some((103, Some(107))))]);
+    assert_eq!(
+        lost(&findings),
+        [(Kind::Checksum, second as u64, Some((103, Some(107))))]
+    );
     assert_eq!(findings.batches, 3);
     assert!(findings.damages[0].expected.starts_with("0x") && findings.damages[0].found.starts_with("0x"));
 }
@@ -70,8 +91,18 @@ fn a_damaged_length_loses_no_more_than_its_batch() {
         bytes[second + byte] = value;
         let findings = scanned(&bytes, frame(None));
         let kinds: Vec<Kind> = findings.damages.iter().map(|damage| damage.kind).collect();
-        assert!(matches!(kinds[..], [Kind::NoBatch | Kind::Checksum]), "{byte}: {findings:?}");
-        assert_eq!(findings.damages[0].offsets, Some(OffsetRange { first: 103, last: Some(107) }), "{byte}");
+        assert!(
+            matches!(kinds[..], [Kind::NoBatch | Kind::Checksum]),
+            "{byte}: {findings:?}"
+        );
+        assert_eq!(
+            findings.damages[0].offsets,
+            Some(OffsetRange {
+                first: 103,
+                last: Some(107)
+            }),
+            "{byte}"
+        );
         assert_eq!(findings.batches, 3);
     }
 }
@@ -83,16 +114,29 @@ fn a_cut_tail_is_told_from_other_damage() {
     let last = (whole.len() - batches[3].len()) as u64;
     for cut in 1..batches[3].len() {
         let findings = scanned(&whole[..whole.len() - cut], frame(None));
-        assert_eq!(lost(&findings), [(Kind::CutTail, last, Some((109, None)))], "{cut}");
+        assert_eq!(
+            lost(&findings),
+            [(Kind::CutTail, last, Some((109, None)))],
+            "{cut}"
+        );
         assert!(findings.only_tail_is_cut());
     }
     let mut zeros = whole.clone();
     zeros.extend([0; 5000]);
     let findings = scanned(&zeros, frame(None));
-    assert_eq!(lost(&findings), [(Kind::Zeros, whole.len() as u64, Some((111, None)))]);
+    assert_eq!(
+        lost(&findings),
+        [(Kind::Zeros, whole.len() as u64, Some((111, None)))]
+    );
     // The next segment says where this one should have ended.
     let findings = scanned(&whole[..whole.len() - 1], frame(Some(111)));
-    assert_eq!(findings.damages[0].offsets, Some(OffsetRange { first: 109, last: Some(110) }));
+    assert_eq!(
+        findings.damages[0].offsets,
+        Some(OffsetRange {
+            first: 109,
+            last: Some(110)
+        })
+    );
 }
 
 #[test]
@@ -119,7 +163,10 @@ fn no_damage_hides_the_batches_behind_it() {
     }
     bytes.extend(batch(1600, 1, Compression::None));
     let findings = scanned(&bytes, frame(None));
-    assert_eq!((findings.damage_count, findings.damages.len(), findings.batches), (1500, 1000, 1));
+    assert_eq!(
+        (findings.damage_count, findings.damages.len(), findings.batches),
+        (1500, 1000, 1)
+    );
 }
 
 proptest! {

@@ -63,14 +63,22 @@ impl SegmentReader<File> {
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let size = file.metadata()?.len();
-        Ok(Self { file, size, position: 0 })
+        Ok(Self {
+            file,
+            size,
+            position: 0,
+        })
     }
 }
 
 impl<R: Read + Seek> SegmentReader<R> {
     #[cfg(test)]
     pub fn over(file: R, size: u64) -> Self {
-        Self { file, size, position: 0 }
+        Self {
+            file,
+            size,
+            position: 0,
+        }
     }
 
     /// Returns the size of the file when it was opened, in bytes.
@@ -160,7 +168,10 @@ impl<R: Read + Seek> SegmentReader<R> {
         let header = match BatchHeader::parse(&head) {
             Ok(header) => header,
             Err(BatchError::TooShort { needed, .. }) => {
-                return Ok(Err(Fault::Cut { expected: needed as u64, found }));
+                return Ok(Err(Fault::Cut {
+                    expected: needed as u64,
+                    found,
+                }));
             }
             Err(error) => return Ok(Err(Fault::NoBatch(error))),
         };
@@ -174,10 +185,18 @@ impl<R: Read + Seek> SegmentReader<R> {
         let bytes = self.read_at(position, header.total_len())?;
         if (bytes.len() as u64) < expected {
             // The file has become shorter since it was opened.
-            return Ok(Err(Fault::Cut { expected, found: bytes.len() as u64 }));
+            return Ok(Err(Fault::Cut {
+                expected,
+                found: bytes.len() as u64,
+            }));
         }
         let checksum = verify_crc(&bytes);
-        Ok(Ok(RawBatch { position, header, bytes, checksum }))
+        Ok(Ok(RawBatch {
+            position,
+            header,
+            bytes,
+            checksum,
+        }))
     }
 
     /// Reads up to `size` bytes; fewer only at the end of the file.

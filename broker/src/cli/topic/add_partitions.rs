@@ -46,15 +46,21 @@ pub async fn run(connect: &ConnectArgs, args: AddPartitionsArgs) -> Result<(), C
     }
     if !args.dry_run {
         // Nothing is lost, but it cannot be taken back, and keys change their partition.
-        let texts: Vec<String> =
-            plan.iter().map(|(name, present, count)| format!("'{name}' from {present} to {count}")).collect();
+        let texts: Vec<String> = plan
+            .iter()
+            .map(|(name, present, count)| format!("'{name}' from {present} to {count}"))
+            .collect();
         let question = format!(
             "raise partitions of {}; records with the same key will go to another partition than before",
             texts.join(", ")
         );
         args.confirm.ask(question).await?;
     }
-    let validation = if args.dry_run { Validation::Only } else { Validation::Apply };
+    let validation = if args.dry_run {
+        Validation::Only
+    } else {
+        Validation::Apply
+    };
     for (name, present, count) in plan {
         cluster.create_partitions(name, count, validation).await?;
         let done = if args.dry_run { "could be raised" } else { "raised" };

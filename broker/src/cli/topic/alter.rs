@@ -40,10 +40,16 @@ pub async fn run(connect: &ConnectArgs, args: AlterArgs) -> Result<(), CliError>
         let ways = "--config, --delete-config, --append-config or --subtract-config";
         return Err(CliError::Usage(format!("nothing to change: give {ways}")));
     }
-    let validation = if args.dry_run { Validation::Only } else { Validation::Apply };
+    let validation = if args.dry_run {
+        Validation::Only
+    } else {
+        Validation::Apply
+    };
     let cluster = connect.connect().await?;
     for topic in &args.topics {
-        cluster.alter_configs(&ConfigResource::topic(topic), &changes, validation).await?;
+        cluster
+            .alter_configs(&ConfigResource::topic(topic), &changes, validation)
+            .await?;
         let done = if args.dry_run { "would be taken" } else { "changed" };
         print_line(&format!("{topic}: {done}"))?;
     }
@@ -51,12 +57,21 @@ pub async fn run(connect: &ConnectArgs, args: AlterArgs) -> Result<(), CliError>
 }
 
 fn changes(args: &AlterArgs) -> Vec<ConfigAlteration> {
-    let set = args.config.iter().map(|pair| super::alteration(pair, AlterOperation::Set));
-    let append = args.append_config.iter().map(|pair| super::alteration(pair, AlterOperation::Append));
-    let subtract = args.subtract_config.iter().map(|pair| super::alteration(pair, AlterOperation::Subtract));
-    let delete = args
-        .delete_config
+    let set = args
+        .config
         .iter()
-        .map(|name| ConfigAlteration { name: name.clone(), operation: AlterOperation::Delete });
+        .map(|pair| super::alteration(pair, AlterOperation::Set));
+    let append = args
+        .append_config
+        .iter()
+        .map(|pair| super::alteration(pair, AlterOperation::Append));
+    let subtract = args
+        .subtract_config
+        .iter()
+        .map(|pair| super::alteration(pair, AlterOperation::Subtract));
+    let delete = args.delete_config.iter().map(|name| ConfigAlteration {
+        name: name.clone(),
+        operation: AlterOperation::Delete,
+    });
     set.chain(append).chain(subtract).chain(delete).collect()
 }

@@ -82,12 +82,18 @@ pub async fn run(connect: &ConnectArgs, args: CreateArgs) -> Result<(), CliError
             configs: args.config.clone(),
         })
         .collect();
-    let validation = if args.dry_run { Validation::Only } else { Validation::Apply };
+    let validation = if args.dry_run {
+        Validation::Only
+    } else {
+        Validation::Apply
+    };
     let mut answers = cluster.create_topics(&topics, validation).await?;
     let mut results = Vec::new();
     let mut rows = Vec::new();
     for name in &args.topics {
-        let Some(answer) = answers.remove(name) else { continue };
+        let Some(answer) = answers.remove(name) else {
+            continue;
+        };
         rows.push(row(name, &answer, &args));
         let there = matches!(&answer, Err(error) if error.code == ErrorCode::TopicAlreadyExists);
         if !(there && args.if_not_exists) {
@@ -102,7 +108,11 @@ fn check_counts(args: &CreateArgs) -> Result<(Option<i32>, Option<i16>), CliErro
     let partitions = match args.partitions {
         -1 => None,
         count if count > 0 => Some(count),
-        count => return Err(CliError::Usage(format!("--partitions is at least 1, or -1 for the default, not {count}"))),
+        count => {
+            return Err(CliError::Usage(format!(
+                "--partitions is at least 1, or -1 for the default, not {count}"
+            )));
+        }
     };
     let replication_factor = match args.replication_factor {
         -1 => None,
@@ -126,18 +136,31 @@ fn row(name: &str, answer: &Result<CreatedTopic, BrokerError>, args: &CreateArgs
     };
     match answer {
         Ok(created) => CreatedRow {
-            status: if args.dry_run { "could be created" } else { "created" }.to_owned(),
+            status: if args.dry_run {
+                "could be created"
+            } else {
+                "created"
+            }
+            .to_owned(),
             id: (!created.id.is_zero()).then(|| created.id.to_string()),
             partitions: (created.partitions > 0).then_some(created.partitions),
             replication_factor: (created.replication_factor > 0).then_some(created.replication_factor),
             ..empty
         },
-        Err(error) if error.code == ErrorCode::TopicAlreadyExists && args.if_not_exists => {
-            CreatedRow { status: "exists".to_owned(), ..empty }
-        }
+        Err(error) if error.code == ErrorCode::TopicAlreadyExists && args.if_not_exists => CreatedRow {
+            status: "exists".to_owned(),
+            ..empty
+        },
         Err(error) => {
-            let text = error.message.clone().unwrap_or_else(|| error.code.message().to_owned());
-            CreatedRow { status: "failed".to_owned(), error: Some(format!("{}: {text}", error.code)), ..empty }
+            let text = error
+                .message
+                .clone()
+                .unwrap_or_else(|| error.code.message().to_owned());
+            CreatedRow {
+                status: "failed".to_owned(),
+                error: Some(format!("{}: {text}", error.code)),
+                ..empty
+            }
         }
     }
 }

@@ -36,7 +36,10 @@ impl Row for DeletedRow {
     const COLUMNS: &'static [Column] = &[Column::text("TOPIC"), Column::text("STATUS")];
 
     fn cells(&self) -> Vec<String> {
-        vec![self.topic.clone(), self.error.clone().unwrap_or_else(|| self.status.to_owned())]
+        vec![
+            self.topic.clone(),
+            self.error.clone().unwrap_or_else(|| self.status.to_owned()),
+        ]
     }
 }
 
@@ -46,21 +49,38 @@ impl Row for DeletedRow {
 /// [`CliError::NotConfirmed`], the broker's refusals.
 pub async fn run(connect: &ConnectArgs, args: DeleteArgs) -> Result<(), CliError> {
     let cluster = connect.connect().await?;
-    let names = args.topics.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
-    args.confirm.ask(format!("delete {names} with all records and committed offsets")).await?;
+    let names = args
+        .topics
+        .iter()
+        .map(|name| format!("'{name}'"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    args.confirm
+        .ask(format!("delete {names} with all records and committed offsets"))
+        .await?;
     let mut answers = cluster.delete_topics(&args.topics).await?;
     let mut results: Vec<(String, Result<(), BrokerError>)> = Vec::new();
     let mut rows = Vec::new();
     for name in &args.topics {
-        let Some(answer) = answers.remove(name) else { continue };
+        let Some(answer) = answers.remove(name) else {
+            continue;
+        };
         let missing = matches!(&answer, Err(error) if error.code == ErrorCode::UnknownTopicOrPartition);
         let status = match &answer {
             Ok(()) => "deleted",
             Err(_) if missing && args.if_exists => "did not exist",
             Err(_) => "failed",
         };
-        let error = answer.as_ref().err().filter(|_| status == "failed").map(|error| error.code.to_string());
-        rows.push(DeletedRow { topic: name.clone(), status, error });
+        let error = answer
+            .as_ref()
+            .err()
+            .filter(|_| status == "failed")
+            .map(|error| error.code.to_string());
+        rows.push(DeletedRow {
+            topic: name.clone(),
+            status,
+            error,
+        });
         if !(missing && args.if_exists) {
             results.push((name.clone(), answer));
         }

@@ -77,7 +77,13 @@ impl Row for ConfigRow {
             (None, false) => String::new(),
         };
         let documentation = self.documentation.clone().unwrap_or_default();
-        vec![self.key.clone(), value, self.source.to_owned(), self.read_only.to_string(), documentation]
+        vec![
+            self.key.clone(),
+            value,
+            self.source.to_owned(),
+            self.read_only.to_string(),
+            documentation,
+        ]
     }
 }
 
@@ -113,7 +119,8 @@ impl Row for PartitionRow {
         let offset = |offset: Option<i64>| offset.map_or_else(|| "-".to_owned(), |offset| offset.to_string());
         vec![
             self.partition.to_string(),
-            self.leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string()),
+            self.leader
+                .map_or_else(|| "none".to_owned(), |leader| leader.to_string()),
             self.leader_epoch.to_string(),
             list(&self.replicas),
             list(&self.in_sync_replicas),
@@ -161,7 +168,11 @@ fn sections(args: &DescribeArgs) -> Sections {
     }
 }
 
-async fn describe(cluster: &Cluster, topic: &TopicMetadata, sections: Sections) -> Result<Description, CliError> {
+async fn describe(
+    cluster: &Cluster,
+    topic: &TopicMetadata,
+    sections: Sections,
+) -> Result<Description, CliError> {
     let configs = match sections.configs {
         true => Some(configs(cluster, &topic.name).await?),
         false => None,
@@ -175,7 +186,10 @@ async fn describe(cluster: &Cluster, topic: &TopicMetadata, sections: Sections) 
         id: (!topic.id.is_zero()).then(|| topic.id.to_string()),
         internal: topic.is_internal,
         partition_count: topic.partitions.len(),
-        replicas: topic.partitions.first().map_or(0, |partition| partition.replicas.len()),
+        replicas: topic
+            .partitions
+            .first()
+            .map_or(0, |partition| partition.replicas.len()),
         configs,
         partitions,
     })
@@ -212,7 +226,11 @@ async fn partitions(cluster: &Cluster, topic: &TopicMetadata) -> Result<Vec<Part
         .filter(|partition| partition.leader.is_some())
         .map(|partition| partition.partition.get())
         .collect();
-    let selected = if led.is_empty() { Vec::new() } else { super::select_partitions(topic, &led)? };
+    let selected = if led.is_empty() {
+        Vec::new()
+    } else {
+        super::select_partitions(topic, &led)?
+    };
     let uncommitted = bounds(cluster, &selected, Isolation::ReadUncommitted).await?;
     let committed = bounds(cluster, &selected, Isolation::ReadCommitted).await?;
     let ids = |ids: &[thalweg_types::BrokerId]| ids.iter().map(|id| id.get()).collect::<Vec<_>>();
@@ -237,7 +255,10 @@ async fn partitions(cluster: &Cluster, topic: &TopicMetadata) -> Result<Vec<Part
 fn print(description: &Description, sections: Sections, output: &OutputArgs) -> Result<(), CliError> {
     if sections.summary {
         print_line(&format!("NAME        {}", description.name))?;
-        print_line(&format!("ID          {}", description.id.as_deref().unwrap_or("-")))?;
+        print_line(&format!(
+            "ID          {}",
+            description.id.as_deref().unwrap_or("-")
+        ))?;
         print_line(&format!("INTERNAL    {}", description.internal))?;
         print_line(&format!("PARTITIONS  {}", description.partition_count))?;
         print_line(&format!("REPLICAS    {}", description.replicas))?;

@@ -65,8 +65,11 @@ impl Row for TopicRow {
 /// Those of the cluster.
 pub async fn run(connect: &ConnectArgs, args: ListArgs) -> Result<(), CliError> {
     let cluster = connect.connect().await?;
-    let metadata = cluster.metadata(TopicSelection::All, TopicCreation::Never).await?;
-    let wanted = |name: &str| args.patterns.is_empty() || args.patterns.iter().any(|pattern| matches(pattern, name));
+    let metadata = cluster
+        .metadata(TopicSelection::All, TopicCreation::Never)
+        .await?;
+    let wanted =
+        |name: &str| args.patterns.is_empty() || args.patterns.iter().any(|pattern| matches(pattern, name));
     let rows: Vec<TopicRow> = metadata
         .topics
         .iter()
@@ -74,7 +77,10 @@ pub async fn run(connect: &ConnectArgs, args: ListArgs) -> Result<(), CliError> 
         .filter(|(_, topic)| args.internal || !topic.as_ref().is_ok_and(|topic| topic.is_internal))
         .map(|(name, topic)| match topic {
             Ok(topic) => row(topic),
-            Err(error) => TopicRow { error: Some(error.to_string()), ..unknown(name) },
+            Err(error) => TopicRow {
+                error: Some(error.to_string()),
+                ..unknown(name)
+            },
         })
         .collect();
     args.output.print(&rows)
@@ -96,11 +102,18 @@ fn unknown(name: &str) -> TopicRow {
 fn row(topic: &TopicMetadata) -> TopicRow {
     let partitions = &topic.partitions;
     TopicRow {
-        id: if topic.id.is_zero() { String::new() } else { topic.id.to_string() },
+        id: if topic.id.is_zero() {
+            String::new()
+        } else {
+            topic.id.to_string()
+        },
         partitions: partitions.len(),
         replicas: partitions.first().map_or(0, |partition| partition.replicas.len()),
         internal: topic.is_internal,
-        leaderless_partitions: partitions.iter().filter(|partition| partition.leader.is_none()).count(),
+        leaderless_partitions: partitions
+            .iter()
+            .filter(|partition| partition.leader.is_none())
+            .count(),
         under_replicated_partitions: partitions
             .iter()
             .filter(|partition| partition.in_sync_replicas.len() < partition.replicas.len())
@@ -112,9 +125,13 @@ fn row(topic: &TopicMetadata) -> TopicRow {
 /// Reports whether a name fits a pattern in which `*` stands for any text.
 fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+        return false;
+    };
     let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+    let Some((last, middle)) = parts.split_last() else {
+        return rest.is_empty();
+    };
     for part in middle {
         // The first place it fits leaves the most for the others.
         let Some(at) = rest.find(part) else { return false };

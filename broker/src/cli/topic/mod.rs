@@ -11,7 +11,9 @@ mod produce;
 mod trim;
 
 use clap::{Args, Subcommand};
-use thalweg_client::{AlterOperation, Cluster, ConfigAlteration, TopicCreation, TopicMetadata, TopicPartition};
+use thalweg_client::{
+    AlterOperation, Cluster, ConfigAlteration, TopicCreation, TopicMetadata, TopicPartition,
+};
 use thalweg_types::PartitionIndex;
 
 use super::connect::ConnectArgs;
@@ -85,16 +87,33 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 
 /// Makes one alteration from `key=value`.
 fn alteration((name, value): &(String, String), make: fn(String) -> AlterOperation) -> ConfigAlteration {
-    ConfigAlteration { name: name.clone(), operation: make(value.clone()) }
+    ConfigAlteration {
+        name: name.clone(),
+        operation: make(value.clone()),
+    }
 }
 
 /// Returns the partitions of a topic, or those of `chosen` after checking that they exist.
 ///
 /// # Errors
 /// [`CliError::Failed`] for a partition that does not exist.
-pub(super) fn select_partitions(topic: &TopicMetadata, chosen: &[i32]) -> Result<Vec<TopicPartition>, CliError> {
-    let exists = |index: &PartitionIndex| topic.partitions.iter().any(|partition| partition.partition == *index);
-    let all = || topic.partitions.iter().map(|partition| partition.partition).collect::<Vec<_>>();
+pub(super) fn select_partitions(
+    topic: &TopicMetadata,
+    chosen: &[i32],
+) -> Result<Vec<TopicPartition>, CliError> {
+    let exists = |index: &PartitionIndex| {
+        topic
+            .partitions
+            .iter()
+            .any(|partition| partition.partition == *index)
+    };
+    let all = || {
+        topic
+            .partitions
+            .iter()
+            .map(|partition| partition.partition)
+            .collect::<Vec<_>>()
+    };
     let mut wanted: Vec<PartitionIndex> = match chosen {
         [] => all(),
         chosen => chosen.iter().copied().map(PartitionIndex).collect(),
@@ -108,7 +127,10 @@ pub(super) fn select_partitions(topic: &TopicMetadata, chosen: &[i32]) -> Result
             topic.partitions.len()
         )));
     }
-    Ok(wanted.into_iter().map(|index| TopicPartition::new(topic.name.clone(), index)).collect())
+    Ok(wanted
+        .into_iter()
+        .map(|index| TopicPartition::new(topic.name.clone(), index))
+        .collect())
 }
 
 /// Asks for one topic without creating it.
@@ -126,8 +148,10 @@ fn all_done<T>(results: &[(String, Result<T, thalweg_client::BrokerError>)]) -> 
         None => Ok(()),
         // A single thing needs no count.
         Some(first) if results.len() == 1 => Err(first.clone().into()),
-        Some(first) => {
-            Err(CliError::Some { failed: failures.count() + 1, total: results.len(), first: first.clone() })
-        }
+        Some(first) => Err(CliError::Some {
+            failed: failures.count() + 1,
+            total: results.len(),
+            first: first.clone(),
+        }),
     }
 }

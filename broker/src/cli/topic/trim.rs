@@ -55,7 +55,8 @@ impl Row for TrimRow {
             self.topic.clone(),
             self.partition.to_string(),
             self.prior_start_offset.to_string(),
-            self.new_start_offset.map_or_else(|| "-".to_owned(), |offset| offset.to_string()),
+            self.new_start_offset
+                .map_or_else(|| "-".to_owned(), |offset| offset.to_string()),
             self.error.clone().unwrap_or_default(),
         ]
     }
@@ -79,12 +80,20 @@ pub async fn run(connect: &ConnectArgs, args: TrimArgs) -> Result<(), CliError> 
         .collect();
     let count: i64 = plan
         .iter()
-        .map(|(partition, offset)| bounds.get(partition).map_or(0, |bounds| offset.get() - bounds.start))
+        .map(|(partition, offset)| {
+            bounds
+                .get(partition)
+                .map_or(0, |bounds| offset.get() - bounds.start)
+        })
         .fold(0, i64::saturating_add);
     if plan.is_empty() {
         return args.output.print::<TrimRow>(&[]);
     }
-    let question = format!("delete up to {count} records of '{}' in {} partitions", args.topic, plan.len());
+    let question = format!(
+        "delete up to {count} records of '{}' in {} partitions",
+        args.topic,
+        plan.len()
+    );
     args.confirm.ask(question).await?;
     let progress = Progress::start("trimming", plan.len() as u64, Unit::Count);
     let mut rows = Vec::new();
@@ -107,14 +116,19 @@ pub async fn run(connect: &ConnectArgs, args: TrimArgs) -> Result<(), CliError> 
     drop(progress);
     args.output.print(&rows)?;
     if failures > 0 {
-        return Err(CliError::Failed(format!("{failures} of {} partitions were not trimmed", rows.len())));
+        return Err(CliError::Failed(format!(
+            "{failures} of {} partitions were not trimmed",
+            rows.len()
+        )));
     }
     Ok(())
 }
 
 /// An offset past the end is more likely a mistake than a wish to delete everything.
 fn refuse_beyond_end(place: Place, bounds: &BTreeMap<TopicPartition, Bounds>) -> Result<(), CliError> {
-    let Place::Exact(offset) = place else { return Ok(()) };
+    let Place::Exact(offset) = place else {
+        return Ok(());
+    };
     match bounds.iter().find(|(_, bounds)| offset > bounds.end) {
         None => Ok(()),
         Some((partition, bounds)) => Err(CliError::Failed(format!(

@@ -1,4 +1,5 @@
-//! How long silence is borne and how throttling mutes, on a clock that the tests move: in-memory pipes instead of sockets.
+//! How long silence is borne and how throttling mutes, on a clock that the tests move: in-memory pipes instead
+//! of sockets.
 
 use tokio::io::{DuplexStream, duplex};
 use tokio::time::Instant;

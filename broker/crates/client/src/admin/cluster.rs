@@ -5,7 +5,9 @@ use kafka_protocol::messages::{DescribeClusterRequest, DescribeLogDirsRequest};
 use thalweg_types::{BrokerId, PartitionIndex};
 
 use super::owned;
-use crate::{Address, BrokerError, ClientError, Cluster, Resource, TopicCreation, TopicPartition, TopicSelection};
+use crate::{
+    Address, BrokerError, ClientError, Cluster, Resource, TopicCreation, TopicPartition, TopicSelection,
+};
 
 const DESCRIBE_CLUSTER_VERSION_MAX: i16 = 2;
 const DESCRIBE_LOG_DIRS_VERSION_MAX: i16 = 4;
@@ -88,8 +90,13 @@ impl Cluster {
                     })
                     .collect();
                 brokers.sort_by_key(|broker| broker.id);
-                let controller = (response.controller_id.0 >= 0).then_some(BrokerId(response.controller_id.0));
-                Ok(ClusterDescription { cluster_id: response.cluster_id.to_string(), controller, brokers })
+                let controller =
+                    (response.controller_id.0 >= 0).then_some(BrokerId(response.controller_id.0));
+                Ok(ClusterDescription {
+                    cluster_id: response.cluster_id.to_string(),
+                    controller,
+                    brokers,
+                })
             })
             .await;
         match described {
@@ -125,7 +132,11 @@ impl Cluster {
             let request = DescribeLogDirsRequest::default().with_topics(None);
             let response = connection.send(version, &request).await?;
             BrokerError::check(API, response.error_code, None, || Resource::Broker(broker))?;
-            Ok(response.results.into_iter().map(|result| log_dir(broker, result)).collect())
+            Ok(response
+                .results
+                .into_iter()
+                .map(|result| log_dir(broker, result))
+                .collect())
         })
         .await
     }
@@ -137,11 +148,15 @@ fn log_dir(broker: BrokerId, result: DescribeLogDirsResult) -> DescribedLogDir {
     let error = BrokerError::check("DescribeLogDirs", result.error_code, None, resource).err();
     let replicas = result.topics.into_iter().flat_map(|topic| {
         let name = topic.name.to_string();
-        topic.partitions.into_iter().filter(|partition| !partition.is_future_key).map(move |partition| LogDirReplica {
-            partition: TopicPartition::new(name.clone(), PartitionIndex(partition.partition_index)),
-            size_bytes: partition.partition_size,
-            offset_lag: partition.offset_lag,
-        })
+        topic
+            .partitions
+            .into_iter()
+            .filter(|partition| !partition.is_future_key)
+            .map(move |partition| LogDirReplica {
+                partition: TopicPartition::new(name.clone(), PartitionIndex(partition.partition_index)),
+                size_bytes: partition.partition_size,
+                offset_lag: partition.offset_lag,
+            })
     });
     DescribedLogDir {
         broker,
@@ -155,5 +170,8 @@ fn log_dir(broker: BrokerId, result: DescribeLogDirsResult) -> DescribedLogDir {
 
 fn address(host: &str, port: i32) -> Address {
     // A port outside the range cannot be connected to; 0 says so without failing the whole description.
-    Address { host: host.to_owned(), port: u16::try_from(port).unwrap_or(0) }
+    Address {
+        host: host.to_owned(),
+        port: u16::try_from(port).unwrap_or(0),
+    }
 }

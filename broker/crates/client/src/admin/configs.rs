@@ -62,7 +62,10 @@ impl ConfigResource {
     /// Names a topic.
     #[must_use]
     pub fn topic(name: impl Into<String>) -> Self {
-        Self { kind: ResourceKind::Topic, name: name.into() }
+        Self {
+            kind: ResourceKind::Topic,
+            name: name.into(),
+        }
     }
 
     fn resource(&self) -> Resource {
@@ -182,8 +185,14 @@ impl Cluster {
                 .with_resources(vec![resource])
                 .with_include_documentation(version >= 3);
             let response = connection.send(version, &request).await?;
-            let answer = response.results.into_iter().next().ok_or_else(|| missing(&connection, API, of))?;
-            BrokerError::check(API, answer.error_code, owned(answer.error_message), || of.resource())?;
+            let answer = response
+                .results
+                .into_iter()
+                .next()
+                .ok_or_else(|| missing(&connection, API, of))?;
+            BrokerError::check(API, answer.error_code, owned(answer.error_message), || {
+                of.resource()
+            })?;
             let mut entries: Vec<ConfigEntry> = answer.configs.into_iter().map(entry).collect();
             entries.sort_by(|a, b| a.name.cmp(&b.name));
             Ok(entries)
@@ -213,8 +222,14 @@ impl Cluster {
                 .with_resources(vec![resource])
                 .with_validate_only(validation == Validation::Only);
             let response = connection.send(version, &request).await?;
-            let answer = response.responses.into_iter().next().ok_or_else(|| missing(&connection, API, of))?;
-            BrokerError::check(API, answer.error_code, owned(answer.error_message), || of.resource())?;
+            let answer = response
+                .responses
+                .into_iter()
+                .next()
+                .ok_or_else(|| missing(&connection, API, of))?;
+            BrokerError::check(API, answer.error_code, owned(answer.error_message), || {
+                of.resource()
+            })?;
             Ok(())
         })
         .await
@@ -230,7 +245,11 @@ impl Cluster {
 }
 
 fn missing(connection: &Connection, api: &'static str, of: &ConfigResource) -> ClientError {
-    ClientError::Missing { address: connection.address().to_owned(), api, resource: of.resource() }
+    ClientError::Missing {
+        address: connection.address().to_owned(),
+        api,
+        resource: of.resource(),
+    }
 }
 
 fn entry(entry: DescribeConfigsResourceResult) -> ConfigEntry {
@@ -251,5 +270,8 @@ fn alterable(change: &ConfigAlteration) -> AlterableConfig {
         AlterOperation::Append(value) => (2, Some(text(value))),
         AlterOperation::Subtract(value) => (3, Some(text(value))),
     };
-    AlterableConfig::default().with_name(text(&change.name)).with_config_operation(code).with_value(value)
+    AlterableConfig::default()
+        .with_name(text(&change.name))
+        .with_config_operation(code)
+        .with_value(value)
 }

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
-use kafka_protocol::messages::offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
+use kafka_protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use kafka_protocol::messages::offset_delete_request::{
+    OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
+};
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest};
 use thalweg_types::{LeaderEpoch, Offset, PartitionIndex};
@@ -81,12 +85,18 @@ impl Cluster {
                 let partition = OffsetCommitRequestPartition::default()
                     .with_partition_index(commit.partition.partition.get())
                     .with_committed_offset(commit.offset.get())
-                    .with_committed_leader_epoch(if version >= 6 { commit.leader_epoch.get() } else { -1 })
+                    .with_committed_leader_epoch(if version >= 6 {
+                        commit.leader_epoch.get()
+                    } else {
+                        -1
+                    })
                     .with_committed_metadata(Some(text(&commit.metadata)));
                 topics.entry(&commit.partition.topic).or_default().push(partition);
             }
             let topics = topics.into_iter().map(|(name, partitions)| {
-                OffsetCommitRequestTopic::default().with_name(topic_name(name)).with_partitions(partitions)
+                OffsetCommitRequestTopic::default()
+                    .with_name(topic_name(name))
+                    .with_partitions(partitions)
             });
             let request = OffsetCommitRequest::default()
                 .with_group_id(group_id(group))
@@ -96,7 +106,8 @@ impl Cluster {
             let mut results = PerPartition::new();
             for topic in response.topics {
                 for partition in topic.partitions {
-                    let of = TopicPartition::new(topic.name.as_str(), PartitionIndex(partition.partition_index));
+                    let of =
+                        TopicPartition::new(topic.name.as_str(), PartitionIndex(partition.partition_index));
                     let resource = || Resource::Partition(of.topic.clone(), of.partition);
                     let result = BrokerError::check(API, partition.error_code, None, resource);
                     results.insert(of, result);
@@ -122,20 +133,27 @@ impl Cluster {
             let version = connection.negotiate::<OffsetDeleteRequest>(0)?;
             let mut topics: BTreeMap<&str, Vec<OffsetDeleteRequestPartition>> = BTreeMap::new();
             for of in partitions {
-                let partition = OffsetDeleteRequestPartition::default().with_partition_index(of.partition.get());
+                let partition =
+                    OffsetDeleteRequestPartition::default().with_partition_index(of.partition.get());
                 topics.entry(&of.topic).or_default().push(partition);
             }
             let topics = topics.into_iter().map(|(name, partitions)| {
-                OffsetDeleteRequestTopic::default().with_name(topic_name(name)).with_partitions(partitions)
+                OffsetDeleteRequestTopic::default()
+                    .with_name(topic_name(name))
+                    .with_partitions(partitions)
             });
-            let request =
-                OffsetDeleteRequest::default().with_group_id(group_id(group)).with_topics(topics.collect());
+            let request = OffsetDeleteRequest::default()
+                .with_group_id(group_id(group))
+                .with_topics(topics.collect());
             let response = connection.send(version, &request).await?;
-            BrokerError::check(API, response.error_code, None, || Resource::Group(group.to_owned()))?;
+            BrokerError::check(API, response.error_code, None, || {
+                Resource::Group(group.to_owned())
+            })?;
             let mut results = PerPartition::new();
             for topic in response.topics {
                 for partition in topic.partitions {
-                    let of = TopicPartition::new(topic.name.as_str(), PartitionIndex(partition.partition_index));
+                    let of =
+                        TopicPartition::new(topic.name.as_str(), PartitionIndex(partition.partition_index));
                     let resource = || Resource::Partition(of.topic.clone(), of.partition);
                     let result = BrokerError::check(API, partition.error_code, None, resource);
                     results.insert(of, result);
@@ -149,7 +167,11 @@ impl Cluster {
 
 /// OffsetCommit has no error for the whole: a coordinator that is loading or has moved says so for every partition.
 fn retry_if_all_failed(results: PerPartition) -> Result<PerPartition, ClientError> {
-    let first = results.values().next().and_then(|result| result.as_ref().err()).cloned();
+    let first = results
+        .values()
+        .next()
+        .and_then(|result| result.as_ref().err())
+        .cloned();
     match first {
         Some(error) if error.code.is_retriable() && results.values().all(Result::is_err) => Err(error.into()),
         _ => Ok(results),
@@ -165,9 +187,13 @@ async fn fetch_offsets(
     let version = connection.negotiate_range::<OffsetFetchRequest>(2, OFFSET_FETCH_VERSION_MAX)?;
     let request = match version >= OFFSET_FETCH_VERSION_GROUPS {
         true => OffsetFetchRequest::default().with_groups(vec![
-            OffsetFetchRequestGroup::default().with_group_id(group_id(group)).with_topics(None),
+            OffsetFetchRequestGroup::default()
+                .with_group_id(group_id(group))
+                .with_topics(None),
         ]),
-        false => OffsetFetchRequest::default().with_group_id(group_id(group)).with_topics(None),
+        false => OffsetFetchRequest::default()
+            .with_group_id(group_id(group))
+            .with_topics(None),
     };
     let mut response = connection.send(version, &request).await?;
     let mut code = response.error_code;

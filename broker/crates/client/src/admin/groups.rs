@@ -89,11 +89,16 @@ impl Cluster {
         let resource = || Resource::Group(group.to_owned());
         let (node, code, message) = match version {
             4.. => {
-                let answer = response.coordinators.into_iter().next().ok_or_else(|| ClientError::Missing {
-                    address: connection.address().to_owned(),
-                    api: API,
-                    resource: resource(),
-                })?;
+                let answer =
+                    response
+                        .coordinators
+                        .into_iter()
+                        .next()
+                        .ok_or_else(|| ClientError::Missing {
+                            address: connection.address().to_owned(),
+                            api: API,
+                            resource: resource(),
+                        })?;
                 (answer.node_id.0, answer.error_code, answer.error_message)
             }
             _ => (response.node_id.0, response.error_code, response.error_message),
@@ -174,7 +179,11 @@ impl Cluster {
             let version = connection.negotiate::<DeleteGroupsRequest>(DELETE_GROUPS_VERSION_MAX)?;
             let request = DeleteGroupsRequest::default().with_groups_names(vec![group_id(group)]);
             let response = connection.send(version, &request).await?;
-            let answer = response.results.into_iter().next().ok_or_else(|| missing(&connection, API, group))?;
+            let answer = response
+                .results
+                .into_iter()
+                .next()
+                .ok_or_else(|| missing(&connection, API, group))?;
             BrokerError::check(API, answer.error_code, None, || Resource::Group(group.to_owned()))?;
             Ok(())
         })
@@ -185,7 +194,10 @@ impl Cluster {
 /// A coordinator answers GROUP_ID_NOT_FOUND for classic groups; an older one does not know the API.
 fn is_another_protocol(error: &ClientError) -> bool {
     matches!(error, ClientError::Unsupported { .. })
-        || matches!(error.code(), Some(ErrorCode::GroupIdNotFound | ErrorCode::UnsupportedVersion))
+        || matches!(
+            error.code(),
+            Some(ErrorCode::GroupIdNotFound | ErrorCode::UnsupportedVersion)
+        )
 }
 
 async fn describe_consumer_group(
@@ -194,11 +206,18 @@ async fn describe_consumer_group(
     group: &str,
 ) -> Result<GroupDescription, ClientError> {
     const API: &str = "ConsumerGroupDescribe";
-    let version = connection.negotiate::<ConsumerGroupDescribeRequest>(CONSUMER_GROUP_DESCRIBE_VERSION_MAX)?;
+    let version =
+        connection.negotiate::<ConsumerGroupDescribeRequest>(CONSUMER_GROUP_DESCRIBE_VERSION_MAX)?;
     let request = ConsumerGroupDescribeRequest::default().with_group_ids(vec![group_id(group)]);
     let response = connection.send(version, &request).await?;
-    let answer = response.groups.into_iter().next().ok_or_else(|| missing(connection, API, group))?;
-    BrokerError::check(API, answer.error_code, owned(answer.error_message), || Resource::Group(group.to_owned()))?;
+    let answer = response
+        .groups
+        .into_iter()
+        .next()
+        .ok_or_else(|| missing(connection, API, group))?;
+    BrokerError::check(API, answer.error_code, owned(answer.error_message), || {
+        Resource::Group(group.to_owned())
+    })?;
     Ok(GroupDescription {
         group: group.to_owned(),
         group_type: "consumer",
@@ -213,7 +232,10 @@ async fn describe_consumer_group(
 fn consumer_member(member: consumer::Member) -> DescribedMember {
     let partitions = member.assignment.topic_partitions.into_iter().flat_map(|topic| {
         let name = topic.topic_name.to_string();
-        topic.partitions.into_iter().map(move |index| TopicPartition::new(name.clone(), PartitionIndex(index)))
+        topic
+            .partitions
+            .into_iter()
+            .map(move |index| TopicPartition::new(name.clone(), PartitionIndex(index)))
     });
     DescribedMember {
         member_id: member.member_id.to_string(),
@@ -233,8 +255,14 @@ async fn describe_classic_group(
     let version = connection.negotiate::<DescribeGroupsRequest>(DESCRIBE_GROUPS_VERSION_MAX)?;
     let request = DescribeGroupsRequest::default().with_groups(vec![group_id(group)]);
     let response = connection.send(version, &request).await?;
-    let answer = response.groups.into_iter().next().ok_or_else(|| missing(connection, API, group))?;
-    BrokerError::check(API, answer.error_code, owned(answer.error_message), || Resource::Group(group.to_owned()))?;
+    let answer = response
+        .groups
+        .into_iter()
+        .next()
+        .ok_or_else(|| missing(connection, API, group))?;
+    BrokerError::check(API, answer.error_code, owned(answer.error_message), || {
+        Resource::Group(group.to_owned())
+    })?;
     Ok(GroupDescription {
         group: group.to_owned(),
         group_type: "classic",
@@ -257,5 +285,9 @@ fn classic_member(member: classic::DescribedGroupMember) -> DescribedMember {
 }
 
 fn missing(connection: &Connection, api: &'static str, group: &str) -> ClientError {
-    ClientError::Missing { address: connection.address().to_owned(), api, resource: Resource::Group(group.to_owned()) }
+    ClientError::Missing {
+        address: connection.address().to_owned(),
+        api,
+        resource: Resource::Group(group.to_owned()),
+    }
 }

@@ -50,7 +50,10 @@ mod tests {
     #[test]
     fn an_assignment_names_topics_and_partitions() {
         let expected = [0, 7].map(|index| TopicPartition::new("orders", PartitionIndex(index)));
-        assert_eq!(assigned_partitions(&Bytes::from_static(ASSIGNMENT)), Some(expected.to_vec()));
+        assert_eq!(
+            assigned_partitions(&Bytes::from_static(ASSIGNMENT)),
+            Some(expected.to_vec())
+        );
         assert_eq!(assigned_partitions(&Bytes::new()), Some(Vec::new()));
     }
 
@@ -58,8 +61,15 @@ mod tests {
     fn a_cut_assignment_is_no_assignment_and_does_not_panic() {
         // The user data at the end is not read.
         for size in 1..ASSIGNMENT.len() - 4 {
-            assert_eq!(assigned_partitions(&Bytes::copy_from_slice(&ASSIGNMENT[..size])), None, "{size}");
+            assert_eq!(
+                assigned_partitions(&Bytes::copy_from_slice(&ASSIGNMENT[..size])),
+                None,
+                "{size}"
+            );
         }
-        assert_eq!(assigned_partitions(&Bytes::from_static(b"\0\0\x7f\xff\xff\xff")), None);
+        assert_eq!(
+            assigned_partitions(&Bytes::from_static(b"\0\0\x7f\xff\xff\xff")),
+            None
+        );
     }
 }

@@ -12,7 +12,9 @@ mod records;
 mod topics;
 
 pub use cluster::{ClusterDescription, DescribedBroker, DescribedLogDir, LogDirReplica};
-pub use configs::{AlterOperation, ConfigAlteration, ConfigEntry, ConfigResource, ConfigSource, ResourceKind};
+pub use configs::{
+    AlterOperation, ConfigAlteration, ConfigEntry, ConfigResource, ConfigSource, ResourceKind,
+};
 pub use group_offsets::{CommitOffset, CommittedOffset};
 pub use groups::{DescribedMember, GroupDescription, GroupListing};
 pub use topics::{CreatedTopic, NewTopic};

@@ -24,14 +24,22 @@ impl Cluster {
     /// Failure to find a leader. What befell the partitions of one broker is in the results.
     pub async fn delete_records(&self, before: &[(TopicPartition, Offset)]) -> Result<Trimmed, ClientError> {
         let partitions: Vec<TopicPartition> = before.iter().map(|(partition, _)| partition.clone()).collect();
-        let offsets: BTreeMap<&TopicPartition, Offset> =
-            before.iter().map(|(partition, offset)| (partition, *offset)).collect();
-        let groups = self.retry_read("Metadata", async || self.group_by_leader(&partitions).await).await?;
+        let offsets: BTreeMap<&TopicPartition, Offset> = before
+            .iter()
+            .map(|(partition, offset)| (partition, *offset))
+            .collect();
+        let groups = self
+            .retry_read("Metadata", async || self.group_by_leader(&partitions).await)
+            .await?;
         let mut results = Trimmed::new();
         for (_, members) in groups {
             for partition in members {
-                let Some(offset) = offsets.get(&partition).copied() else { continue };
-                let result = self.retry_read(API, async || self.delete_before(&partition, offset).await).await;
+                let Some(offset) = offsets.get(&partition).copied() else {
+                    continue;
+                };
+                let result = self
+                    .retry_read(API, async || self.delete_before(&partition, offset).await)
+                    .await;
                 results.insert(partition, result);
             }
         }
@@ -41,14 +49,20 @@ impl Cluster {
     async fn delete_before(&self, of: &TopicPartition, offset: Offset) -> Result<Offset, ClientError> {
         let connection = self.leader(of).await?;
         let version = connection.negotiate::<DeleteRecordsRequest>(VERSION_MAX)?;
-        let partition =
-            DeleteRecordsPartition::default().with_partition_index(of.partition.get()).with_offset(offset.get());
-        let topic =
-            DeleteRecordsTopic::default().with_name(topic_name(&of.topic)).with_partitions(vec![partition]);
-        let request =
-            DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(CHANGE_TIMEOUT_MS);
+        let partition = DeleteRecordsPartition::default()
+            .with_partition_index(of.partition.get())
+            .with_offset(offset.get());
+        let topic = DeleteRecordsTopic::default()
+            .with_name(topic_name(&of.topic))
+            .with_partitions(vec![partition]);
+        let request = DeleteRecordsRequest::default()
+            .with_topics(vec![topic])
+            .with_timeout_ms(CHANGE_TIMEOUT_MS);
         let response = connection.send(version, &request).await?;
-        let answers = response.topics.into_iter().filter(|topic| topic.name.as_str() == of.topic);
+        let answers = response
+            .topics
+            .into_iter()
+            .filter(|topic| topic.name.as_str() == of.topic);
         let answer = answers
             .flat_map(|topic| topic.partitions)
             .find(|partition| partition.partition_index == of.partition.get())
@@ -62,5 +76,9 @@ impl Cluster {
 
 fn missing(connection: &Connection, of: &TopicPartition) -> ClientError {
     let resource = Resource::Partition(of.topic.clone(), of.partition);
-    ClientError::Missing { address: connection.address().to_owned(), api: API, resource }
+    ClientError::Missing {
+        address: connection.address().to_owned(),
+        api: API,
+        resource,
+    }
 }

@@ -50,11 +50,14 @@ impl Cluster {
         validation: Validation,
     ) -> Result<BTreeMap<String, Result<CreatedTopic, BrokerError>>, ClientError> {
         const API: &str = "CreateTopics";
-        let defaults = topics.iter().any(|topic| topic.partitions.is_none() || topic.replication_factor.is_none());
+        let defaults = topics
+            .iter()
+            .any(|topic| topic.partitions.is_none() || topic.replication_factor.is_none());
         self.retry_change(API, async || {
             let connection = self.controller().await?;
             let min = if defaults { 4 } else { 2 };
-            let version = connection.negotiate_range::<CreateTopicsRequest>(min, CREATE_TOPICS_VERSION_MAX)?;
+            let version =
+                connection.negotiate_range::<CreateTopicsRequest>(min, CREATE_TOPICS_VERSION_MAX)?;
             let request = CreateTopicsRequest::default()
                 .with_topics(topics.iter().map(creatable).collect())
                 .with_timeout_ms(CHANGE_TIMEOUT_MS)
@@ -92,7 +95,10 @@ impl Cluster {
             let request = DeleteTopicsRequest::default().with_timeout_ms(CHANGE_TIMEOUT_MS);
             let request = match version {
                 6.. => request.with_topics(
-                    names.iter().map(|name| DeleteTopicState::default().with_name(Some(topic_name(name)))).collect(),
+                    names
+                        .iter()
+                        .map(|name| DeleteTopicState::default().with_name(Some(topic_name(name))))
+                        .collect(),
                 ),
                 _ => request.with_topic_names(names.iter().map(|name| topic_name(name)).collect()),
             };
@@ -134,9 +140,15 @@ impl Cluster {
                 .with_validate_only(validation == Validation::Only);
             let response = connection.send(version, &request).await?;
             let resource = || Resource::Topic(topic.to_owned());
-            let answer = response.results.into_iter().find(|answer| answer.name.as_str() == topic).ok_or_else(|| {
-                ClientError::Missing { address: connection.address().to_owned(), api: API, resource: resource() }
-            })?;
+            let answer = response
+                .results
+                .into_iter()
+                .find(|answer| answer.name.as_str() == topic)
+                .ok_or_else(|| ClientError::Missing {
+                    address: connection.address().to_owned(),
+                    api: API,
+                    resource: resource(),
+                })?;
             BrokerError::check(API, answer.error_code, owned(answer.error_message), resource)?;
             self.forget_topic(topic);
             Ok(())
@@ -147,7 +159,9 @@ impl Cluster {
 
 fn creatable(topic: &NewTopic) -> CreatableTopic {
     let config = |(name, value): &(String, String)| {
-        CreatableTopicConfig::default().with_name(text(name)).with_value(Some(text(value)))
+        CreatableTopicConfig::default()
+            .with_name(text(name))
+            .with_value(Some(text(value)))
     };
     CreatableTopic::default()
         .with_name(topic_name(&topic.name))

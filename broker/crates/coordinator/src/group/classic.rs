@@ -6,159 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use thalweg_types::TimestampMs;
 
 use super::error::GroupError;
 use super::ids::{GenerationId, GroupId, InstanceId, MemberId, TopicName};
+use super::member::{Candidate, Member, MemberTerms, distinct_names};
 use super::offsets::CommittedOffsets;
-use super::request::{ClientInfo, JoinGroup, JoinProtocol};
+use super::request::JoinProtocol;
 use super::state::GroupState;
 use super::step::{GroupRecord, ReplyToken};
 use super::subscription::{CONSUMER_PROTOCOL_TYPE, for_each_topic};
 use crate::record::{GroupMetadataValue, MemberMetadata, RecordKey};
-
-/// One member of a group.
-#[derive(Clone, Debug)]
-pub(crate) struct Member {
-    pub(crate) instance_id: Option<InstanceId>,
-    pub(crate) client: ClientInfo,
-    pub(crate) rebalance_timeout_ms: i32,
-    pub(crate) session_timeout_ms: i32,
-    /// The preferred one first.
-    pub(crate) protocols: Vec<JoinProtocol>,
-    pub(crate) assignment: Bytes,
-    pub(crate) awaiting_join: Option<ReplyToken>,
-    pub(crate) awaiting_sync: Option<ReplyToken>,
-    pub(crate) knows: Knows,
-}
-
-/// Whether a member can come back: only one that was told its id can.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Knows {
-    /// It joined without an id and waits for its first reply. Its session timer runs while it waits.
-    Nothing,
-    /// It has its id, but no generation yet. Its session timer runs while it waits.
-    Id,
-    /// It has been in a generation.
-    Generation,
-}
-
-/// What a JoinGroup says of the member, copied out of the request's buffer.
-pub(crate) struct MemberTerms {
-    pub(crate) client: ClientInfo,
-    pub(crate) rebalance_timeout_ms: i32,
-    pub(crate) session_timeout_ms: i32,
-    pub(crate) protocols: Vec<JoinProtocol>,
-}
-
-impl MemberTerms {
-    /// Copies the metadata: a slice would keep the whole received frame in memory as long as the member lives.
-    pub(crate) fn of(request: &JoinGroup) -> Self {
-        let session_timeout_ms = request.session_timeout_ms;
-        let unset = request.api_version == 0 || request.rebalance_timeout_ms < 0;
-        Self {
-            client: request.client.clone(),
-            rebalance_timeout_ms: if unset {
-                session_timeout_ms
-            } else {
-                request.rebalance_timeout_ms
-            },
-            session_timeout_ms,
-            protocols: request
-                .protocols
-                .iter()
-                .map(|protocol| JoinProtocol {
-                    name: protocol.name.clone(),
-                    metadata: Bytes::copy_from_slice(&protocol.metadata),
-                })
-                .collect(),
-        }
-    }
-}
-
-impl Member {
-    pub(crate) fn new(instance_id: Option<InstanceId>, terms: MemberTerms, knows: Knows) -> Self {
-        Self {
-            instance_id,
-            client: terms.client,
-            rebalance_timeout_ms: terms.rebalance_timeout_ms,
-            session_timeout_ms: terms.session_timeout_ms,
-            protocols: terms.protocols,
-            assignment: Bytes::new(),
-            awaiting_join: None,
-            awaiting_sync: None,
-            knows,
-        }
-    }
-
-    /// Returns the member's metadata under a protocol; empty if it does not support it.
-    pub(crate) fn metadata(&self, protocol_name: &str) -> Bytes {
-        self.protocols
-            .iter()
-            .find(|protocol| protocol.name == protocol_name)
-            .map(|protocol| protocol.metadata.clone())
-            .unwrap_or_default()
-    }
-
-    /// Returns the most bytes the member can take in the group's record, before its assignment.
-    pub(crate) fn record_bytes(&self, member_id: &MemberId) -> usize {
-        MemberMetadata::FIXED_BYTES
-            + member_id.len()
-            + self
-                .instance_id
-                .as_ref()
-                .map_or(0, |instance_id| instance_id.len())
-            + self.client.client_id.len()
-            + self.client.client_host.len()
-            + metadata_bytes_max(&self.protocols)
-    }
-}
-
-fn metadata_bytes_max(protocols: &[JoinProtocol]) -> usize {
-    protocols
-        .iter()
-        .map(|protocol| protocol.metadata.len())
-        .max()
-        .unwrap_or(0)
-}
-
-/// A member that may be let in.
-pub(crate) struct Candidate<'a> {
-    pub(crate) member_id: &'a MemberId,
-    pub(crate) instance_id: Option<&'a InstanceId>,
-    pub(crate) client: &'a ClientInfo,
-    pub(crate) protocol_type: &'a str,
-    pub(crate) protocols: &'a [JoinProtocol],
-    /// The member whose place it takes, which may be itself.
-    pub(crate) replaces: Option<&'a MemberId>,
-}
-
-impl<'a> Candidate<'a> {
-    pub(crate) fn of(
-        request: &'a JoinGroup,
-        member_id: &'a MemberId,
-        replaces: Option<&'a MemberId>,
-    ) -> Self {
-        Self {
-            member_id,
-            instance_id: request.instance_id.as_ref(),
-            client: &request.client,
-            protocol_type: &request.protocol_type,
-            protocols: &request.protocols,
-            replaces,
-        }
-    }
-
-    fn record_bytes(&self) -> usize {
-        MemberMetadata::FIXED_BYTES
-            + self.member_id.len()
-            + self.instance_id.map_or(0, |instance_id| instance_id.len())
-            + self.client.client_id.len()
-            + self.client.client_host.len()
-            + metadata_bytes_max(self.protocols)
-    }
-}
 
 /// How the initial rebalance of an empty group waits for more members (KIP-134).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -519,82 +377,6 @@ impl Group {
             value: None,
         }
     }
-
-    /// Panics if the counters and indexes disagree with the members.
-    #[cfg(test)]
-    pub(crate) fn check(&self) {
-        let awaiting = self
-            .members
-            .values()
-            .filter(|member| member.awaiting_join.is_some())
-            .count();
-        assert_eq!(awaiting, self.awaiting_join, "awaiting_join of {}", self.id);
-        let bytes: usize = self
-            .members
-            .iter()
-            .map(|(id, member)| member.record_bytes(id))
-            .sum();
-        assert_eq!(bytes, self.members_record_bytes, "record bytes of {}", self.id);
-        let mut supported: BTreeMap<String, usize> = BTreeMap::new();
-        for member in self.members.values() {
-            for name in distinct_names(&member.protocols) {
-                *supported.entry(name.to_owned()).or_insert(0) += 1;
-            }
-        }
-        assert_eq!(supported, self.supported, "supported protocols of {}", self.id);
-        let instances: BTreeMap<_, _> = self
-            .members
-            .iter()
-            .filter_map(|(id, member)| member.instance_id.clone().map(|instance| (instance, id.clone())))
-            .collect();
-        assert_eq!(instances, self.static_members, "static members of {}", self.id);
-        assert!(self.pending_sync.iter().all(|id| self.members.contains_key(id)));
-        assert!(self.pending_join.iter().all(|id| !self.members.contains_key(id)));
-        assert_eq!(
-            self.leader.is_some(),
-            !self.members.is_empty(),
-            "leader of {}",
-            self.id
-        );
-        if let Some(leader) = &self.leader {
-            assert!(self.members.contains_key(leader));
-        }
-        match self.state {
-            GroupState::Empty => assert!(self.members.is_empty()),
-            GroupState::PreparingRebalance => {
-                assert!(self.members.values().all(|member| member.awaiting_sync.is_none()));
-            }
-            GroupState::CompletingRebalance => {
-                assert!(!self.members.is_empty());
-                assert_eq!(self.awaiting_join, 0);
-                for (id, member) in &self.members {
-                    assert_ne!(member.awaiting_sync.is_some(), self.pending_sync.contains(id));
-                }
-            }
-            GroupState::Stable => {
-                assert!(!self.members.is_empty());
-                assert_eq!(self.awaiting_join, 0);
-                assert!(self.members.values().all(|member| member.awaiting_sync.is_none()));
-            }
-            GroupState::Dead => panic!("a dead group is not kept"),
-        }
-        let joins = self.state == GroupState::PreparingRebalance;
-        assert!(
-            joins || self.initial.is_none(),
-            "an initial delay belongs to a join phase"
-        );
-    }
-}
-
-/// Returns each protocol name once: a request may repeat one.
-fn distinct_names(protocols: &[JoinProtocol]) -> impl Iterator<Item = &str> {
-    protocols.iter().enumerate().filter_map(|(index, protocol)| {
-        let repeated = protocols
-            .iter()
-            .take(index)
-            .any(|earlier| earlier.name == protocol.name);
-        (!repeated).then_some(protocol.name.as_str())
-    })
 }
 
 #[cfg(test)]

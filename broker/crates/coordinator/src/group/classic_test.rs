@@ -1,5 +1,72 @@
 use super::*;
+use crate::group::member::Knows;
 use crate::group::testing::*;
+
+impl Group {
+    /// Panics if the counters and indexes disagree with the members.
+    pub(crate) fn check(&self) {
+        let awaiting = self
+            .members
+            .values()
+            .filter(|member| member.awaiting_join.is_some())
+            .count();
+        assert_eq!(awaiting, self.awaiting_join, "awaiting_join of {}", self.id);
+        let bytes: usize = self
+            .members
+            .iter()
+            .map(|(id, member)| member.record_bytes(id))
+            .sum();
+        assert_eq!(bytes, self.members_record_bytes, "record bytes of {}", self.id);
+        let mut supported: BTreeMap<String, usize> = BTreeMap::new();
+        for member in self.members.values() {
+            for name in distinct_names(&member.protocols) {
+                *supported.entry(name.to_owned()).or_insert(0) += 1;
+            }
+        }
+        assert_eq!(supported, self.supported, "supported protocols of {}", self.id);
+        let instances: BTreeMap<_, _> = self
+            .members
+            .iter()
+            .filter_map(|(id, member)| member.instance_id.clone().map(|instance| (instance, id.clone())))
+            .collect();
+        assert_eq!(instances, self.static_members, "static members of {}", self.id);
+        assert!(self.pending_sync.iter().all(|id| self.members.contains_key(id)));
+        assert!(self.pending_join.iter().all(|id| !self.members.contains_key(id)));
+        assert_eq!(
+            self.leader.is_some(),
+            !self.members.is_empty(),
+            "leader of {}",
+            self.id
+        );
+        if let Some(leader) = &self.leader {
+            assert!(self.members.contains_key(leader));
+        }
+        match self.state {
+            GroupState::Empty => assert!(self.members.is_empty()),
+            GroupState::PreparingRebalance => {
+                assert!(self.members.values().all(|member| member.awaiting_sync.is_none()));
+            }
+            GroupState::CompletingRebalance => {
+                assert!(!self.members.is_empty());
+                assert_eq!(self.awaiting_join, 0);
+                for (id, member) in &self.members {
+                    assert_ne!(member.awaiting_sync.is_some(), self.pending_sync.contains(id));
+                }
+            }
+            GroupState::Stable => {
+                assert!(!self.members.is_empty());
+                assert_eq!(self.awaiting_join, 0);
+                assert!(self.members.values().all(|member| member.awaiting_sync.is_none()));
+            }
+            GroupState::Dead => panic!("a dead group is not kept"),
+        }
+        let joins = self.state == GroupState::PreparingRebalance;
+        assert!(
+            joins || self.initial.is_none(),
+            "an initial delay belongs to a join phase"
+        );
+    }
+}
 
 fn group_of(members: &[(&str, &[&str])]) -> Group {
     let mut group = Group::new("g".into(), TimestampMs(0));

@@ -6,7 +6,7 @@
 //! - An offset that was committed with its own retention time: at that time, under the same conditions.
 //! - Everything else stays. An empty group without offsets is removed.
 
-use thalweg_types::TimestampMs;
+use thalweg_types::{PartitionIndex, TimestampMs};
 
 use super::classic::Group;
 use super::env::Env;
@@ -14,7 +14,6 @@ use super::ids::TopicName;
 use super::offsets::{CommittedOffset, offset_tombstone};
 use super::state::GroupState;
 use super::step::GroupEvent;
-use thalweg_types::PartitionIndex;
 
 /// From when an offset's retention counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,11 +4,12 @@
 //! (KIP-394), 5 adds static members (KIP-345), 9 lets the leader skip an assignment (KIP-814). Static members that
 //! come back under a new id are in `static_member`.
 
-use super::classic::{Candidate, Group, Knows, Member, MemberTerms};
+use super::classic::Group;
 use super::config::GroupConfig;
 use super::env::Env;
 use super::error::GroupError;
 use super::ids::{IdSource, MemberId, uuid_text};
+use super::member::{Candidate, Knows, Member, MemberTerms};
 use super::rebalance::refused_join;
 use super::request::{JoinGroup, JoinProtocol};
 use super::state::GroupState;
@@ -21,6 +22,9 @@ const MEMBER_ID_REQUIRED_FROM: i16 = 4;
 
 /// Characters of a UUID, and the dash before it.
 const MEMBER_ID_SUFFIX_BYTES: usize = 37;
+
+/// Assignors of one member. Clients have a handful; without a bound a frame could name millions.
+const PROTOCOLS_MAX: usize = 64;
 
 /// Drawing an id that is taken needs a broken [`IdSource`]; it is not asked for ever.
 const ID_DRAWS_MAX: usize = 4;
@@ -39,6 +43,9 @@ pub(crate) fn check_join(request: &JoinGroup, config: &GroupConfig) -> Result<()
     let session_timeouts = config.session_timeout_ms_min..=config.session_timeout_ms_max;
     if !session_timeouts.contains(&request.session_timeout_ms) {
         return Err(GroupError::InvalidSessionTimeout);
+    }
+    if request.protocols.len() > PROTOCOLS_MAX {
+        return Err(GroupError::InvalidRequest);
     }
     let instance_id_bytes = request
         .instance_id

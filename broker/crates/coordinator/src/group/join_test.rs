@@ -454,3 +454,19 @@ fn an_id_source_that_repeats_itself_makes_no_two_members_one() {
     assert_eq!(answer(1), GroupError::MemberIdRequired);
     assert_eq!(answer(2), GroupError::CoordinatorNotAvailable);
 }
+
+#[test]
+fn a_member_with_very_many_protocols_is_refused() {
+    let mut desk = Desk::new();
+    let empty = JoinProtocol {
+        name: String::new(),
+        metadata: Bytes::new(),
+    };
+    let many = |count: usize| join("orders").version(3).protocols(vec![empty.clone(); count]);
+    assert_eq!(
+        desk.refused_join(many(PROTOCOLS_MAX + 1)),
+        GroupError::InvalidRequest
+    );
+    let token = desk.send(many(PROTOCOLS_MAX));
+    desk.joined(token);
+}

@@ -1,10 +1,11 @@
 //! How a member stays (Heartbeat, key 12), how it goes (LeaveGroup, key 13), and how it is lost: its session ends
 //! or its connection closes.
 
-use super::classic::{Group, Knows};
+use super::classic::Group;
 use super::env::{Awaited, Env, Parked};
 use super::error::GroupError;
 use super::ids::MemberId;
+use super::member::Knows;
 use super::reply::{HeartbeatReply, LeaveGroupReply, LeftMember};
 use super::request::{Heartbeat, LeaveGroup, LeavingMember};
 use super::state::GroupState;

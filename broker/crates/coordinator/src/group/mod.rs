@@ -12,6 +12,7 @@ mod error;
 mod expiry;
 mod ids;
 mod join;
+mod member;
 mod membership;
 mod offsets;
 mod partition;

@@ -262,69 +262,112 @@ const BASE: Scenario = Scenario {
     start: Start::NoGroup,
 };
 
+/// Explores one scenario. `THALWEG_MODEL_EXTRA_DEPTH=1` takes about five times as long and finds more.
+fn check(scenario: Scenario, orders_min: usize) {
+    let extra = std::env::var("THALWEG_MODEL_EXTRA_DEPTH")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
+    let orders = explore(Scenario {
+        depth: scenario.depth + extra,
+        ..scenario
+    });
+    assert!(
+        orders >= orders_min,
+        "only {orders} orders: is the enumeration what it is meant to be?"
+    );
+}
+
 #[test]
 fn every_order_of_two_dynamic_members_ends_well() {
-    for api_version in [3, 9] {
-        let orders = explore(Scenario {
-            api_version,
+    check(
+        Scenario {
+            api_version: 3,
+            ..BASE
+        },
+        2_000,
+    );
+    check(
+        Scenario {
+            api_version: 9,
             depth: 6,
             ..BASE
-        });
-        assert!(orders > 10_000, "{orders}");
-        let orders = explore(Scenario {
-            api_version,
+        },
+        2_000,
+    );
+    check(
+        Scenario {
+            api_version: 3,
             initial_delay_ms: 3_000,
             ..BASE
-        });
-        assert!(orders > 1_000, "{orders}");
-    }
+        },
+        200,
+    );
+    check(
+        Scenario {
+            api_version: 9,
+            initial_delay_ms: 3_000,
+            depth: 6,
+            ..BASE
+        },
+        1_000,
+    );
 }
 
 #[test]
 fn every_order_of_two_static_members_ends_well() {
-    for kind in [Kind::Static, Kind::SameInstance] {
-        for api_version in [5, 9] {
-            let orders = explore(Scenario {
-                kind,
-                api_version,
-                ..BASE
-            });
-            assert!(orders > 1_000, "{orders}");
-        }
-    }
+    check(
+        Scenario {
+            kind: Kind::Static,
+            ..BASE
+        },
+        1_000,
+    );
+    check(
+        Scenario {
+            kind: Kind::SameInstance,
+            api_version: 9,
+            ..BASE
+        },
+        1_000,
+    );
 }
 
 #[test]
 fn every_order_of_three_members_of_a_group_for_two_ends_well() {
     for api_version in [3, 4] {
-        let orders = explore(Scenario {
-            clients: 3,
-            depth: 4,
-            api_version,
-            initial_delay_ms: 3_000,
-            ..BASE
-        });
-        assert!(orders > 500, "{orders}");
+        check(
+            Scenario {
+                clients: 3,
+                api_version,
+                initial_delay_ms: 3_000,
+                ..BASE
+            },
+            1_000,
+        );
     }
 }
 
 #[test]
 fn every_order_after_a_stable_generation_ends_well() {
     for kind in [Kind::Dynamic, Kind::Static] {
-        let start = Scenario {
+        let start = Start::Stable;
+        let stable = Scenario {
             kind,
             api_version: 9,
             initial_delay_ms: 3_000,
-            start: Start::Stable,
+            depth: 4,
+            start,
             ..BASE
         };
-        let orders = explore(start);
-        assert!(orders > 1_000, "{orders}");
-        let orders = explore(Scenario {
-            clients: 3,
-            depth: 4,
-            ..start
-        });
-        assert!(orders > 1_000, "{orders}");
+        check(stable, 1_000);
+        check(
+            Scenario {
+                clients: 3,
+                depth: 3,
+                ..stable
+            },
+            500,
+        );
     }
 }

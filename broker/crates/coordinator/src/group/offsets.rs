@@ -212,9 +212,17 @@ impl Group {
             // A commit shows that the member lives.
             self.restart_session(env, &request.member_id);
         }
-        committed_reply(request, |topic, partition| {
-            self.commit_offset(env, request, (topic, partition))
-        })
+        // One record for each partition, however often the request repeats it: the last one counts.
+        let mut accepted = BTreeMap::new();
+        let reply = committed_reply(request, |topic, partition| {
+            let value = self.check_offset(env, request, (topic, partition))?;
+            accepted.insert((topic.clone(), partition.partition), value);
+            Ok(())
+        });
+        for ((topic, partition), value) in accepted {
+            self.store_offset(env, (&topic, partition), value);
+        }
+        reply
     }
 
     fn check_commit(&self, request: &OffsetCommit) -> Result<(), GroupError> {
@@ -237,12 +245,13 @@ impl Group {
         }
     }
 
-    fn commit_offset(
-        &mut self,
-        env: &mut Env<'_>,
+    /// Returns what is to be stored for one partition of a commit.
+    fn check_offset(
+        &self,
+        env: &Env<'_>,
         request: &OffsetCommit,
         (topic, partition): (&TopicName, &OffsetCommitPartition),
-    ) -> Result<(), GroupError> {
+    ) -> Result<OffsetCommitValue, GroupError> {
         let metadata = partition.metadata.as_deref().unwrap_or_default();
         if is_too_long(metadata, env.config.offset_metadata_max) {
             return Err(GroupError::OffsetMetadataTooLarge);
@@ -255,7 +264,11 @@ impl Group {
             .map(|retention_ms| TimestampMs(env.now.get().saturating_add(retention_ms)));
         let value = OffsetCommitValue {
             offset: partition.offset,
-            leader_epoch: partition.leader_epoch,
+            // The stored form has no room for both; what a restart would forget is not remembered either.
+            leader_epoch: match expire_timestamp {
+                Some(_) => LeaderEpoch::UNKNOWN,
+                None => partition.leader_epoch,
+            },
             metadata: metadata.to_owned(),
             commit_timestamp: env.now,
             expire_timestamp,
@@ -265,23 +278,23 @@ impl Group {
         if key_bytes.saturating_add(value.size_bytes()) > env.config.record_bytes_max {
             return Err(GroupError::OffsetMetadataTooLarge);
         }
-        let key = RecordKey::encode_offset(&self.id, topic, partition.partition);
+        Ok(value)
+    }
+
+    fn store_offset(
+        &mut self,
+        env: &mut Env<'_>,
+        (topic, partition): (&TopicName, PartitionIndex),
+        value: OffsetCommitValue,
+    ) {
+        let key = RecordKey::encode_offset(&self.id, topic, partition);
         env.append(GroupRecord {
             key,
             value: Some(value.encode()),
         });
         env.stats.offsets_committed += 1;
-        let committed = CommittedOffset {
-            // The stored form has no room for both; what a restart would forget is not remembered either.
-            leader_epoch: if expire_timestamp.is_some() {
-                LeaderEpoch::UNKNOWN
-            } else {
-                value.leader_epoch
-            },
-            ..CommittedOffset::from_value(value)
-        };
-        self.offsets.insert(topic, partition.partition, committed);
-        Ok(())
+        self.offsets
+            .insert(topic, partition, CommittedOffset::from_value(value));
     }
 
     /// Handles an OffsetDelete.

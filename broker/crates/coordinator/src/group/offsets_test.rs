@@ -315,3 +315,28 @@ fn offsets_of_a_deleted_topic_go_from_every_group_subscribed_or_not() {
     assert_eq!(restarted.fetch("orders", "events", 0).offset, Offset::UNKNOWN);
     assert_eq!(desk.shard.stats().offsets_deleted, 2);
 }
+
+#[test]
+fn a_partition_a_commit_repeats_is_written_once_with_its_last_offset() {
+    let mut desk = Desk::new();
+    let mut request = commit("orders", 5);
+    let again = OffsetCommitPartition {
+        offset: Offset(9),
+        ..request.topics[0].partitions[0].clone()
+    };
+    request.topics[0].partitions.push(again);
+    request.topics.push(request.topics[0].clone());
+    let GroupReply::OffsetCommit(reply) = desk.call(request) else {
+        panic!("a commit")
+    };
+    assert_eq!(
+        reply
+            .topics
+            .iter()
+            .map(|topic| topic.partitions.len())
+            .sum::<usize>(),
+        4
+    );
+    assert_eq!(desk.log.len(), 1);
+    assert_eq!(desk.fetch("orders", "events", 0).offset, Offset(9));
+}

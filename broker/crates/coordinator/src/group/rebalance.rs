@@ -2,15 +2,17 @@
 //!
 //! All changes of [`GroupState`] are made here and in `sync`, through [`Group::become_state`].
 
-use super::classic::{Group, InitialDelay, Knows};
+use bytes::Bytes;
+
+use super::classic::{Group, InitialDelay};
 use super::env::{Awaited, Env, Parked};
 use super::error::GroupError;
 use super::ids::MemberId;
+use super::member::Knows;
 use super::reply::{GroupReply, JoinGroupReply, JoinedGeneration, JoinedMember, SyncGroupReply};
 use super::state::GroupState;
 use super::step::{GroupEvent, RebalanceReason, RemovalCause, ReplyToken};
 use super::timers::TimerKey;
-use bytes::Bytes;
 
 impl Group {
     /// Moves to another state and notes when.

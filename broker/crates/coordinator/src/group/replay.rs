@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use thalweg_types::{Offset, TimestampMs};
 
-use super::classic::{Group, Knows, Member, MemberTerms};
+use super::classic::Group;
 use super::error::ReplayError;
 use super::ids::{GroupId, TopicName};
+use super::member::{Knows, Member, MemberTerms};
 use super::offsets::CommittedOffset;
 use super::request::{ClientInfo, JoinProtocol};
 use super::state::GroupState;

@@ -143,11 +143,11 @@ fn a_broken_record_is_named_and_changes_nothing() {
     let mut shard = shard();
     let offset_key = RecordKey::encode_offset("orders", "events", PartitionIndex(0));
     let group_key = RecordKey::encode_group("orders");
-    let cases: [(&[u8], Option<&[u8]>, &str); 4] = [
-        (b"", None, "key"),
+    let cases = [
+        (&b""[..], None, "key"),
         (&offset_key[..9], None, "key"),
-        (&offset_key, Some(&[0, 9]), "offset commit value"),
-        (&group_key, Some(&[0, 3, 0]), "group metadata value"),
+        (&offset_key[..], Some(&[0u8, 9][..]), "offset commit value"),
+        (&group_key[..], Some(&[0, 3, 0][..]), "group metadata value"),
     ];
     for (key, value, named) in cases {
         let Err(ReplayError::Malformed { offset, part, .. }) = feed(&mut shard, key, value) else {

@@ -39,7 +39,7 @@ impl GroupShard {
                 }
                 allowed.insert(session.clone());
                 let waits = member.awaiting_join.is_some() || member.awaiting_sync.is_some();
-                if !waits || member.knows != crate::group::classic::Knows::Generation {
+                if !waits || member.knows != crate::group::member::Knows::Generation {
                     required.push(session);
                 }
             }

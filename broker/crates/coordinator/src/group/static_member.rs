@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use super::classic::{Candidate, Group, Knows, MemberTerms};
+use super::classic::Group;
 use super::env::Env;
 use super::error::GroupError;
 use super::ids::{InstanceId, MemberId};
 use super::join::Joining;
+use super::member::{Candidate, Knows, MemberTerms};
 use super::rebalance::{JoinedView, refused_join, refused_sync};
 use super::state::GroupState;
 use super::step::{GroupEvent, RebalanceReason};
@@ -62,22 +63,23 @@ impl Group {
         None
     }
 
-    /// Returns the topics a consumer subscribes to under the chosen protocol; empty if that cannot be known.
+    /// Returns the topics a consumer subscribes to under the chosen protocol, if that can be known.
     ///
     /// Compared instead of the whole metadata, because that also holds what the process owned, which a restarted one
     /// does not know.
-    fn topics_of(&self, member_id: &MemberId) -> BTreeSet<String> {
-        let mut topics = BTreeSet::new();
-        if let (true, Some(member)) = (self.uses_consumer_protocol(), self.members.get(member_id)) {
-            let metadata = member.metadata(self.protocol_name.as_deref().unwrap_or_default());
-            let is_read = for_each_topic(&metadata, |topic| {
-                topics.insert(topic.to_owned());
-            });
-            if is_read.is_none() {
-                topics.clear();
-            }
+    fn topics_of(&self, member_id: &MemberId) -> Option<BTreeSet<String>> {
+        if !self.uses_consumer_protocol() {
+            return None;
         }
-        topics
+        let metadata = self
+            .members
+            .get(member_id)?
+            .metadata(self.protocol_name.as_deref()?);
+        let mut topics = BTreeSet::new();
+        for_each_topic(&metadata, |topic| {
+            topics.insert(topic.to_owned());
+        })?;
+        Some(topics)
     }
 
     /// Answers a member that came back to a stable group, and stores its new id.

@@ -269,3 +269,29 @@ fn a_static_member_that_would_make_the_stored_assignment_too_long_is_refused() {
     assert_eq!(refused, GroupError::GroupMaxSizeReached);
     assert_eq!(desk.members("orders"), [old]);
 }
+
+#[test]
+fn a_static_member_whose_subscription_becomes_readable_starts_a_rebalance() {
+    let mut desk = Desk::new();
+    let garbage = vec![crate::group::JoinProtocol {
+        name: "range".to_owned(),
+        metadata: vec![1; 30].into(),
+    }];
+    desk.add(
+        "orders",
+        join("orders").instance("node-1").protocols(garbage.clone()),
+    );
+    let generation = desk.generation("orders");
+    let token = desk.send(join("orders").instance("node-1").protocols(garbage));
+    assert_eq!(
+        desk.joined(token).1.generation.get(),
+        generation,
+        "still nothing to read"
+    );
+    let token = desk.send(
+        join("orders")
+            .instance("node-1")
+            .protocols(vec![protocol("range", &[])]),
+    );
+    assert_eq!(desk.joined(token).1.generation.get(), generation + 1);
+}

@@ -2,8 +2,9 @@
 
 use thalweg_types::{PartitionIndex, TimestampMs};
 
-use super::classic::{Group, Member};
+use super::classic::Group;
 use super::ids::{GenerationId, GroupId, InstanceId, MemberId, TopicName};
+use super::member::Member;
 use super::offsets::CommittedOffset;
 use super::state::GroupState;
 

@@ -49,7 +49,7 @@ fn a_member_the_leader_left_out_gets_an_empty_assignment() {
 fn assignments_of_a_follower_are_ignored() {
     let mut desk = Desk::new();
     let (_, follower, generation) = completing(&mut desk);
-    let token = desk.send(sync("orders", &follower, generation).assign(&[follower.clone()]));
+    let token = desk.send(sync("orders", &follower, generation).assign(std::slice::from_ref(&follower)));
     assert_eq!(desk.sync_reply(token), None);
     assert_eq!(desk.state("orders"), GroupState::CompletingRebalance);
 }
@@ -145,7 +145,7 @@ fn a_second_sync_of_the_same_member_answers_the_first() {
     let first = desk.send(sync("orders", &follower, generation));
     let second = desk.send(sync("orders", &follower, generation));
     assert_eq!(desk.sync_reply(first), Some(Err(GroupError::RebalanceInProgress)));
-    desk.send(sync("orders", &leader, generation).assign(&[follower.clone()]));
+    desk.send(sync("orders", &leader, generation).assign(std::slice::from_ref(&follower)));
     assert_eq!(
         desk.sync_reply(second).unwrap().unwrap().assignment,
         follower.as_bytes()
@@ -187,7 +187,7 @@ fn the_session_of_a_member_that_waits_for_the_leader_does_not_end() {
         desk.advance(9_000);
         assert_eq!(desk.beat("orders", &leader), Ok(()));
     }
-    desk.send(sync("orders", &leader, generation).assign(&[follower.clone()]));
+    desk.send(sync("orders", &leader, generation).assign(std::slice::from_ref(&follower)));
     assert!(desk.sync_reply(waits).unwrap().is_ok());
     desk.advance(9_999);
     assert_eq!(

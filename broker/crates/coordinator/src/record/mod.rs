@@ -2,9 +2,9 @@
 //!
 //! Every key starts with a version that also says what the record is: 0 and 1 an offset, 2 a classic group, higher
 //! ones the newer group protocols. Values carry their own version. Written are offset keys 1, offset values 3 (1
-//! when the commit has its own expiry time, which no later version carries), group keys 2 and group values 3, which
-//! is what Kafka writes too, so its tools and others that read the topic understand ours. Read are all versions
-//! that Kafka 4.3 knows of these two.
+//! when the commit has its own expiry time, which no later version carries), group keys 2 and group values 3: the
+//! newest ones that Kafka's tools of every supported release, and others that read the topic, understand. (Kafka 4.3
+//! itself writes offset values 4.) Read are all versions that Kafka 4.3 knows of these two.
 
 mod codec;
 mod group_metadata;

@@ -60,6 +60,8 @@ struct State {
 pub struct SimulatedDisk {
     state: Arc<Mutex<State>>,
     direct: DirectWrites,
+    /// The life of the machine in which this handle works; `None` works in all.
+    life: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +81,7 @@ impl SimulatedDisk {
     #[must_use]
     pub fn new() -> Self {
         let state = State { capacity: 1 << 40, ..State::default() };
-        Self { state: Arc::new(Mutex::new(state)), direct: DirectWrites::Offered }
+        Self { state: Arc::new(Mutex::new(state)), direct: DirectWrites::Offered, life: None }
     }
 
     /// The same disk, but direct writes are refused as tmpfs and overlay refuse them.
@@ -87,6 +89,23 @@ impl SimulatedDisk {
     pub fn without_direct_writes(mut self) -> Self {
         self.direct = DirectWrites::Refused;
         self
+    }
+
+    /// Returns a handle that is dead after the next crash, as a process on the machine is.
+    #[must_use]
+    pub fn until_crash(&self) -> Self {
+        let life = Some(self.state.lock().life);
+        Self { state: self.state.clone(), direct: self.direct, life }
+    }
+
+    /// Locks the state for one call that can fail.
+    fn call(&self) -> io::Result<parking_lot::MutexGuard<'_, State>> {
+        let mut state = self.state.lock();
+        if self.life.is_some_and(|life| life != state.life) {
+            return Err(crashed());
+        }
+        state.call()?;
+        Ok(state)
     }
 
     /// Sets the capacity in bytes; writes that need more fail with `StorageFull`.
@@ -196,7 +215,7 @@ impl SimulatedDisk {
         let mut state = self.state.lock().clone();
         state.locks.clear();
         state.faults.clear();
-        Self { state: Arc::new(Mutex::new(state)), direct: self.direct }
+        Self { state: Arc::new(Mutex::new(state)), direct: self.direct, life: None }
     }
 }
 
@@ -257,8 +276,7 @@ impl Drop for SimulatedLock {
 
 impl Disk for SimulatedDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
-        let mut state = self.state.lock();
-        state.call()?;
+        let mut state = self.call()?;
         let found = state.names.get(path).copied();
         let inode = match (mode, found) {
             (OpenMode::CreateNew, Some(_)) => return Err(io::ErrorKind::AlreadyExists.into()),
@@ -280,8 +298,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
-        state.call()?;
+        let mut state = self.call()?;
         // Directories are durable at once: what matters to the logs are the files in them.
         for ancestor in path.ancestors() {
             state.directories.insert(ancestor.to_owned());
@@ -290,8 +307,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
-        state.call()?;
+        let mut state = self.call()?;
         if state.directories.contains(from) {
             let moved = |path: &PathBuf| path.strip_prefix(from).ok().map(|rest| to.join(rest));
             let rename_all = |names: &mut BTreeMap<PathBuf, u64>| {
@@ -314,8 +330,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
-        state.call()?;
+        let mut state = self.call()?;
         let id = state.names.remove(path).ok_or(io::ErrorKind::NotFound)?;
         // The bytes stay while the durable name may come back.
         if !state.durable_names.values().any(|durable| *durable == id) {
@@ -325,8 +340,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
-        state.call()?;
+        let mut state = self.call()?;
         if !state.directories.remove(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -339,8 +353,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
-        state.call()?;
+        let mut state = self.call()?;
         let here = |name: &PathBuf| name.parent() == Some(path);
         state.durable_names.retain(|name, _| !here(name));
         let now: Vec<_> =
@@ -352,8 +365,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        let mut state = self.state.lock();
-        state.call()?;
+        let state = self.call()?;
         if !state.directories.contains(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -369,8 +381,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn file_len(&self, path: &Path) -> io::Result<Option<u64>> {
-        let mut state = self.state.lock();
-        state.call()?;
+        let state = self.call()?;
         let inode = state.names.get(path).and_then(|id| state.inodes.get(id));
         Ok(inode.map(|inode| inode.current.len() as u64))
     }
@@ -381,8 +392,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
-        let mut state = self.state.lock();
-        state.call()?;
+        let mut state = self.call()?;
         if !state.locks.insert(path.to_owned()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -390,12 +400,16 @@ impl Disk for SimulatedDisk {
     }
 }
 
+fn crashed() -> io::Error {
+    io::Error::other("the simulated machine crashed meanwhile")
+}
+
 impl SimulatedFile {
     fn with<T>(&self, act: impl FnOnce(&mut Inode, u64) -> io::Result<T>) -> io::Result<T> {
         let mut state = self.state.lock();
         state.call()?;
         if state.life != self.life {
-            return Err(io::Error::other("the simulated machine crashed after this file was opened"));
+            return Err(crashed());
         }
         let room = state.capacity.saturating_sub(state.used());
         let inode = state.inodes.get_mut(&self.inode).ok_or(io::ErrorKind::NotFound)?;

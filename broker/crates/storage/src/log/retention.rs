@@ -91,6 +91,7 @@ impl PartitionLog {
     }
 
     fn commit_log_start(self: &Arc<Self>, new_start: Offset) -> Result<(), DrainError> {
+        let _rows = self.shared.rows.lock();
         let Some(mut rows) = self.prepare_rows()? else { return Ok(()) };
         // The row that is about to be durable already names the new start.
         if let Some(first) = rows.changes.first_mut() {
@@ -104,7 +105,7 @@ impl PartitionLog {
         self.commit_prepared(rows)
     }
 
-    /// Commits rows of this log alone.
+    /// Commits rows of this log alone; the caller holds the lock over rows since before they were prepared.
     pub(super) fn commit_prepared(&self, rows: PreparedRows) -> Result<(), DrainError> {
         let error = match self.shared.recovery.commit(rows.changes.clone()) {
             Ok(()) => {

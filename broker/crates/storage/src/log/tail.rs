@@ -127,18 +127,20 @@ impl Tail {
         }
     }
 
-    /// Cuts runs at `offset`, which lies on a batch boundary; `boundary` gives the kept length of a run that is
-    /// cut in two, and the last offset and largest timestamp left.
-    pub(crate) fn truncate_to(
-        &mut self,
-        offset: Offset,
-        boundary: impl Fn(&TailRun) -> Option<(u32, Offset, TimestampMs)>,
-    ) {
+    /// Returns the run that a truncation to `offset` cuts in two, if one is.
+    pub(crate) fn cut_run(&self, offset: Offset) -> Option<TailRun> {
+        self.runs_from(offset).next().filter(|run| run.run.base_offset < offset).cloned()
+    }
+
+    /// Cuts runs at `offset`, which lies on a batch boundary; `kept` is what is left of [`Tail::cut_run`]: length,
+    /// last offset and largest timestamp.
+    pub(crate) fn truncate_to(&mut self, offset: Offset, kept: Option<(u32, Offset, TimestampMs)>) {
+        let kept_of_cut = kept;
         while let Some(last) = self.runs.back_mut() {
             if last.run.last_offset < offset {
                 break;
             }
-            let kept = if last.run.base_offset < offset { boundary(last) } else { None };
+            let kept = if last.run.base_offset < offset { kept_of_cut } else { None };
             if !last.drained {
                 self.undrained_bytes -= last.run.len as usize;
             }

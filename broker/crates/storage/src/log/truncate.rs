@@ -76,9 +76,11 @@ impl PartitionLog {
         let removed = self.apply_truncation(offset, epoch)?;
         // Rows first, files after: a recovery point must never name bytes that are gone. A crash in between
         // replays the event.
+        let order = self.shared.rows.lock();
         if let Some(rows) = self.prepare_rows()? {
             self.commit_prepared(rows)?;
         }
+        drop(order);
         self.remove_files(&removed)
     }
 
@@ -123,8 +125,13 @@ impl PartitionLog {
             io.note_changed(changed.base_offset);
             *last = changed;
         }
-        let boundary = |run: &TailRun| self.boundary(run, offset);
-        state.tail.truncate_to(offset, boundary);
+        // Read before the state is locked would race with evictions; a run that is cut lies in memory or in the
+        // write-ahead log, whose file stays while the run does.
+        let kept = match state.tail.cut_run(offset) {
+            Some(run) => self.boundary(&run, offset)?,
+            None => None,
+        };
+        state.tail.truncate_to(offset, kept);
         state.log_end = offset;
         state.high_watermark = offset;
         state.epochs.truncate_to(offset);
@@ -153,22 +160,30 @@ impl PartitionLog {
     }
 
     /// Bytes, last offset and largest timestamp of a run's batches below `offset`.
-    fn boundary(&self, run: &TailRun, offset: Offset) -> Option<(u32, Offset, TimestampMs)> {
+    fn boundary(
+        &self,
+        run: &TailRun,
+        offset: Offset,
+    ) -> Result<Option<(u32, Offset, TimestampMs)>, TruncateError> {
+        let lost = |what: String| ReadError::Io { path: format!("write-ahead log file {}", run.location.file), what };
         let bytes = match &run.parts {
             Some(parts) => parts.concat(),
-            None => self.shared.sink.read(run.wal_location(), run.len()).ok()?.to_vec(),
+            None => {
+                let read = self.shared.sink.read(run.wal_location(), run.len());
+                read.map_err(|error| lost(error.to_string()))?.to_vec()
+            }
         };
         let mut kept = None;
         for batch in split_batches(&bytes) {
-            let batch = batch.ok()?;
+            let batch = batch.map_err(|error| lost(error.to_string()))?;
             if batch.header.last_offset() >= offset {
                 break;
             }
-            let len = u32::try_from(batch.position + batch.bytes.len()).ok()?;
+            let len = u32::try_from(batch.position + batch.bytes.len()).unwrap_or(u32::MAX);
             let before = kept.map_or(TimestampMs::NONE, |(_, _, timestamp): (u32, Offset, TimestampMs)| timestamp);
             kept = Some((len, batch.header.last_offset(), before.max(batch.header.max_timestamp)));
         }
-        kept
+        Ok(kept)
     }
 
     /// Works out what is left of the segments.

@@ -8,6 +8,7 @@
 pub mod group;
 pub mod memory;
 pub mod ring;
+mod ring_file;
 
 use crate::disk::AlignedBuffer;
 use bytes::Bytes;

@@ -10,6 +10,10 @@
 //! for a group of the present.
 
 use super::group::{self, GroupError};
+use super::ring_file::{
+    FILE_HEADER_LEN, FILE_VERSION, FileHeader, FileHeaderState, WRITE_BYTES_MAX, WriteDurability, file_name,
+    fill_file, number_of, open_writer, write_durably, write_header,
+};
 use super::{
     Incarnation, ReplayedGroup, SealedGroup, SinkError, SinkLimits, Slot, WalLocation, WalOpenError, WalSink,
     WalUsage,
@@ -22,11 +26,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Bytes of one direct write at most.
-const WRITE_BYTES_MAX: usize = 1 << 20;
-/// First bytes of a file: "TWF1".
-const FILE_MAGIC: u32 = u32::from_le_bytes(*b"TWF1");
-const FILE_VERSION: u16 = 1;
 const SPARE_BUFFERS: usize = 2;
 /// A sealed group's buffer is kept for the next group up to this size.
 const SPARE_BUFFER_BYTES_MAX: usize = 8 << 20;
@@ -108,12 +107,24 @@ struct ActiveFile {
     last_slot: Option<Slot>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum WriteDurability {
-    /// The write is durable when it returns.
-    Direct,
-    /// A sync must follow.
-    Buffered,
+/// Reads groups while the ring is being replayed.
+#[derive(Debug)]
+pub struct RingReader {
+    disk: Arc<dyn Disk>,
+    files: BTreeMap<u64, PathBuf>,
+}
+
+impl RingReader {
+    /// Reads bytes of a group that replay has seen.
+    ///
+    /// # Errors
+    /// `NotFound` for a file that replay does not read; otherwise as the disk says.
+    pub fn read(&self, location: WalLocation, len: usize) -> io::Result<Bytes> {
+        let path = self.files.get(&location.file).ok_or(io::ErrorKind::NotFound)?;
+        let mut buffer = vec![0; len];
+        self.disk.open(path, OpenMode::Read)?.read_exact_at(&mut buffer, location.position)?;
+        Ok(buffer.into())
+    }
 }
 
 /// What replay leaves behind.
@@ -167,10 +178,11 @@ impl RingOpener {
         Ok(opener)
     }
 
-    /// Reports whether no file of this log is there.
+    /// Returns a reader of the files that replay will read.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.live.is_empty()
+    pub fn reader(&self) -> RingReader {
+        let files = self.live.iter().map(|(number, file)| (*number, file.path.clone())).collect();
+        RingReader { disk: self.disk.clone(), files }
     }
 
     fn look_at(&mut self, path: &Path) -> Result<(), WalOpenError> {
@@ -428,7 +440,16 @@ impl RingOpener {
             readers.insert(number, self.disk.open(path, OpenMode::Read).map_err(io)?);
         }
         let blank = self.blank.into_iter().filter(|path| *path != active.path);
-        let free: Vec<PathBuf> = covered.into_iter().chain(blank).collect();
+        let mut free = Vec::new();
+        for path in covered.into_iter().chain(blank) {
+            let failed = |source| WalOpenError::Io { path: path.clone(), source };
+            // A crash in the middle of filling a file, or another `wal.file.bytes`, leaves files of another size.
+            if self.disk.file_len(&path).map_err(failed)? == Some(self.config.file_bytes) {
+                free.push(path);
+            } else {
+                self.disk.remove_file(&path).map_err(failed)?;
+            }
+        }
         let file_count = free.len() + full.len() + 1;
         let names = free.iter().chain(full.iter().map(|f| &f.path)).chain([&active.path]);
         let next_name = names.filter_map(|path| number_of(path)).max().unwrap_or(0) + 1;
@@ -511,109 +532,6 @@ fn read_group<'a>(
         reader.read_exact_at(&mut buffer[BLOCK..], position + BLOCK as u64)?;
     }
     Ok(group::decode_body(&header, buffer))
-}
-
-fn file_name(number: u64) -> String {
-    format!("{number:010}.wal")
-}
-
-fn number_of(path: &Path) -> Option<u64> {
-    path.file_stem()?.to_str()?.parse().ok()
-}
-
-fn fill_file(disk: &dyn Disk, path: &Path, len: u64) -> io::Result<()> {
-    let file = disk.open(path, OpenMode::Create)?;
-    let zeroes = vec![0; WRITE_BYTES_MAX];
-    let mut position = 0;
-    while position < len {
-        let count = usize::try_from(len - position).unwrap_or(usize::MAX).min(zeroes.len());
-        file.write_all_at(&zeroes[..count], position)?;
-        position += count as u64;
-    }
-    file.sync_data()
-}
-
-fn open_writer(disk: &dyn Disk, path: &Path) -> io::Result<(Arc<dyn DiskFile>, WriteDurability)> {
-    match disk.open(path, OpenMode::Direct) {
-        Ok(file) => Ok((file, WriteDurability::Direct)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
-            Ok((disk.open(path, OpenMode::ReadWrite)?, WriteDurability::Buffered))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn write_durably(
-    file: &dyn DiskFile,
-    durability: WriteDurability,
-    bytes: &[u8],
-    position: u64,
-) -> io::Result<()> {
-    let mut at = position;
-    for chunk in bytes.chunks(WRITE_BYTES_MAX) {
-        file.write_all_at(chunk, at)?;
-        at += chunk.len() as u64;
-    }
-    match durability {
-        WriteDurability::Direct => Ok(()),
-        WriteDurability::Buffered => file.sync_data(),
-    }
-}
-
-const FILE_HEADER_LEN: usize = 48;
-
-#[derive(Clone, Copy, Debug)]
-struct FileHeader {
-    number: u64,
-    first_slot: Slot,
-    incarnation: Incarnation,
-}
-
-enum FileHeaderState {
-    Valid(FileHeader),
-    Newer(u16),
-    Invalid,
-}
-
-impl FileHeader {
-    fn encode(&self) -> [u8; FILE_HEADER_LEN] {
-        let mut out = [0; FILE_HEADER_LEN];
-        out[0..4].copy_from_slice(&FILE_MAGIC.to_le_bytes());
-        out[4..6].copy_from_slice(&FILE_VERSION.to_le_bytes());
-        out[8..24].copy_from_slice(&self.incarnation.0);
-        out[24..32].copy_from_slice(&self.number.to_le_bytes());
-        out[32..40].copy_from_slice(&self.first_slot.0.to_le_bytes());
-        let crc = crc32fast::hash(&out[..44]);
-        out[44..48].copy_from_slice(&crc.to_le_bytes());
-        out
-    }
-
-    fn decode(bytes: &[u8; FILE_HEADER_LEN]) -> FileHeaderState {
-        let four = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        let eight = |at: usize| u64::from(four(at)) | (u64::from(four(at + 4)) << 32);
-        if four(0) != FILE_MAGIC || four(44) != crc32fast::hash(&bytes[..44]) {
-            return FileHeaderState::Invalid;
-        }
-        let version = u16::from_le_bytes([bytes[4], bytes[5]]);
-        if version > FILE_VERSION {
-            return FileHeaderState::Newer(version);
-        }
-        let mut incarnation = [0; 16];
-        incarnation.copy_from_slice(&bytes[8..24]);
-        FileHeaderState::Valid(Self {
-            number: eight(24),
-            first_slot: Slot(eight(32)),
-            incarnation: Incarnation(incarnation),
-        })
-    }
-}
-
-fn write_header(file: &dyn DiskFile, durability: WriteDurability, header: &FileHeader) -> io::Result<()> {
-    let mut block = AlignedBuffer::default();
-    block.resize(BLOCK);
-    block.as_mut_slice().fill(0);
-    block.as_mut_slice()[..FILE_HEADER_LEN].copy_from_slice(&header.encode());
-    write_durably(file, durability, block.as_slice(), 0)
 }
 
 impl RingSink {
@@ -783,7 +701,12 @@ impl WalSink for RingSink {
         while state.full.front().is_some_and(|file| file.last_slot <= through) {
             if let Some(file) = state.full.pop_front() {
                 state.readers.remove(&file.number);
-                state.free.push(file.path);
+                if file.len == self.config.file_bytes {
+                    state.free.push(file.path);
+                } else if self.disk.remove_file(&file.path).is_ok() {
+                    // Written under another `wal.file.bytes`; one that stays is removed by the next start.
+                    state.file_count -= 1;
+                }
             }
         }
         self.room.notify_all();

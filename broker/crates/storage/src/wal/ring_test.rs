@@ -208,3 +208,17 @@ fn an_error_of_a_write_is_fatal_and_nothing_unacknowledged_is_promised() {
         assert!(open(&disk, ALL).unwrap().1.next_slot >= Slot(2));
     }
 }
+
+#[test]
+fn a_file_that_a_crash_left_half_filled_is_not_used() {
+    let disk = SimulatedDisk::new();
+    let (sink, mut end, _) = open(&disk, ALL).unwrap();
+    write(&sink, &mut end, 10, 1).unwrap();
+    let half = disk.open(&directory().join(file_name(2)), OpenMode::Create).unwrap();
+    half.write_all_at(&[0; BLOCK], 0).unwrap();
+    drop(sink);
+    let (sink, mut end, _) = open(&disk, ALL).unwrap();
+    assert_eq!(end.next_slot, Slot(10));
+    write(&sink, &mut end, 30, 1).unwrap();
+    assert_eq!(open(&disk, ALL).unwrap().1.next_slot, Slot(40));
+}

@@ -50,7 +50,10 @@ pub fn decode<E: From<Damage>>(
     let mut aborted = Aborted::new(&fetched.aborted_transactions);
     let mut position = from;
     for slice in split_batches(&fetched.records) {
-        let damage = |error| Damage { offset: position, error };
+        let damage = |error| Damage {
+            offset: position,
+            error,
+        };
         let slice = match slice {
             Ok(slice) => slice,
             Err(BatchError::Truncated { .. }) => break,
@@ -99,7 +102,10 @@ impl Aborted {
     fn new(transactions: &[AbortedTransaction]) -> Self {
         let mut ahead = transactions.to_vec();
         ahead.sort_by_key(|transaction| transaction.first_offset);
-        Self { ahead: ahead.into(), open: BTreeSet::new() }
+        Self {
+            ahead: ahead.into(),
+            open: BTreeSet::new(),
+        }
     }
 
     fn covers(&mut self, header: &BatchHeader) -> bool {
@@ -115,7 +121,10 @@ impl Aborted {
     fn marker(&mut self, header: &BatchHeader, records: &[OwnedRecord]) {
         // Control record key: int16 version, int16 type; type 0 is an abort.
         let is_abort = |record: &OwnedRecord| {
-            record.key.as_ref().is_some_and(|key| key.get(2..4) == Some(&[0, 0][..]))
+            record
+                .key
+                .as_ref()
+                .is_some_and(|key| key.get(2..4) == Some(&[0, 0][..]))
         };
         if records.first().is_some_and(is_abort) {
             self.open.remove(&header.producer_id);

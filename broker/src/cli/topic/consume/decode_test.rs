@@ -17,7 +17,11 @@ enum Kind {
 }
 
 fn batch(base_offset: i64, kind: Kind, values: &[&str]) -> BytesMut {
-    let stamp = |id| ProducerStamp { id: ProducerId(id), epoch: ProducerEpoch(0), base_sequence: 0 };
+    let stamp = |id| ProducerStamp {
+        id: ProducerId(id),
+        epoch: ProducerEpoch(0),
+        base_sequence: 0,
+    };
     let options = match kind {
         Kind::Plain => BatchOptions::default(),
         Kind::Transactional(id) => BatchOptions {
@@ -26,7 +30,10 @@ fn batch(base_offset: i64, kind: Kind, values: &[&str]) -> BytesMut {
             ..BatchOptions::default()
         },
         Kind::Marker(id, _) => BatchOptions {
-            producer: Some(ProducerStamp { base_sequence: -1, ..stamp(id) }),
+            producer: Some(ProducerStamp {
+                base_sequence: -1,
+                ..stamp(id)
+            }),
             transactionality: Transactionality::Transactional,
             content: BatchContent::Control,
             ..BatchOptions::default()
@@ -34,10 +41,14 @@ fn batch(base_offset: i64, kind: Kind, values: &[&str]) -> BytesMut {
     };
     let mut builder = BatchBuilder::new(options);
     if let Kind::Marker(_, marker) = kind {
-        builder.push(TimestampMs(1), Some(&[0, 0, 0, marker]), Some(&[0; 6]), &[]).unwrap();
+        builder
+            .push(TimestampMs(1), Some(&[0, 0, 0, marker]), Some(&[0; 6]), &[])
+            .unwrap();
     }
     for value in values {
-        builder.push(TimestampMs(1), None, Some(value.as_bytes()), &[]).unwrap();
+        builder
+            .push(TimestampMs(1), None, Some(value.as_bytes()), &[])
+            .unwrap();
     }
     let mut bytes = builder.build().unwrap();
     patch_base_offset_and_epoch(&mut bytes, Offset(base_offset), LeaderEpoch(0)).unwrap();
@@ -51,7 +62,10 @@ fn fetched(batches: &[BytesMut], aborted: &[(i64, i64)]) -> FetchedRecords {
         log_start_offset: Offset(0),
         aborted_transactions: aborted
             .iter()
-            .map(|(id, offset)| AbortedTransaction { producer_id: ProducerId(*id), first_offset: Offset(*offset) })
+            .map(|(id, offset)| AbortedTransaction {
+                producer_id: ProducerId(*id),
+                first_offset: Offset(*offset),
+            })
             .collect(),
         records: Bytes::from(batches.concat()),
     }
@@ -99,7 +113,11 @@ fn a_cut_off_last_batch_is_left_for_the_next_fetch() {
     for cut in 1..batches[1].len() {
         let whole = batches.concat();
         fetched.records = Bytes::copy_from_slice(&whole[..whole.len() - cut]);
-        assert_eq!(values(&fetched, 0, Markers::Hide), Ok((vec!["a".to_owned()], 1)), "{cut}");
+        assert_eq!(
+            values(&fetched, 0, Markers::Hide),
+            Ok((vec!["a".to_owned()], 1)),
+            "{cut}"
+        );
     }
 }
 

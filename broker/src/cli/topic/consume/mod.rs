@@ -70,7 +70,11 @@ pub async fn run(connect: &ConnectArgs, args: ConsumeArgs) -> Result<(), CliErro
 
 async fn consume(connect: &ConnectArgs, args: &ConsumeArgs) -> Result<(), CliError> {
     let mut printer = Printer::new(args)?;
-    let isolation = if args.read_committed { Isolation::ReadCommitted } else { Isolation::ReadUncommitted };
+    let isolation = if args.read_committed {
+        Isolation::ReadCommitted
+    } else {
+        Isolation::ReadUncommitted
+    };
     let cluster = connect.connect().await?;
     let plan = Plan::make(&cluster, args, isolation).await?;
     let options = FetchOptions {
@@ -79,6 +83,9 @@ async fn consume(connect: &ConnectArgs, args: &ConsumeArgs) -> Result<(), CliErr
         size_bytes_max: args.fetch_max_bytes,
         isolation,
     };
-    let limits = Limits { options, patience: connect.timeout };
+    let limits = Limits {
+        options,
+        patience: connect.timeout,
+    };
     Reader::new(cluster, plan, limits).run(&mut printer).await
 }

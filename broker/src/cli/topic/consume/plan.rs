@@ -60,18 +60,25 @@ impl Plan {
         };
         let mut partitions = BTreeMap::new();
         for (partition, start) in starts {
-            let Some(known) = bounds.get(&partition) else { continue };
+            let Some(known) = bounds.get(&partition) else {
+                continue;
+            };
             let progress = Progress {
                 topic_id: ids.get(&partition.topic).copied().unwrap_or(TopicId::ZERO),
                 position: Offset(start),
                 first: first(args.offset.from, start),
-                until: ends.as_ref().and_then(|ends| end(args.offset.until, ends.get(&partition).copied(), *known)),
+                until: ends
+                    .as_ref()
+                    .and_then(|ends| end(args.offset.until, ends.get(&partition).copied(), *known)),
             };
             if !progress.is_done() {
                 partitions.insert(partition, progress);
             }
         }
-        Ok(Self { partitions, is_finite: args.offset.until.is_some() })
+        Ok(Self {
+            partitions,
+            is_finite: args.offset.until.is_some(),
+        })
     }
 
     /// Returns how many offsets are still to be read, for a range with an end.

@@ -79,7 +79,10 @@ impl Printer {
         let style = match args.format.as_str() {
             "json" => {
                 let pretty = args.pretty_print.unwrap_or_else(|| io::stdout().is_terminal());
-                Style::Json { pretty, meta_only: args.meta_only }
+                Style::Json {
+                    pretty,
+                    meta_only: args.meta_only,
+                }
             }
             template => Style::Template(
                 OutputTemplate::parse(template).map_err(|error| CliError::Usage(error.to_string()))?,
@@ -91,7 +94,11 @@ impl Printer {
             buffer: Vec::new(),
             printed: 0,
             printed_max: (args.num > 0).then_some(args.num),
-            markers: if args.print_control_records { Markers::Show } else { Markers::Hide },
+            markers: if args.print_control_records {
+                Markers::Show
+            } else {
+                Markers::Hide
+            },
         })
     }
 
@@ -119,7 +126,8 @@ impl Printer {
                     true => serde_json::to_writer_pretty(&mut self.buffer, &json),
                     false => serde_json::to_writer(&mut self.buffer, &json),
                 };
-                written.map_err(|error| CliError::Failed(format!("cannot write a record as JSON: {error}")))?;
+                written
+                    .map_err(|error| CliError::Failed(format!("cannot write a record as JSON: {error}")))?;
                 self.buffer.push(b'\n');
             }
             Style::Template(template) => {
@@ -174,12 +182,20 @@ fn text_or_base64(bytes: Option<&[u8]>) -> (Option<&str>, Option<String>) {
     }
 }
 
-fn json_record<'a>(partition: &'a TopicPartition, record: &'a OwnedRecord, meta_only: bool) -> JsonRecord<'a> {
+fn json_record<'a>(
+    partition: &'a TopicPartition,
+    record: &'a OwnedRecord,
+    meta_only: bool,
+) -> JsonRecord<'a> {
     let (key, key_base64) = text_or_base64(record.key.as_deref());
     let (value, value_base64) = text_or_base64(record.value.as_deref());
     let headers = record.headers.iter().map(|(key, value)| {
         let (text, base64) = text_or_base64(value.as_deref());
-        JsonHeader { key: String::from_utf8_lossy(key), value: text, value_base64: base64 }
+        JsonHeader {
+            key: String::from_utf8_lossy(key),
+            value: text,
+            value_base64: base64,
+        }
     });
     JsonRecord {
         topic: &partition.topic,

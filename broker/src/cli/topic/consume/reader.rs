@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use thalweg_client::{
-    BrokerError, ClientError, Cluster, FetchOptions, FetchTarget, FetchedPartition, FetchedRecords, TopicPartition,
+    BrokerError, ClientError, Cluster, FetchOptions, FetchTarget, FetchedPartition, FetchedRecords,
+    TopicPartition,
 };
 use thalweg_types::{BrokerId, ErrorCode, LeaderEpoch, Offset};
 
@@ -18,6 +19,7 @@ use super::plan::Plan;
 use super::print::{Origin, Printer};
 use crate::cli::error::CliError;
 use crate::cli::offset_spec::bounds;
+use crate::cli::output::note;
 use crate::cli::progress::{Progress, Unit};
 
 /// Bytes asked of one partition at a time; a larger batch comes whole all the same.
@@ -52,7 +54,15 @@ pub struct Reader {
 impl Reader {
     /// Prepares to read.
     pub fn new(cluster: Cluster, plan: Plan, limits: Limits) -> Self {
-        Self { cluster, plan, limits, failing_since: None, retries: 0, turn: 0, bar: None }
+        Self {
+            cluster,
+            plan,
+            limits,
+            failing_since: None,
+            retries: 0,
+            turn: 0,
+            bar: None,
+        }
     }
 
     /// Reads until the plan is done or the printer has enough.
@@ -99,9 +109,15 @@ impl Reader {
             if self.plan.partitions.is_empty() || printer.is_done() {
                 return Ok(());
             }
-            let members = leaders.iter().find(|(id, _)| *id == leader).map(|(_, members)| members.as_slice());
+            let members = leaders
+                .iter()
+                .find(|(id, _)| *id == leader)
+                .map(|(_, members)| members.as_slice());
             let members = members.unwrap_or_default();
-            if members.iter().any(|member| self.plan.partitions.contains_key(member)) {
+            if members
+                .iter()
+                .any(|member| self.plan.partitions.contains_key(member))
+            {
                 requests.push(self.request(leader, members).await?);
             }
         }
@@ -158,7 +174,9 @@ impl Reader {
         fetched: &FetchedRecords,
         printer: &mut Printer,
     ) -> Result<(), CliError> {
-        let Some(progress) = self.plan.partitions.get_mut(partition) else { return Ok(()) };
+        let Some(progress) = self.plan.partitions.get_mut(partition) else {
+            return Ok(());
+        };
         let (first, until) = (progress.first, progress.until);
         let mut position = progress.position;
         let from = position;
@@ -166,9 +184,14 @@ impl Reader {
         let result = decode::<Stop>(fetched, from, markers, |batch, next| {
             if let Some(batch) = &batch {
                 for record in &batch.records {
-                    let wanted = record.offset >= first.max(from) && until.is_none_or(|until| record.offset < until);
+                    let wanted =
+                        record.offset >= first.max(from) && until.is_none_or(|until| record.offset < until);
                     if wanted && !printer.is_done() {
-                        let origin = Origin { partition, fetched, header: &batch.header };
+                        let origin = Origin {
+                            partition,
+                            fetched,
+                            header: &batch.header,
+                        };
                         printer.print(origin, record).map_err(Stop::Output)?;
                     }
                 }
@@ -196,22 +219,32 @@ impl Reader {
     }
 
     /// The log start may pass the reader (retention, trim). Then it goes on at the new start and says what it missed.
-    async fn follow_log_start(&mut self, partition: &TopicPartition, error: BrokerError) -> Result<(), CliError> {
-        let known = bounds(&self.cluster, std::slice::from_ref(partition), self.limits.options.isolation).await?;
-        let (Some(progress), Some(known)) = (self.plan.partitions.get_mut(partition), known.get(partition)) else {
+    async fn follow_log_start(
+        &mut self,
+        partition: &TopicPartition,
+        error: BrokerError,
+    ) -> Result<(), CliError> {
+        let known = bounds(
+            &self.cluster,
+            std::slice::from_ref(partition),
+            self.limits.options.isolation,
+        )
+        .await?;
+        let (Some(progress), Some(known)) = (self.plan.partitions.get_mut(partition), known.get(partition))
+        else {
             return Ok(());
         };
         let start = Offset(known.start);
         if progress.position >= start {
             return Err(error.into());
         }
-        eprintln!(
+        note(&format!(
             "warning: topic '{}' partition {}: offsets {} to {} were deleted before they were read",
             partition.topic,
             partition.partition,
             progress.position,
             start.get().saturating_sub(1)
-        );
+        ));
         progress.position = start;
         if progress.is_done() {
             self.plan.partitions.remove(partition);

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use thalweg_client::{Cluster, ProducerIdentity, TopicCreation, TopicPartition};
+use thalweg_client::{Cluster, ConfigResource, ProducerIdentity, TopicCreation, TopicPartition};
 use thalweg_types::{PartitionIndex, TimestampMs};
-use thalweg_wire::batch::BatchError;
+use thalweg_wire::batch::{BatchError, HEADER_LEN};
 use thalweg_wire::compression::Compression;
 use thalweg_wire::records::{BatchBuilder, BatchOptions, ProducerStamp};
 
@@ -31,10 +31,45 @@ pub struct Defaults {
     pub tombstone: bool,
     /// Codec of the batches.
     pub compression: Compression,
-    /// Size at which a batch is full, before compression.
+    /// Size at which a batch is full, before compression. A topic's own limit may be smaller.
     pub batch_size: usize,
-    /// Whether the report shows keys or values, which costs memory.
-    pub keeps_records: bool,
+    /// What is kept of each record.
+    pub keep: Keep,
+}
+
+/// What the report needs of each record; more costs memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Nothing is reported.
+    Nothing,
+    /// Its place and time.
+    Timestamp,
+    /// Its key, value or headers too.
+    Content,
+}
+
+/// A record with everything decided.
+#[derive(Debug)]
+pub struct Prepared {
+    target: TopicPartition,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    headers: Vec<(Vec<u8>, Vec<u8>)>,
+    timestamp_ms: i64,
+}
+
+impl Prepared {
+    /// Returns at least as many bytes as the record takes in a batch.
+    fn size_max(&self) -> usize {
+        // Lengths and deltas are varints of at most ten bytes.
+        const FIELD: usize = 10;
+        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let headers = self
+            .headers
+            .iter()
+            .map(|(key, value)| key.len() + value.len() + 2 * FIELD);
+        length(&self.key) + length(&self.value) + headers.sum::<usize>() + 6 * FIELD
+    }
 }
 
 /// A record kept for the report.
@@ -57,7 +92,9 @@ pub struct Ready {
     pub partition: TopicPartition,
     /// Its bytes.
     pub bytes: Bytes,
-    /// Its records, for the report.
+    /// Number of its records.
+    pub record_count: usize,
+    /// Its records, as far as the report needs them.
     pub kept: Vec<Kept>,
     /// Its codec.
     pub compression: Compression,
@@ -74,6 +111,8 @@ struct Open {
 struct Topic {
     partitions: u32,
     sticky: Sticky,
+    /// Largest batch, in bytes.
+    batch_size: usize,
 }
 
 /// Batches being filled.
@@ -121,58 +160,110 @@ impl Batches {
         self.has_full_batch
     }
 
-    /// Adds a record to the batch of its partition.
+    /// Decides where a record goes and what it consists of.
     ///
     /// # Errors
-    /// A record without a topic, a topic or partition that does not exist, a record that does not fit the format.
-    pub async fn add(&mut self, record: InputRecord) -> Result<(), CliError> {
-        let topic = record.topic.clone().or_else(|| self.defaults.topic.clone());
-        let topic = topic.ok_or_else(|| {
-            CliError::Usage("no topic is given: name one, or read it from the input with %t in --format".to_owned())
-        })?;
+    /// A record without a topic, a topic or partition that does not exist.
+    pub async fn prepare(&mut self, record: InputRecord) -> Result<Prepared, CliError> {
+        let topic = record
+            .topic
+            .or_else(|| self.defaults.topic.clone())
+            .ok_or_else(|| {
+                let text = "no topic is given: name one, or read it from the input with %t in --format";
+                CliError::Usage(text.to_owned())
+            })?;
         let key = record.key.or_else(|| self.defaults.key.clone());
-        let value = record.value.filter(|value| !(self.defaults.tombstone && value.is_empty()));
-        let headers: Vec<(Vec<u8>, Vec<u8>)> = self.defaults.headers.iter().cloned().chain(record.headers).collect();
+        let value = record
+            .value
+            .filter(|value| !(self.defaults.tombstone && value.is_empty()));
+        let headers = self
+            .defaults
+            .headers
+            .iter()
+            .cloned()
+            .chain(record.headers)
+            .collect();
         let size = key.as_ref().map_or(0, Vec::len) + value.as_ref().map_or(0, Vec::len);
         let asked = record.partition.or(self.defaults.partition);
         let partition = self.choose_partition(&topic, asked, key.as_deref(), size).await?;
         let timestamp_ms = record.timestamp_ms.unwrap_or_else(now_ms);
-        let target = TopicPartition { topic, partition };
-        let open = self.open(&target);
-        let before = open.builder.records_bytes();
-        let borrowed: Vec<(&[u8], Option<&[u8]>)> =
-            headers.iter().map(|(key, value)| (key.as_slice(), Some(value.as_slice()))).collect();
-        open.builder
-            .push(TimestampMs(timestamp_ms), key.as_deref(), value.as_deref(), &borrowed)
-            .map_err(|error| does_not_fit(&target, &error))?;
-        let bytes = open.builder.records_bytes();
-        let kept = Kept {
+        Ok(Prepared {
+            target: TopicPartition { topic, partition },
             key,
             value,
-            headers: headers.into_iter().map(|(key, value)| (key.into(), Some(value.into()))).collect(),
+            headers,
             timestamp_ms,
-        };
-        let kept = if self.defaults.keeps_records { kept } else { Kept { timestamp_ms, ..Kept::default() } };
-        if let Some(open) = self.open.get_mut(&target) {
-            open.kept.push(kept);
-        }
+        })
+    }
+
+    /// Reports whether a record fits the batch of its partition. An empty batch takes any record.
+    pub fn has_room(&self, record: &Prepared) -> bool {
+        let limit = self.batch_size(&record.target.topic);
+        self.open.get(&record.target).is_none_or(|open| {
+            let size = open.builder.records_bytes().saturating_add(record.size_max());
+            size.saturating_add(HEADER_LEN) <= limit
+        })
+    }
+
+    /// Adds a record to the batch of its partition.
+    ///
+    /// # Errors
+    /// A record that does not fit the format.
+    pub fn push(&mut self, record: Prepared) -> Result<(), CliError> {
+        let limit = self.batch_size(&record.target.topic);
+        let keep = self.defaults.keep;
+        let open = self.open(&record.target);
+        let before = open.builder.records_bytes();
+        let headers: Vec<(&[u8], Option<&[u8]>)> = record
+            .headers
+            .iter()
+            .map(|(key, value)| (key.as_slice(), Some(value.as_slice())))
+            .collect();
+        let timestamp = TimestampMs(record.timestamp_ms);
+        open.builder
+            .push(
+                timestamp,
+                record.key.as_deref(),
+                record.value.as_deref(),
+                &headers,
+            )
+            .map_err(|error| does_not_fit(&record.target, &error))?;
+        let bytes = open.builder.records_bytes();
+        open.kept.extend(kept(record, keep));
         self.size_bytes = self.size_bytes.saturating_add(bytes.saturating_sub(before));
-        self.has_full_batch |= bytes >= self.defaults.batch_size;
+        self.has_full_batch |= bytes.saturating_add(HEADER_LEN) >= limit;
         Ok(())
+    }
+
+    fn batch_size(&self, topic: &str) -> usize {
+        self.topics
+            .get(topic)
+            .map_or(self.defaults.batch_size, |topic| topic.batch_size)
     }
 
     fn open(&mut self, target: &TopicPartition) -> &mut Open {
         if !self.open.contains_key(target) {
             let sequence = self.sequences.get(target).copied().unwrap_or(0);
-            let producer = self
-                .producer
-                .map(|producer| ProducerStamp { id: producer.id, epoch: producer.epoch, base_sequence: sequence });
-            let options =
-                BatchOptions { compression: self.defaults.compression, producer, ..BatchOptions::default() };
-            let open = Open { builder: BatchBuilder::new(options), kept: Vec::new(), producer };
+            let producer = self.producer.map(|producer| ProducerStamp {
+                id: producer.id,
+                epoch: producer.epoch,
+                base_sequence: sequence,
+            });
+            let options = BatchOptions {
+                compression: self.defaults.compression,
+                producer,
+                ..BatchOptions::default()
+            };
+            let open = Open {
+                builder: BatchBuilder::new(options),
+                kept: Vec::new(),
+                producer,
+            };
             self.open.insert(target.clone(), open);
         }
-        self.open.get_mut(target).expect("it was inserted above if it was not there")
+        self.open
+            .get_mut(target)
+            .expect("it was inserted above if it was not there")
     }
 
     /// Takes all batches to send them.
@@ -184,13 +275,19 @@ impl Batches {
         self.has_full_batch = false;
         let mut ready = Vec::new();
         for (partition, open) in std::mem::take(&mut self.open) {
-            let count = i32::try_from(open.builder.record_count()).unwrap_or(i32::MAX);
+            let record_count = open.builder.record_count();
+            let count = i32::try_from(record_count).unwrap_or(i32::MAX);
             let sequence = self.sequences.entry(partition.clone()).or_insert(0);
             *sequence = next_sequence(*sequence, count);
-            let bytes = open.builder.build().map_err(|error| does_not_fit(&partition, &error))?.freeze();
+            let bytes = open
+                .builder
+                .build()
+                .map_err(|error| does_not_fit(&partition, &error))?
+                .freeze();
             ready.push(Ready {
                 partition,
                 bytes,
+                record_count,
                 kept: open.kept,
                 compression: self.defaults.compression,
                 producer: open.producer,
@@ -212,15 +309,29 @@ impl Batches {
             // Many short runs of this program must not all fill the same partition.
             let first = u32::try_from(now_ms() & 0xffff).unwrap_or(0);
             let sticky = Sticky::new(partitions, first, STICKY_SIZE);
-            self.topics.insert(topic.to_owned(), Topic { partitions, sticky });
+            let batch_size = self
+                .defaults
+                .batch_size
+                .min(max_message_bytes(&self.cluster, topic).await);
+            self.topics.insert(
+                topic.to_owned(),
+                Topic {
+                    partitions,
+                    sticky,
+                    batch_size,
+                },
+            );
         }
-        let Some(known) = self.topics.get_mut(topic) else { return Ok(PartitionIndex(0)) };
+        let Some(known) = self.topics.get_mut(topic) else {
+            return Ok(PartitionIndex(0));
+        };
         let chosen = match (asked, key) {
             (Some(asked), _) => match u32::try_from(asked) {
                 Ok(asked) if asked < known.partitions => asked,
                 _ => {
                     let count = known.partitions;
-                    let text = format!("topic '{topic}' has no partition {asked}: it has {count}, counted from 0");
+                    let text =
+                        format!("topic '{topic}' has no partition {asked}: it has {count}, counted from 0");
                     return Err(CliError::Failed(text));
                 }
             },
@@ -231,13 +342,50 @@ impl Batches {
     }
 }
 
+fn kept(record: Prepared, keep: Keep) -> Option<Kept> {
+    let timestamp_ms = record.timestamp_ms;
+    match keep {
+        Keep::Nothing => None,
+        Keep::Timestamp => Some(Kept {
+            timestamp_ms,
+            ..Kept::default()
+        }),
+        Keep::Content => {
+            let header = |(key, value): (Vec<u8>, Vec<u8>)| (key.into(), Some(value.into()));
+            let headers = record.headers.into_iter().map(header).collect();
+            Some(Kept {
+                key: record.key,
+                value: record.value,
+                headers,
+                timestamp_ms,
+            })
+        }
+    }
+}
+
+/// Returns the largest batch a topic takes; without a limit where the cluster does not say.
+async fn max_message_bytes(cluster: &Cluster, topic: &str) -> usize {
+    let Ok(entries) = cluster.describe_configs(&ConfigResource::topic(topic)).await else {
+        return usize::MAX;
+    };
+    let entry = entries
+        .into_iter()
+        .find(|entry| entry.name == "max.message.bytes");
+    entry
+        .and_then(|entry| entry.value?.parse().ok())
+        .unwrap_or(usize::MAX)
+}
+
 /// Sequences go from 0 to 2^31-1 and start again at 0 (KIP-98).
 fn next_sequence(sequence: i32, count: i32) -> i32 {
     sequence.wrapping_add(count) & i32::MAX
 }
 
 fn does_not_fit(of: &TopicPartition, error: &BatchError) -> CliError {
-    CliError::Failed(format!("a record for topic '{}' partition {} cannot be sent: {error}", of.topic, of.partition))
+    CliError::Failed(format!(
+        "a record for topic '{}' partition {} cannot be sent: {error}",
+        of.topic, of.partition
+    ))
 }
 
 #[cfg(test)]

@@ -65,7 +65,11 @@ pub struct ProduceArgs {
     #[arg(long, default_value_t = 512 << 10, value_parser = batch_size, value_name = "BYTES")]
     batch_size: usize,
     /// What to print for each record written: json, or a template
-    #[arg(short = 'o', long, default_value = "Produced to partition %p at offset %o with timestamp %d.\\n")]
+    #[arg(
+        short = 'o',
+        long,
+        default_value = "Produced to partition %p at offset %o with timestamp %d.\\n"
+    )]
     output_format: String,
     /// Print nothing for records written
     #[arg(short, long)]
@@ -87,7 +91,9 @@ fn acks(text: &str) -> Result<Acks, String> {
     match text {
         "all" | "-1" => Ok(Acks::All),
         "leader" | "1" => Ok(Acks::Leader),
-        _ => Err(format!("'{text}' is not all (-1) or leader (1); unacknowledged writes are not offered")),
+        _ => Err(format!(
+            "'{text}' is not all (-1) or leader (1); unacknowledged writes are not offered"
+        )),
     }
 }
 
@@ -114,17 +120,24 @@ pub async fn run(connect: &ConnectArgs, args: ProduceArgs) -> Result<(), CliErro
         // A misspelt name is told before the first line is typed.
         cluster.topic(topic, creation).await?;
     }
-    let options = ProduceOptions { acks: args.acks, timeout: connect.timeout };
+    let options = ProduceOptions {
+        acks: args.acks,
+        timeout: connect.timeout,
+    };
     let sender = Sender::start(cluster.clone(), options, connect.timeout).await?;
     let defaults = Defaults {
         topic: args.topic.clone(),
         partition: args.partition,
         key: args.key.clone().map(String::into_bytes),
-        headers: args.header.iter().map(|(key, value)| (key.clone().into(), value.clone().into())).collect(),
+        headers: args
+            .header
+            .iter()
+            .map(|(key, value)| (key.clone().into(), value.clone().into()))
+            .collect(),
         tombstone: args.tombstone,
         compression: args.compression,
         batch_size: args.batch_size,
-        keeps_records: reporter.wants_records(),
+        keep: reporter.keep(),
     };
     let mut batches = Batches::new(cluster, creation, defaults, sender.producer());
     let mut records = input::start(template);
@@ -147,23 +160,41 @@ async fn pump(
             next = tokio::time::timeout_at(until, records.recv()) => next,
             _ = &mut interrupted => Ok(None),
         };
-        let round_ends = match next {
+        match next {
             Ok(Some(Ok(record))) => {
-                batches.add(record).await?;
+                let record = match batches.prepare(record).await {
+                    Ok(record) => record,
+                    Err(error) => {
+                        end_round(batches, sender, reporter).await?;
+                        return Err(error);
+                    }
+                };
+                if !batches.has_room(&record) {
+                    end_round(batches, sender, reporter).await?;
+                    deadline = None;
+                }
+                batches.push(record)?;
                 deadline = deadline.or_else(|| Some(Instant::now() + LINGER));
-                batches.size_bytes() >= ROUND_SIZE_MAX || batches.has_full_batch()
+                if batches.size_bytes() < ROUND_SIZE_MAX && !batches.has_full_batch() {
+                    continue;
+                }
             }
             Ok(Some(Err(error))) => {
                 // What came before the bad record is good.
-                reporter.report(sender.send(batches.take()?).await?)?;
+                end_round(batches, sender, reporter).await?;
                 return Err(error);
             }
-            Ok(None) => return reporter.report(sender.send(batches.take()?).await?),
-            Err(_elapsed) => true,
-        };
-        if round_ends {
-            reporter.report(sender.send(batches.take()?).await?)?;
-            deadline = None;
+            Ok(None) => return end_round(batches, sender, reporter).await,
+            Err(_elapsed) => {}
         }
+        end_round(batches, sender, reporter).await?;
+        deadline = None;
     }
+}
+
+/// Sends what is there and reports it.
+async fn end_round(batches: &mut Batches, sender: &Sender, reporter: &mut Reporter) -> Result<(), CliError> {
+    let outcome = sender.send(batches.take()?).await;
+    reporter.report(outcome.written)?;
+    outcome.result
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use thalweg_types::TimestampMs;
 
 use super::ProduceArgs;
-use super::batches::Kept;
+use super::batches::{Keep, Kept};
 use super::send::Written;
 use crate::cli::error::CliError;
 use crate::cli::format::{FormatRecord, OutputTemplate};
@@ -19,7 +19,6 @@ enum Style {
 /// Prints a line, or what else the arguments say, for each record.
 pub struct Reporter {
     style: Style,
-    wants_records: bool,
     reported: u64,
 }
 
@@ -45,13 +44,16 @@ impl Reporter {
                 OutputTemplate::parse(template).map_err(|error| CliError::Usage(error.to_string()))?,
             ),
         };
-        let wants_records = matches!(&style, Style::Template(template) if template.shows_content());
-        Ok(Self { style, wants_records, reported: 0 })
+        Ok(Self { style, reported: 0 })
     }
 
-    /// Reports whether keys, values or headers have to be kept for the report.
-    pub fn wants_records(&self) -> bool {
-        self.wants_records
+    /// Returns what has to be kept of each record for the report.
+    pub fn keep(&self) -> Keep {
+        match &self.style {
+            Style::Nothing => Keep::Nothing,
+            Style::Template(template) if template.shows_content() => Keep::Content,
+            Style::Json | Style::Template(_) => Keep::Timestamp,
+        }
     }
 
     /// Prints what was written, in the order of the offsets of each partition.
@@ -66,16 +68,28 @@ impl Reporter {
                 self.render(batch, delta, kept, &mut text)?;
             }
         }
-        if text.is_empty() { Ok(()) } else { write_stdout(&text) }
+        if text.is_empty() {
+            Ok(())
+        } else {
+            write_stdout(&text)
+        }
     }
 
     fn render(&self, written: &Written, delta: i64, kept: &Kept, text: &mut Vec<u8>) -> Result<(), CliError> {
         let partition = &written.batch.partition;
         let base = written.ack.base_offset.get();
         // A duplicate's place may be unknown.
-        let offset = if base < 0 { base } else { base.saturating_add(delta) };
+        let offset = if base < 0 {
+            base
+        } else {
+            base.saturating_add(delta)
+        };
         let stamped = written.ack.log_append_time;
-        let timestamp = if stamped == TimestampMs::NONE { kept.timestamp_ms } else { stamped.get() };
+        let timestamp = if stamped == TimestampMs::NONE {
+            kept.timestamp_ms
+        } else {
+            stamped.get()
+        };
         match &self.style {
             Style::Nothing => {}
             Style::Json => {

@@ -23,6 +23,15 @@ pub struct Written {
     pub ack: ProduceAck,
 }
 
+/// What became of a round.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The batches that were written, also if others failed.
+    pub written: Vec<Written>,
+    /// Why the others failed.
+    pub result: Result<(), CliError>,
+}
+
 /// Sends batches to the leaders of their partitions.
 pub struct Sender {
     cluster: Cluster,
@@ -36,13 +45,22 @@ impl Sender {
     ///
     /// # Errors
     /// Those of the connection.
-    pub async fn start(cluster: Cluster, options: ProduceOptions, patience: Duration) -> Result<Self, CliError> {
+    pub async fn start(
+        cluster: Cluster,
+        options: ProduceOptions,
+        patience: Duration,
+    ) -> Result<Self, CliError> {
         let producer = match cluster.init_producer_id().await {
             Ok(producer) => Some(producer),
             Err(error) if gives_no_id(&error) => None,
             Err(error) => return Err(error.into()),
         };
-        Ok(Self { cluster, options, patience, producer })
+        Ok(Self {
+            cluster,
+            options,
+            patience,
+            producer,
+        })
     }
 
     /// Returns the producer's identity, if there is one.
@@ -50,23 +68,25 @@ impl Sender {
         self.producer
     }
 
-    /// Writes all batches.
-    ///
-    /// # Errors
-    /// The first refusal; failures that last longer than the patience.
-    pub async fn send(&self, batches: Vec<Ready>) -> Result<Vec<Written>, CliError> {
+    /// Writes all batches, or as many as can be written until the first refusal or until the patience ends.
+    pub async fn send(&self, batches: Vec<Ready>) -> Outcome {
         let mut waiting = batches;
         let mut written = Vec::new();
         let started = Instant::now();
         let mut retries = 0;
         while !waiting.is_empty() {
-            let Err(error) = self.send_once(&mut waiting, &mut written).await else { continue };
+            let Err(error) = self.send_once(&mut waiting, &mut written).await else {
+                continue;
+            };
             let may_retry = match self.producer {
                 Some(_) => error.is_retriable(),
                 None => error.is_retriable_without_effect(),
             };
             if !may_retry || started.elapsed() >= self.patience {
-                return Err(failure(error, &waiting));
+                return Outcome {
+                    written,
+                    result: Err(failure(error, &waiting)),
+                };
             }
             for batch in &waiting {
                 self.cluster.forget_topic(&batch.partition.topic);
@@ -74,11 +94,18 @@ impl Sender {
             tokio::time::sleep(self.cluster.config().backoff.wait(retries)).await;
             retries = retries.saturating_add(1);
         }
-        Ok(written)
+        Outcome {
+            written,
+            result: Ok(()),
+        }
     }
 
     /// Sends every waiting batch once. Those that were written move over; if others stay, that is an error.
-    async fn send_once(&self, waiting: &mut Vec<Ready>, written: &mut Vec<Written>) -> Result<(), ClientError> {
+    async fn send_once(
+        &self,
+        waiting: &mut Vec<Ready>,
+        written: &mut Vec<Written>,
+    ) -> Result<(), ClientError> {
         let partitions: Vec<TopicPartition> = waiting.iter().map(|batch| batch.partition.clone()).collect();
         let mut first_error = None;
         for (leader, members) in self.cluster.group_by_leader(&partitions).await? {
@@ -86,13 +113,22 @@ impl Sender {
             let batches = waiting
                 .iter()
                 .filter(|batch| members.contains(&batch.partition))
-                .map(|batch| ProduceBatch { partition: batch.partition.clone(), records: batch.bytes.clone() });
+                .map(|batch| ProduceBatch {
+                    partition: batch.partition.clone(),
+                    records: batch.bytes.clone(),
+                });
             for answer in connection.produce(batches.collect(), self.options).await? {
-                let Some(index) = waiting.iter().position(|batch| batch.partition == answer.partition) else {
+                let Some(index) = waiting
+                    .iter()
+                    .position(|batch| batch.partition == answer.partition)
+                else {
                     continue;
                 };
                 match acknowledged(answer.result) {
-                    Ok(ack) => written.push(Written { batch: waiting.swap_remove(index), ack }),
+                    Ok(ack) => written.push(Written {
+                        batch: waiting.swap_remove(index),
+                        ack,
+                    }),
                     Err(error) => first_error = first_error.or(Some(error)),
                 }
             }
@@ -103,7 +139,10 @@ impl Sender {
             (None, Some(unanswered)) => Err(ClientError::Missing {
                 address: "the leader".to_owned(),
                 api: "Produce",
-                resource: Resource::Partition(unanswered.partition.topic.clone(), unanswered.partition.partition),
+                resource: Resource::Partition(
+                    unanswered.partition.topic.clone(),
+                    unanswered.partition.partition,
+                ),
             }),
         }
     }
@@ -125,7 +164,11 @@ fn gives_no_id(error: &ClientError) -> bool {
     matches!(error, ClientError::Unsupported { .. })
         || matches!(
             error.code(),
-            Some(ErrorCode::ClusterAuthorizationFailed | ErrorCode::UnsupportedVersion | ErrorCode::InvalidRequest)
+            Some(
+                ErrorCode::ClusterAuthorizationFailed
+                    | ErrorCode::UnsupportedVersion
+                    | ErrorCode::InvalidRequest
+            )
         )
 }
 
@@ -134,7 +177,7 @@ fn failure(error: ClientError, waiting: &[Ready]) -> CliError {
     if !lost {
         return error.into();
     }
-    let records: usize = waiting.iter().map(|batch| batch.kept.len()).sum();
+    let records: usize = waiting.iter().map(|batch| batch.record_count).sum();
     CliError::Failed(format!(
         "{error}; whether the last {records} records were written is unknown: compare with the end of the topic \
          before you send them again"

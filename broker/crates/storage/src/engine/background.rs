@@ -1,0 +1,197 @@
+//! The drain thread: the tail to segments, recovery points, trimming, rebuilding indexes.
+//!
+//! A full disk leaves records in the write-ahead log and is tried again; any other failure of the disk puts
+//! durability in doubt and is reported as fatal.
+
+use super::{LogEngine, Shared};
+use crate::commit::{CommitError, Committer};
+use crate::log::rows::{RecoveryStoreError, RowChange, WalRow, encode_wal, wal_key};
+use crate::log::{DrainError, PartitionLog};
+use crate::wal::{SinkError, Slot};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use thalweg_types::{Offset, TopicPartitionId};
+
+impl LogEngine {
+    pub(super) fn commit_rows(&self, logs: Vec<Arc<PartitionLog>>) -> Result<(), String> {
+        let _rows = self.shared.rows.lock();
+        let mut prepared = Vec::new();
+        for log in logs {
+            let rows = log.prepare_rows().map_err(|error| {
+                self.fatal(&error.to_string());
+                error.to_string()
+            })?;
+            if let Some(rows) = rows {
+                prepared.push((log, rows));
+            }
+        }
+        let changes: Vec<RowChange> = prepared.iter().flat_map(|(_, rows)| rows.changes.clone()).collect();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        match self.shared.recovery.commit(changes) {
+            Ok(()) => {
+                for (log, rows) in prepared {
+                    log.rows_committed(&rows);
+                }
+                self.shared.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => {
+                for (log, rows) in prepared {
+                    log.rows_refused(rows);
+                }
+                match &error {
+                    RecoveryStoreError::Full(_) => self.shared.note_full(&error.to_string()),
+                    RecoveryStoreError::Failed(_) => self.fatal(&error.to_string()),
+                }
+                Err(error.to_string())
+            }
+        }
+    }
+
+    /// Frees what all committed recovery points cover.
+    pub(super) fn trim(&self) -> Result<(), String> {
+        let _rows = self.shared.rows.lock();
+        let next = self.shared.committer().map(Committer::next_slot).unwrap_or_default();
+        let dirty: Vec<_> = self.shared.dirty.lock().values().cloned().collect();
+        let first = dirty.iter().filter_map(|log| log.first_uncovered()).min().unwrap_or(next).min(next);
+        let Some(through) = first.0.checked_sub(1).map(Slot) else { return Ok(()) };
+        let frees = self.shared.sink.usage().oldest_file_last_slot.is_some_and(|last| last <= through);
+        if !frees {
+            return Ok(());
+        }
+        let row = WalRow { incarnation: self.incarnation, replay_from: first, clean_end: None };
+        let change = RowChange { key: wal_key(), value: Some(encode_wal(&row)) };
+        match self.shared.recovery.commit(vec![change]) {
+            Ok(()) => {
+                *self.replay_from.lock() = first;
+                self.shared.sink.trim(through);
+                Ok(())
+            }
+            Err(error @ RecoveryStoreError::Full(_)) => {
+                self.shared.note_full(&error.to_string());
+                Err(error.to_string())
+            }
+            Err(error) => {
+                self.fatal(&error.to_string());
+                Err(error.to_string())
+            }
+        }
+    }
+
+    fn fatal(&self, what: &str) {
+        let error = SinkError::Fatal {
+            file: self.shared.directory.display().to_string(),
+            what: what.to_owned(),
+        };
+        (self.shared.on_fatal)(&CommitError::Log(error));
+    }
+
+    /// One round of background work. Returns whether there may be more at once.
+    fn work(&self, jobs: Work) {
+        for log in jobs.drains {
+            // Errors were noted; the data stays in the write-ahead log.
+            let _ = log.drain_counted(usize::MAX, Slot(u64::MAX));
+        }
+        for (id, base_offset) in jobs.damaged {
+            if let Some(log) = self.get(id) {
+                log.rebuild_index(base_offset);
+            }
+        }
+        if let Err(error) = self.shared.sink.prepare() {
+            self.fatal(&error.to_string());
+        }
+        let usage = self.shared.sink.usage();
+        let Some(last) = usage.oldest_file_last_slot else { return };
+        if usage.used > usage.capacity / 2 || jobs.checkpoint {
+            let old: Vec<_> = self
+                .shared
+                .dirty
+                .lock()
+                .values()
+                .cloned()
+                .collect::<Vec<_>>()
+                .into_iter()
+                .filter(|log| log.first_uncovered().is_some_and(|slot| slot <= last))
+                .collect();
+            let drained = old.iter().try_for_each(|log| log.drain_counted(usize::MAX, last).map(drop));
+            // What was drained before a full disk stopped it is covered all the same.
+            let committed = self.commit_rows(old).and_then(|()| self.trim());
+            if let Err(error) = drained.and(committed) {
+                tracing::debug!(%error, "the oldest write-ahead log file stays");
+            }
+        }
+    }
+}
+
+struct Work {
+    drains: Vec<Arc<PartitionLog>>,
+    damaged: Vec<(TopicPartitionId, Offset)>,
+    checkpoint: bool,
+}
+
+pub(super) fn run_background(shared: &Arc<Shared>, engine: &Weak<LogEngine>) {
+    loop {
+        let work = {
+            let mut jobs = shared.jobs.lock();
+            if jobs.drains.is_empty() && jobs.damaged.is_empty() && !jobs.checkpoint && !jobs.stop {
+                shared.wake.wait_for(&mut jobs, Duration::from_millis(50));
+            }
+            if jobs.stop {
+                return;
+            }
+            Work {
+                drains: jobs.drains.drain(..).collect(),
+                damaged: std::mem::take(&mut jobs.damaged).into_iter().collect(),
+                checkpoint: std::mem::take(&mut jobs.checkpoint),
+            }
+        };
+        let Some(engine) = engine.upgrade() else { return };
+        engine.work(work);
+    }
+}
+
+impl Shared {
+    fn note_full(&self, what: &str) {
+        self.counters.disk_full.fetch_add(1, Ordering::Relaxed);
+        if !self.counters.is_disk_full.swap(true, Ordering::Relaxed) {
+            tracing::error!("{what}; records stay in the write-ahead log, free some space");
+        }
+    }
+
+    fn note_not_full(&self) {
+        if self.counters.is_disk_full.swap(false, Ordering::Relaxed) {
+            tracing::info!("the disk takes writes again");
+        }
+    }
+}
+
+impl PartitionLog {
+    /// Drains, counts, and reports a failure that puts durability in doubt.
+    pub(super) fn drain_counted(&self, bytes: usize, through: Slot) -> Result<usize, String> {
+        let shared = self.shared();
+        match self.drain(bytes, through) {
+            Ok(count) => {
+                shared.counters.drained_bytes.fetch_add(count as u64, Ordering::Relaxed);
+                if count > 0 {
+                    shared.note_not_full();
+                }
+                Ok(count)
+            }
+            Err(error @ DrainError::Full { .. }) => {
+                shared.note_full(&error.to_string());
+                Err(error.to_string())
+            }
+            Err(error) => {
+                let fatal = SinkError::Fatal {
+                    file: self.directory().display().to_string(),
+                    what: error.to_string(),
+                };
+                (shared.on_fatal)(&CommitError::Log(fatal));
+                Err(error.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The paths: what each answers, as text or JSON. GET (and HEAD) only.
+
+use std::time::Duration;
+
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use thalweg_telemetry::Shutdown;
+
+use super::{AdminState, health, json};
+
+/// How long a scrape or a JSON answer may take, waiting for the scrape before it included.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+#[derive(Clone)]
+struct Routes {
+    state: AdminState,
+    shutdown: Shutdown,
+}
+
+pub(super) fn router(state: AdminState, shutdown: Shutdown) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/metrics", get(metrics))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/v1/cluster", get(cluster))
+        .route("/v1/topics", get(topics))
+        .route("/v1/topics/{name}", get(topic))
+        .route("/v1/groups", get(groups))
+        .route("/v1/groups/{id}", get(group))
+        .with_state(Routes { state, shutdown })
+}
+
+/// A part of a list: at most `limit` entries whose name is above `after`.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Part {
+    #[serde(default)]
+    pub(super) after: Option<String>,
+    #[serde(default)]
+    pub(super) limit: Option<usize>,
+}
+
+async fn index() -> &'static str {
+    "thalweg\n/metrics  /livez  /readyz\n/v1/cluster  /v1/topics  /v1/topics/NAME  /v1/groups  /v1/groups/ID\n"
+}
+
+/// Says only that the process answers: a broker that recovers or lacks space must not be killed for it.
+async fn livez() -> &'static str {
+    "ok\n"
+}
+
+async fn readyz(State(routes): State<Routes>) -> Response {
+    let reasons = health::reasons(&routes.state.parts, &routes.shutdown);
+    if reasons.is_empty() {
+        return "ready\n".into_response();
+    }
+    let mut text = String::from("not ready\n");
+    for reason in reasons {
+        text.push_str("- ");
+        text.push_str(&reason);
+        text.push('\n');
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+}
+
+async fn metrics(State(routes): State<Routes>) -> Response {
+    let scrape = async {
+        let Ok(permit) = routes.state.scraping.clone().acquire_owned().await else {
+            return Err("scrapes are closed".to_owned());
+        };
+        let metrics = routes.state.parts.metrics.clone();
+        // Some values are read from disk. The permit stays with the work even if nobody waits any more.
+        let text = tokio::task::spawn_blocking(move || {
+            let text = metrics.encode();
+            drop(permit);
+            text
+        });
+        match text.await {
+            Ok(Ok(text)) => Ok(text),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    match tokio::time::timeout(ANSWER_TIMEOUT, scrape).await {
+        Ok(Ok(text)) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "/metrics cannot be answered");
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response()
+        }
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the scrape took too long\n").into_response(),
+    }
+}
+
+async fn cluster(State(routes): State<Routes>) -> Response {
+    let reasons = health::reasons(&routes.state.parts, &routes.shutdown);
+    answer(move || Some(json::cluster(&routes.state.parts, &reasons))).await
+}
+
+async fn topics(State(routes): State<Routes>, Query(part): Query<Part>) -> Response {
+    answer(move || Some(json::topics(&routes.state.parts, &part))).await
+}
+
+async fn topic(State(routes): State<Routes>, Path(name): Path<String>) -> Response {
+    answer(move || json::topic(&routes.state.parts, &name)).await
+}
+
+async fn groups(State(routes): State<Routes>, Query(part): Query<Part>) -> Response {
+    answer(move || Some(json::groups(&routes.state.parts, &part))).await
+}
+
+async fn group(State(routes): State<Routes>, Path(id): Path<String>) -> Response {
+    answer(move || json::group(&routes.state.parts, &id)).await
+}
+
+/// Makes a JSON answer where it holds up nobody; `None` is 404.
+async fn answer(make: impl FnOnce() -> Option<Value> + Send + 'static) -> Response {
+    let error = |status: StatusCode, text: &str| (status, Json(json!({ "error": text }))).into_response();
+    match tokio::time::timeout(ANSWER_TIMEOUT, tokio::task::spawn_blocking(make)).await {
+        Ok(Ok(Some(value))) => ([(header::CACHE_CONTROL, "no-store")], Json(value)).into_response(),
+        Ok(Ok(None)) => error(StatusCode::NOT_FOUND, "there is nothing of this name"),
+        Ok(Err(_)) => error(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made"),
+        Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, "the answer took too long"),
+    }
+}

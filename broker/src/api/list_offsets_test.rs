@@ -1,0 +1,53 @@
+use super::*;
+use kafka_protocol::messages::TopicName;
+use kafka_protocol::messages::list_offsets_request::ListOffsetsTopic;
+use kafka_protocol::protocol::StrBytes;
+
+#[test]
+fn special_timestamps_have_their_first_version() {
+    for (timestamp, first, wish) in [
+        (-1, 1, Wish::Latest),
+        (-2, 1, Wish::Earliest),
+        (-3, 7, Wish::MaxTimestamp),
+        (-4, 8, Wish::Earliest),
+        (-5, 9, Wish::LatestTiered),
+        (0, 1, Wish::At(TimestampMs(0))),
+        (i64::MAX, 1, Wish::At(TimestampMs(i64::MAX))),
+    ] {
+        for version in 1..=10 {
+            let expected = (version >= first).then_some(wish);
+            assert_eq!(Wish::parse(timestamp, version), expected, "{timestamp} in v{version}");
+        }
+    }
+    assert_eq!(Wish::parse(-6, 10), None);
+    assert_eq!(Wish::parse(i64::MIN, 10), None);
+}
+
+#[test]
+fn an_older_epoch_is_fenced_a_newer_unknown_and_none_not_checked() {
+    let current = LeaderEpoch(5);
+    assert_eq!(check_leader_epoch(LeaderEpoch(-1), current), Ok(()));
+    assert_eq!(check_leader_epoch(LeaderEpoch(5), current), Ok(()));
+    assert_eq!(check_leader_epoch(LeaderEpoch(4), current), Err(ErrorCode::FencedLeaderEpoch));
+    assert_eq!(check_leader_epoch(LeaderEpoch(6), current), Err(ErrorCode::UnknownLeaderEpoch));
+}
+
+#[test]
+fn a_partition_named_in_two_places_counts_twice() {
+    let topic = |indexes: &[i32]| {
+        let partitions = indexes.iter().map(|i| ListOffsetsPartition::default().with_partition_index(*i));
+        ListOffsetsTopic::default()
+            .with_name(TopicName(StrBytes::from_static_str("a")))
+            .with_partitions(partitions.collect())
+    };
+    let body = ListOffsetsRequest::default().with_topics(vec![topic(&[0, 1]), topic(&[1])]);
+    let counts = count_partitions(&body);
+    assert_eq!((counts[&("a", 0)], counts[&("a", 1)]), (1, 2));
+}
+
+#[test]
+fn the_epoch_is_told_from_version_four_on() {
+    let found = FoundOffset { offset: Offset(3), timestamp: TimestampMs(9), leader_epoch: LeaderEpoch(2) };
+    assert_eq!(answer(0, 3, found).leader_epoch, -1);
+    assert_eq!(answer(0, 4, found).leader_epoch, 2);
+}

@@ -1,0 +1,24 @@
+//! The settings of groups as the coordinator takes them.
+
+use thalweg_coordinator::group::GroupConfig;
+use thalweg_settings::Settings;
+
+/// Key and value bytes of the largest record: Kafka's default `max.message.bytes` less room for batch and record
+/// headers. A write-ahead log too small for it refuses the append, and the shard is loaded again.
+const RECORD_BYTES_MAX: usize = 1_000_000;
+
+/// Returns the settings in force. They are read-only in Kafka too, so they hold until the broker stops.
+pub(super) fn group_config(settings: &Settings) -> GroupConfig {
+    let millis = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    GroupConfig {
+        session_timeout_ms_min: settings.group_min_session_timeout_ms().max(1),
+        session_timeout_ms_max: settings.group_max_session_timeout_ms(),
+        initial_rebalance_delay_ms: millis(settings.group_initial_rebalance_delay_ms()),
+        group_size_max: usize::try_from(settings.group_max_size()).unwrap_or(usize::MAX),
+        offset_metadata_max: usize::try_from(settings.offset_metadata_max_bytes()).unwrap_or(usize::MAX),
+        offsets_retention_ms: i64::from(settings.offsets_retention_minutes()) * 60_000,
+        offsets_retention_check_interval_ms: millis(settings.offsets_retention_check_interval_ms()),
+        record_bytes_max: RECORD_BYTES_MAX,
+        ..GroupConfig::default()
+    }
+}

@@ -1,0 +1,215 @@
+//! Classic consumer groups: runs the pure coordinator of `thalweg_coordinator` over the logs of `__consumer_offsets`.
+//!
+//! One shard for each partition of the topic, each behind its own lock. A step of a shard and the append of its
+//! records happen under that lock, so records lie in the log in the order of the steps. A reply waits for the ticket
+//! of the newest append its shard had made when the step ended, also if the step wrote nothing: it may tell of what
+//! an earlier one wrote. So a client never learns of a state that a crash can take back.
+//!
+//! Owns loading, timers, tokens of parked requests and the creation of the topic; the rules of groups belong to the
+//! coordinator, the wire to `api`. Invariant: every request is answered once, or its caller is gone.
+
+mod asked;
+mod clock;
+mod config;
+mod events;
+mod load;
+mod offsets_topic;
+mod shard;
+mod shared;
+mod tasks;
+mod view;
+
+pub use asked::{Ask, Asked};
+pub use offsets_topic::OFFSETS_TOPIC;
+pub use view::{CommittedView, GroupView};
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use thalweg_coordinator::group::{GroupError, ListGroups, partition_for};
+use thalweg_telemetry::Shutdown;
+use thalweg_types::PartitionIndex;
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::live_settings::LiveSettings;
+use crate::topics::Topics;
+use shard::ShardRunner;
+use shared::Shared;
+
+/// What [`Groups::new`] is made of.
+#[derive(Debug)]
+pub struct GroupsParts {
+    /// Topics and their logs.
+    pub topics: Arc<Topics>,
+    /// Settings; those of groups are read once.
+    pub settings: LiveSettings,
+    /// Wall-clock time.
+    pub clock: Clock,
+    /// Ends [`Groups::run`].
+    pub shutdown: Shutdown,
+}
+
+/// Why group coordination cannot start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("consumer groups cannot start: {0}")]
+pub struct GroupsError(#[from] thalweg_coordinator::group::GroupConfigError);
+
+/// The consumer groups of the broker.
+pub struct Groups {
+    topics: Arc<Topics>,
+    settings: LiveSettings,
+    shutdown: Shutdown,
+    shared: Arc<Shared>,
+    /// One for each partition of the offsets topic, once there is one.
+    shards: OnceLock<Vec<Arc<ShardRunner>>>,
+    /// Held while the offsets topic is made.
+    creating: tokio::sync::Mutex<()>,
+    /// Taken by [`Groups::run`].
+    loads: Mutex<Option<mpsc::UnboundedReceiver<Arc<ShardRunner>>>>,
+}
+
+impl fmt::Debug for Groups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Groups({} shards)", self.shards().len())
+    }
+}
+
+impl Groups {
+    /// Prepares the groups that the log holds. Until [`Groups::run`] has loaded them, requests are told to come back.
+    ///
+    /// # Errors
+    /// [`GroupsError`] if the settings of groups contradict each other.
+    pub fn new(parts: GroupsParts) -> Result<Arc<Self>, GroupsError> {
+        let settings = parts.settings.current();
+        let config = config::group_config(&settings);
+        config.validate()?;
+        let (load, loads) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared::new(
+            config,
+            settings.offsets_commit_timeout_ms(),
+            parts.clock,
+            load,
+        ));
+        let groups = Arc::new(Self {
+            topics: parts.topics,
+            settings: parts.settings,
+            shutdown: parts.shutdown,
+            shared,
+            shards: OnceLock::new(),
+            creating: tokio::sync::Mutex::default(),
+            loads: Mutex::new(Some(loads)),
+        });
+        if let Some(topic) = groups.topics.by_name(OFFSETS_TOPIC) {
+            groups.open_shards(&topic);
+        }
+        Ok(groups)
+    }
+
+    /// Makes the offsets topic if there is none yet. FindCoordinator does so before it names this broker.
+    ///
+    /// # Errors
+    /// [`GroupError::CoordinatorNotAvailable`] when the topic cannot be made; the reason is in the log.
+    pub async fn ensure(&self) -> Result<(), GroupError> {
+        if self.shards.get().is_some() {
+            return Ok(());
+        }
+        let _creating = self.creating.lock().await;
+        if self.shards.get().is_some() {
+            return Ok(());
+        }
+        let topic = offsets_topic::find_or_create(&self.topics, &self.settings).await?;
+        self.open_shards(&topic);
+        Ok(())
+    }
+
+    /// Puts a request to the group's shard. Its effects have happened on return; the answer comes from
+    /// [`Asked::wait`].
+    ///
+    /// # Errors
+    /// [`GroupError::CoordinatorNotAvailable`] when there is no offsets topic and none can be made.
+    pub async fn ask<R: Ask>(&self, request: R) -> Result<Asked<R>, GroupError> {
+        self.ensure().await?;
+        let shards = self.shards();
+        let partition = partition_for(request.group_id(), i32::try_from(shards.len()).unwrap_or(i32::MAX));
+        let shard = usize::try_from(partition.0).ok().and_then(|index| shards.get(index));
+        let shard = shard.ok_or(GroupError::CoordinatorNotAvailable)?;
+        Ok(shard.ask(request))
+    }
+
+    /// Puts a list request to every shard; no shard at all before the first group.
+    #[must_use]
+    pub fn ask_lists(&self, request: &ListGroups) -> Vec<Asked<ListGroups>> {
+        self.shards().iter().map(|shard| shard.ask(request.clone())).collect()
+    }
+
+    /// Returns a view of every group, by shard and id: for metrics and administrators. Groups of shards that are
+    /// being loaded are missing.
+    #[must_use]
+    pub fn summaries(&self) -> Vec<GroupView> {
+        self.shards().iter().flat_map(|shard| view::views(shard)).collect()
+    }
+
+    /// Returns the view of one group, if it exists and is loaded.
+    #[must_use]
+    pub fn summary(&self, group_id: &str) -> Option<GroupView> {
+        let shards = self.shards();
+        let partition = partition_for(group_id, i32::try_from(shards.len()).unwrap_or(i32::MAX));
+        let shard = shards.get(usize::try_from(partition.0).ok()?)?;
+        view::view(shard, group_id)
+    }
+
+    /// Returns the counters of all shards together.
+    #[must_use]
+    pub fn stats(&self) -> thalweg_coordinator::group::GroupShardStats {
+        view::stats(self.shards())
+    }
+
+    /// Returns the partitions of the offsets topic that are not loaded yet, each with what stands in the way if a
+    /// try has failed. Empty = every group is served.
+    #[must_use]
+    pub fn not_loaded(&self) -> Vec<(PartitionIndex, Option<String>)> {
+        self.shards()
+            .iter()
+            .filter_map(|shard| shard.load_problem().map(|problem| (shard.partition(), problem)))
+            .collect()
+    }
+
+    /// Loads, keeps time, and removes the offsets of deleted topics until the broker stops; then answers everybody
+    /// who waits. To be spawned once, right after [`Groups::new`]; a second call returns at once.
+    pub async fn run(self: Arc<Self>) {
+        let Some(loads) = self.loads.lock().take() else {
+            return;
+        };
+        tasks::run(&self, loads).await;
+    }
+
+    /// Runs the timers that are due; returns the time of the next one. [`Groups::run`] calls it.
+    pub(crate) fn tick(&self) -> Option<thalweg_types::TimestampMs> {
+        let now = self.shared.clock.now();
+        self.shards().iter().filter_map(|shard| shard.tick(now)).min()
+    }
+
+    fn shards(&self) -> &[Arc<ShardRunner>] {
+        self.shards.get().map_or(&[], Vec::as_slice)
+    }
+
+    fn open_shards(&self, topic: &crate::topics::TopicView) {
+        let shards = (0..topic.partitions).map(PartitionIndex).filter_map(|partition| {
+            // A live topic has all its logs.
+            let log = self.topics.log(topic, partition)?;
+            Some(Arc::new(ShardRunner::new(partition, log, Arc::clone(&self.shared))))
+        });
+        let shards: Vec<_> = shards.collect();
+        if self.shards.set(shards).is_ok() {
+            for shard in self.shards() {
+                shard.start(&self.topics);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "groups_test.rs"]
+mod tests;

@@ -1,0 +1,318 @@
+//! One shard with its log: step, append, answer, under one lock.
+//!
+//! A shard whose append fails has a memory that its log does not know. It drops it, sends everybody away and, unless
+//! the log itself is gone, is loaded again.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+use thalweg_coordinator::group::{
+    GroupError, GroupRecord, GroupReply, GroupShard, GroupShardStats, ReplyToken, Step, TopicName,
+};
+use thalweg_storage::commit::CommitError;
+use thalweg_storage::log::{AppendError, CheckedBatch, Origin, PartitionLog};
+use thalweg_types::{PartitionIndex, TimestampMs};
+use thalweg_wire::batch::BatchError;
+use thalweg_wire::records::{BatchBuilder, BatchOptions};
+use tokio::sync::oneshot;
+
+use super::asked::{Ask, Asked, Delivered};
+use super::events::log_event;
+use super::load::Loaded;
+use super::shared::{NEVER, RandomIds, Shared};
+use super::view::add_stats;
+use crate::topics::Topics;
+
+/// Records of one step go into batches of about this many bytes; one larger record is a batch of its own.
+const BATCH_BYTES_MAX: usize = 1_000_000;
+
+/// One shard, its log, and who waits for it.
+pub(super) struct ShardRunner {
+    partition: PartitionIndex,
+    log: Arc<PartitionLog>,
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+    /// The shard's next deadline, for the timer task to read without the lock.
+    deadline: AtomicI64,
+}
+
+struct State {
+    shard: GroupShard,
+    phase: Phase,
+    waiting: HashMap<ReplyToken, oneshot::Sender<Delivered>>,
+    /// Counters of the shards that were here before a failed append.
+    past_stats: GroupShardStats,
+}
+
+/// As the shard's own, with what this side must know.
+enum Phase {
+    Loading { problem: Option<String> },
+    Serving,
+    /// The log is gone; so is the process, soon.
+    Gone,
+}
+
+/// Why records of a step are not in the log.
+#[derive(Debug, thiserror::Error)]
+enum RecordsError {
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+impl fmt::Debug for ShardRunner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ShardRunner({})", self.partition)
+    }
+}
+
+impl ShardRunner {
+    /// Returns a shard that waits to be loaded.
+    pub(super) fn new(partition: PartitionIndex, log: Arc<PartitionLog>, shared: Arc<Shared>) -> Self {
+        let state = State {
+            shard: GroupShard::new(shared.config.clone()),
+            phase: Phase::Loading { problem: None },
+            waiting: HashMap::new(),
+            past_stats: GroupShardStats::default(),
+        };
+        Self { partition, log, shared, state: Mutex::new(state), deadline: AtomicI64::new(NEVER) }
+    }
+
+    /// Serves at once if there is nothing to load; else queues for it.
+    pub(super) fn start(self: &Arc<Self>, topics: &Topics) {
+        let offsets = self.log.offsets();
+        if offsets.log_start_offset == offsets.log_end_offset {
+            self.install(Loaded::empty(self.shared.config.clone()), topics);
+        } else {
+            self.shared.load(Arc::clone(self));
+        }
+    }
+
+    pub(super) fn partition(&self) -> PartitionIndex {
+        self.partition
+    }
+
+    pub(super) fn log(&self) -> &Arc<PartitionLog> {
+        &self.log
+    }
+
+    pub(super) fn commit_timeout(&self) -> Duration {
+        self.shared.commit_timeout
+    }
+
+    /// Returns the shard's next deadline, or [`NEVER`].
+    pub(super) fn deadline(&self) -> i64 {
+        self.deadline.load(Ordering::SeqCst)
+    }
+
+    /// Returns `None` if the shard serves, else what kept it from being loaded, if anything.
+    pub(super) fn load_problem(&self) -> Option<Option<String>> {
+        match &self.state.lock().phase {
+            Phase::Serving => None,
+            Phase::Loading { problem } => Some(problem.clone()),
+            Phase::Gone => Some(Some("its log is closed".into())),
+        }
+    }
+
+    /// Notes why a try to load failed.
+    pub(super) fn note_load_problem(&self, what: String) {
+        if let Phase::Loading { problem } = &mut self.state.lock().phase {
+            *problem = Some(what);
+        }
+    }
+
+    /// Reads the shard. Must be short: requests wait.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&GroupShard) -> T) -> T {
+        read(&self.state.lock().shard)
+    }
+
+    /// Returns the counters since the start of the broker.
+    pub(super) fn stats(&self) -> GroupShardStats {
+        let state = self.state.lock();
+        let mut stats = state.past_stats.clone();
+        add_stats(&mut stats, state.shard.stats());
+        stats
+    }
+
+    /// Puts a request to the shard.
+    pub(super) fn ask<R: Ask>(self: &Arc<Self>, request: R) -> Asked<R> {
+        let (sender, receiver) = oneshot::channel();
+        let token = self.shared.next_token();
+        let mut state = self.state.lock();
+        let now = self.shared.clock.now();
+        state.waiting.insert(token, sender);
+        let step = state.shard.step(now, &mut RandomIds, request.into_request(), token);
+        self.settle(&mut state, step, now);
+        if self.shared.is_stopping() {
+            state.send_away(token, GroupError::NotCoordinator);
+        }
+        drop(state);
+        Asked::new(Arc::clone(self), token, receiver)
+    }
+
+    /// Takes back a request that nobody waits for any more.
+    pub(super) fn forget(self: &Arc<Self>, token: ReplyToken) {
+        let mut state = self.state.lock();
+        // A broker that stops closes all connections: that is no news of the members.
+        if state.waiting.remove(&token).is_none() || self.shared.is_stopping() {
+            return;
+        }
+        let now = self.shared.clock.now();
+        let step = state.shard.forget(now, token);
+        self.settle(&mut state, step, now);
+    }
+
+    /// Runs what is due and returns the next deadline.
+    pub(super) fn tick(self: &Arc<Self>, now: TimestampMs) -> Option<TimestampMs> {
+        if self.deadline() <= now.get() {
+            let mut state = self.state.lock();
+            let step = state.shard.tick(now);
+            self.settle(&mut state, step, now);
+        }
+        Some(self.deadline()).filter(|at| *at != NEVER).map(TimestampMs)
+    }
+
+    /// Removes the offsets of deleted topics. A shard that is not loaded looks for them itself, afterwards.
+    pub(super) fn topics_deleted(self: &Arc<Self>, topics: &[TopicName]) {
+        let mut state = self.state.lock();
+        let now = self.shared.clock.now();
+        let step = state.shard.topics_deleted(now, topics);
+        self.settle(&mut state, step, now);
+    }
+
+    /// Removes the offsets of all topics that no longer exist.
+    pub(super) fn remove_lost_topics(self: &Arc<Self>, topics: &Topics) {
+        let mut state = self.state.lock();
+        self.remove_lost(&mut state, topics);
+    }
+
+    /// Puts a loaded shard in place and starts to serve.
+    pub(super) fn install(self: &Arc<Self>, loaded: Loaded, topics: &Topics) {
+        let mut state = self.state.lock();
+        if !matches!(state.phase, Phase::Loading { .. }) {
+            return;
+        }
+        state.shard = loaded.shard;
+        state.phase = Phase::Serving;
+        let now = self.shared.clock.now();
+        let step = state.shard.loaded(now);
+        self.settle(&mut state, step, now);
+        self.remove_lost(&mut state, topics);
+    }
+
+    /// Answers everybody who waits for other members: the broker stops, the client finds the next coordinator.
+    /// Commits and heartbeats are served on.
+    pub(super) fn release_parked(&self) {
+        let mut state = self.state.lock();
+        for (_, sender) in state.waiting.drain() {
+            let _ = sender.send(Err(GroupError::NotCoordinator));
+        }
+    }
+
+    fn remove_lost(self: &Arc<Self>, state: &mut MutexGuard<'_, State>, topics: &Topics) {
+        if !matches!(state.phase, Phase::Serving) {
+            return;
+        }
+        let names: HashSet<&TopicName> =
+            state.shard.groups().flat_map(|group| group.offsets().map(|(topic, _, _)| topic)).collect();
+        let mut lost: Vec<TopicName> =
+            names.into_iter().filter(|name| topics.by_name(name).is_none()).cloned().collect();
+        if lost.is_empty() {
+            return;
+        }
+        lost.sort_unstable();
+        let now = self.shared.clock.now();
+        let step = state.shard.topics_deleted(now, &lost);
+        self.settle(state, step, now);
+    }
+
+    /// Does what a step asks for.
+    fn settle(self: &Arc<Self>, state: &mut MutexGuard<'_, State>, step: Step, now: TimestampMs) {
+        for event in &step.events {
+            log_event(event);
+        }
+        match self.append(&step.records, now) {
+            Ok(()) => state.answer(step.replies, &self.log),
+            Err(error) => self.abandon(state, &error),
+        }
+        let deadline = state.shard.next_deadline().map_or(NEVER, TimestampMs::get);
+        if self.deadline.swap(deadline, Ordering::SeqCst) > deadline {
+            self.shared.wake_by(deadline);
+        }
+    }
+
+    fn append(&self, records: &[GroupRecord], now: TimestampMs) -> Result<(), RecordsError> {
+        let mut batch = BatchBuilder::new(BatchOptions::default());
+        for record in records {
+            let bytes = batch.records_bytes().saturating_add(record.size_bytes());
+            if !batch.is_empty() && bytes > BATCH_BYTES_MAX {
+                let full = std::mem::replace(&mut batch, BatchBuilder::new(BatchOptions::default()));
+                self.append_batch(full, now)?;
+            }
+            batch.push(now, Some(&record.key), record.value.as_deref(), &[])?;
+        }
+        if batch.is_empty() { Ok(()) } else { self.append_batch(batch, now) }
+    }
+
+    fn append_batch(&self, batch: BatchBuilder, now: TimestampMs) -> Result<(), RecordsError> {
+        let batch = CheckedBatch::check(batch.build()?)?;
+        // The ticket is taken from the log when the replies leave.
+        self.log.append(batch, Origin::Coordinator, now)?;
+        Ok(())
+    }
+
+    /// Drops a memory that the log does not know, and whoever waits for it.
+    fn abandon(self: &Arc<Self>, state: &mut MutexGuard<'_, State>, error: &RecordsError) {
+        let is_gone = matches!(
+            error,
+            RecordsError::Append(AppendError::Closed | AppendError::Commit(CommitError::Closed | CommitError::Log(_)))
+        );
+        let refusal = if is_gone { GroupError::NotCoordinator } else { GroupError::CoordinatorNotAvailable };
+        for (_, sender) in state.waiting.drain() {
+            let _ = sender.send(Err(refusal));
+        }
+        let stats = state.shard.stats().clone();
+        add_stats(&mut state.past_stats, &stats);
+        state.shard = GroupShard::new(self.shared.config.clone());
+        if is_gone {
+            tracing::warn!(partition = self.partition.0, %error, "consumer groups stop: their log is closed");
+            let _ = state.shard.unload();
+            state.phase = Phase::Gone;
+        } else {
+            tracing::error!(
+                partition = self.partition.0,
+                %error,
+                "a record of __consumer_offsets could not be appended; its groups are loaded again"
+            );
+            state.phase = Phase::Loading { problem: Some(error.to_string()) };
+            self.shared.load(Arc::clone(self));
+        }
+    }
+}
+
+impl State {
+    /// Hands replies to those who wait, with the newest ticket of the log: nothing later can be in them.
+    fn answer(&mut self, replies: Vec<(ReplyToken, GroupReply)>, log: &PartitionLog) {
+        if replies.is_empty() {
+            return;
+        }
+        let ticket = log.last_ticket();
+        for (token, reply) in replies {
+            if let Some(sender) = self.waiting.remove(&token) {
+                // Nobody listens if the connection closed a moment ago.
+                let _ = sender.send(Ok((reply, ticket.clone())));
+            }
+        }
+    }
+
+    fn send_away(&mut self, token: ReplyToken, error: GroupError) {
+        if let Some(sender) = self.waiting.remove(&token) {
+            let _ = sender.send(Err(error));
+        }
+    }
+}

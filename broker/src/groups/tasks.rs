@@ -1,0 +1,143 @@
+//! The background work of groups: loading, timers, deleted topics, the stop.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use thalweg_coordinator::group::TopicName;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use super::Groups;
+use super::load::{Load, LoadError, load};
+use super::shard::ShardRunner;
+use super::shared::NEVER;
+
+/// Shards that are loaded at the same time, at most.
+const LOADS_MAX: usize = 4;
+/// Wait before a failed load is tried again; doubles up to [`RETRY_MAX`].
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// Works until the broker stops.
+pub(super) async fn run(groups: &Arc<Groups>, loads: mpsc::UnboundedReceiver<Arc<ShardRunner>>) {
+    tokio::select! {
+        // Each of them runs for ever.
+        () = async { tokio::join!(keep_time(groups), load_shards(groups, loads), follow_deletions(groups)); } => {}
+        () = groups.shutdown.requested() => {}
+    }
+    groups.shared.stopping.store(true, Ordering::SeqCst);
+    for shard in groups.shards() {
+        shard.release_parked();
+    }
+}
+
+async fn keep_time(groups: &Arc<Groups>) {
+    let shared = &groups.shared;
+    loop {
+        shared.set_wakes_at(NEVER);
+        let next = groups.tick();
+        let alarm = shared.alarm.notified();
+        match next {
+            None => alarm.await,
+            Some(next) => {
+                shared.set_wakes_at(next.get());
+                tokio::select! {
+                    () = alarm => {}
+                    () = tokio::time::sleep_until(shared.clock.wake_at(next)) => {}
+                }
+            }
+        }
+    }
+}
+
+async fn load_shards(groups: &Arc<Groups>, mut loads: mpsc::UnboundedReceiver<Arc<ShardRunner>>) {
+    let workers = std::thread::available_parallelism().map_or(1, |count| count.get().min(LOADS_MAX));
+    let permits = Arc::new(Semaphore::new(workers));
+    // Aborts what is left when the stop drops it; a read on its way sees the stop itself.
+    let mut running = JoinSet::new();
+    while let Some(shard) = loads.recv().await {
+        while running.try_join_next().is_some() {}
+        running.spawn(load_shard(Arc::clone(groups), shard, Arc::clone(&permits)));
+    }
+}
+
+/// Loads one shard, as often as it takes. Damage stays until somebody repairs it; clients are told to come back.
+async fn load_shard(groups: Arc<Groups>, shard: Arc<ShardRunner>, permits: Arc<Semaphore>) {
+    let mut wait = RETRY_MIN;
+    loop {
+        let tried = {
+            // Never closed.
+            let _permit = permits.acquire().await;
+            try_load(&groups, &shard).await
+        };
+        let what = match tried {
+            Ok(()) | Err(LoadError::Stopping) => return,
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(
+            partition = shard.partition().0,
+            error = what,
+            retry_seconds = wait.as_secs(),
+            "consumer groups cannot be loaded from __consumer_offsets"
+        );
+        shard.note_load_problem(what);
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(RETRY_MAX);
+    }
+}
+
+async fn try_load(groups: &Arc<Groups>, shard: &Arc<ShardRunner>) -> Result<(), LoadError> {
+    let started = Instant::now();
+    let buffer_bytes = groups.settings.current().offsets_load_buffer_size();
+    let (log, partition) = (Arc::clone(shard.log()), shard.partition());
+    let shared = Arc::clone(&groups.shared);
+    let work = move || {
+        let what = Load {
+            partition,
+            log: &log,
+            config: shared.config.clone(),
+            buffer_bytes: usize::try_from(buffer_bytes).unwrap_or(usize::MAX),
+        };
+        load(what, &|| shared.is_stopping())
+    };
+    // Fails only when the runtime goes down, or on a panic, which the log has.
+    let loaded = tokio::task::spawn_blocking(work).await.unwrap_or(Err(LoadError::Stopping))?;
+    let report = loaded.report;
+    shard.install(loaded, &groups.topics);
+    tracing::info!(
+        partition = partition.0,
+        records = report.records,
+        bytes = report.bytes,
+        malformed = report.malformed,
+        millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "consumer groups loaded"
+    );
+    Ok(())
+}
+
+async fn follow_deletions(groups: &Arc<Groups>) {
+    let mut deleted = groups.topics.subscribe_deleted();
+    // What was deleted before we listened.
+    for shard in groups.shards() {
+        shard.remove_lost_topics(&groups.topics);
+    }
+    loop {
+        match deleted.recv().await {
+            Ok(topic) => {
+                let names = [TopicName::from(&*topic.name)];
+                for shard in groups.shards() {
+                    shard.topics_deleted(&names);
+                }
+            }
+            Err(RecvError::Lagged(_)) => {
+                for shard in groups.shards() {
+                    shard.remove_lost_topics(&groups.topics);
+                }
+            }
+            // The topics live as long as the groups.
+            Err(RecvError::Closed) => return std::future::pending().await,
+        }
+    }
+}
