@@ -179,3 +179,7 @@ pub fn apply_stored(metadata: &Metadata, settings: Settings) -> Settings {
     }
     applied
 }
+
+#[cfg(test)]
+#[path = "broker_configs_test.rs"]
+mod tests;

@@ -17,3 +17,6 @@ pub mod partition;
 pub mod storage;
 pub mod topics;
 pub mod server;
+
+#[cfg(test)]
+mod test_broker;

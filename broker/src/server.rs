@@ -141,6 +141,7 @@ impl Server {
             Arc::new(BrokerConfigs::new(opened.metadata.clone(), live.clone(), topics.clone(), clock.clone()));
         let groups = Groups::start(topics.clone(), live.clone(), clock.clone(), shutdown.watcher());
         let disk_gate = Arc::new(DiskGate::default());
+        let fetch_sessions = Arc::new(FetchSessions::from_settings(&settings));
         let context = Arc::new(Context {
             settings: live.clone(),
             clock,
@@ -150,7 +151,7 @@ impl Server {
             metrics: metrics.clone(),
             topics: topics.clone(),
             groups: groups.clone(),
-            fetch_sessions: Arc::new(FetchSessions::from_settings(&settings)),
+            fetch_sessions: fetch_sessions.clone(),
             producer_ids: Arc::new(ProducerIds::new(opened.metadata.clone())),
             disk_gate: disk_gate.clone(),
             disk: disk.clone(),
@@ -183,7 +184,7 @@ impl Server {
                 groups: groups.clone(),
                 settings: live.clone(),
                 gate: disk_gate,
-                fetch_sessions: context.fetch_sessions.clone(),
+                fetch_sessions,
                 stamp: opened.stamp,
                 data_directory: data_path,
                 metrics: metrics.clone(),

@@ -1,7 +1,6 @@
 use std::collections::BTreeSet;
 
 use super::catalogue::{GROUPS, OWN, PARTITIONS, descriptions};
-use super::*;
 use crate::admin::page::Kind;
 
 #[test]

@@ -65,3 +65,7 @@ impl AdminState {
         Ok(Self { parts, scraping: Arc::new(tokio::sync::Semaphore::new(1)) })
     }
 }
+
+#[cfg(test)]
+#[path = "admin_test.rs"]
+mod tests;

@@ -108,3 +108,7 @@ fn refused(charged: Charged, member_id: &MemberId, error: ErrorCode) -> Result<R
     response.protocol_name = (charged.version() < PROTOCOL_TYPE_SINCE).then(|| text(""));
     charged.answer(&response, error)
 }
+
+#[cfg(test)]
+#[path = "join_group_test.rs"]
+mod tests;

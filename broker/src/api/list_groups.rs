@@ -32,7 +32,7 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
             Ok(listed) => listed,
             Err(error) => return answer(charged, Vec::new(), error.error_code()),
         };
-        let may = |resource| {
+        let may = |resource: Resource<'_>| -> bool {
             context.authorizer.authorize(&connection, Operation::Describe, resource).is_allowed()
         };
         let sees_all = may(Resource::CLUSTER);

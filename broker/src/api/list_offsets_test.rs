@@ -51,3 +51,57 @@ fn the_epoch_is_told_from_version_four_on() {
     assert_eq!(answer(0, 3, found).leader_epoch, -1);
     assert_eq!(answer(0, 4, found).leader_epoch, 2);
 }
+
+use crate::test_broker::TestBroker;
+
+async fn ask(broker: &TestBroker, topic: &crate::topics::TopicView, wish: Wish) -> FoundOffset {
+    let log = broker.log(topic, 0);
+    let asked = ListOffsetsPartition::default().with_current_leader_epoch(-1);
+    match judge(&asked, wish, log, ReadLimit::HighWatermark).unwrap() {
+        Answer::Now(found) => found,
+        Answer::Search(wish, log) => tokio::task::spawn_blocking(move || {
+            let wanted = Arc::new(());
+            let search = Search { place: (0, 0), log, wish };
+            let limits = CompressionLimits::default();
+            let mut found = search_all(vec![search], ReadLimit::HighWatermark, &limits, &Arc::downgrade(&wanted));
+            found.remove(0).1.unwrap().unwrap_or(NOT_FOUND)
+        })
+        .await
+        .unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn an_offset_by_time_is_that_of_the_record_inside_its_batch_with_its_epoch() {
+    let broker = TestBroker::start(&[]);
+    let topic = broker.create("a", 1).await;
+    let empty = ask(&broker, &topic, Wish::At(TimestampMs(0))).await;
+    assert_eq!(empty, NOT_FOUND);
+    assert_eq!(ask(&broker, &topic, Wish::Earliest).await.offset, Offset(0));
+    broker.append(&topic, 0, &[100, 300, 200]).await;
+    broker.append(&topic, 0, &[400, 400]).await;
+    let epoch = broker.log(&topic, 0).offsets().leader_epoch;
+    let found = |offset, timestamp| FoundOffset {
+        offset: Offset(offset),
+        timestamp: TimestampMs(timestamp),
+        leader_epoch: epoch,
+    };
+    assert_eq!(ask(&broker, &topic, Wish::At(TimestampMs(0))).await, found(0, 100));
+    assert_eq!(ask(&broker, &topic, Wish::At(TimestampMs(101))).await, found(1, 300));
+    assert_eq!(ask(&broker, &topic, Wish::At(TimestampMs(301))).await, found(3, 400));
+    assert_eq!(ask(&broker, &topic, Wish::At(TimestampMs(401))).await, NOT_FOUND);
+    assert_eq!(ask(&broker, &topic, Wish::MaxTimestamp).await, found(3, 400));
+    assert_eq!(ask(&broker, &topic, Wish::Latest).await, found(5, -1));
+    assert_eq!(ask(&broker, &topic, Wish::Earliest).await, found(0, -1));
+    assert_eq!(ask(&broker, &topic, Wish::LatestTiered).await, NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_search_that_nobody_waits_for_stops() {
+    let broker = TestBroker::start(&[]);
+    let topic = broker.create("a", 1).await;
+    broker.append(&topic, 0, &[100]).await;
+    let search = Search { place: (0, 0), log: broker.log(&topic, 0), wish: Wish::MaxTimestamp };
+    let limits = CompressionLimits::default();
+    assert!(search_all(vec![search], ReadLimit::HighWatermark, &limits, &Weak::new()).is_empty());
+}

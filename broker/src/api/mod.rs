@@ -19,6 +19,8 @@
 //! [`Context`] of named handles. No `api/x.rs` imports another `api/y.rs`.
 
 mod api_versions;
+#[cfg(test)]
+mod admin_test;
 mod alter_configs;
 mod config_resources;
 mod create_partitions;
@@ -60,6 +62,9 @@ mod produce;
 pub mod request;
 pub mod table;
 pub mod throttle;
+#[cfg(test)]
+#[path = "testing_test.rs"]
+mod testing;
 
 use std::sync::Arc;
 

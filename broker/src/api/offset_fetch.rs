@@ -236,3 +236,7 @@ fn old_topic((topic, partitions): (TopicName, Vec<Told>)) -> OffsetFetchResponse
         .with_name(text(topic.as_str()).into())
         .with_partitions(partitions.collect())
 }
+
+#[cfg(test)]
+#[path = "offset_fetch_test.rs"]
+mod tests;

@@ -31,30 +31,13 @@ use thalweg_coordinator::group::{GroupError, ListGroups, partition_for};
 use thalweg_telemetry::Shutdown;
 use thalweg_types::PartitionIndex;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::live_settings::LiveSettings;
 use crate::topics::Topics;
 use shard::ShardRunner;
 use shared::Shared;
-
-/// What [`Groups::new`] is made of.
-#[derive(Debug)]
-pub struct GroupsParts {
-    /// Topics and their logs.
-    pub topics: Arc<Topics>,
-    /// Settings; those of groups are read once.
-    pub settings: LiveSettings,
-    /// Wall-clock time.
-    pub clock: Clock,
-    /// Ends [`Groups::run`].
-    pub shutdown: Shutdown,
-}
-
-/// Why group coordination cannot start.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("consumer groups cannot start: {0}")]
-pub struct GroupsError(#[from] thalweg_coordinator::group::GroupConfigError);
 
 /// The consumer groups of the broker.
 pub struct Groups {
@@ -66,8 +49,8 @@ pub struct Groups {
     shards: OnceLock<Vec<Arc<ShardRunner>>>,
     /// Held while the offsets topic is made.
     creating: tokio::sync::Mutex<()>,
-    /// Taken by [`Groups::run`].
-    loads: Mutex<Option<mpsc::UnboundedReceiver<Arc<ShardRunner>>>>,
+    /// The background work.
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl fmt::Debug for Groups {
@@ -77,34 +60,57 @@ impl fmt::Debug for Groups {
 }
 
 impl Groups {
-    /// Prepares the groups that the log holds. Until [`Groups::run`] has loaded them, requests are told to come back.
+    /// Prepares the groups that the log holds, and starts to load them, to keep time and to follow deleted topics, until
+    /// `shutdown` or [`Groups::stop`]. Requests are told to come back until their shard is loaded.
     ///
-    /// # Errors
-    /// [`GroupsError`] if the settings of groups contradict each other.
-    pub fn new(parts: GroupsParts) -> Result<Arc<Self>, GroupsError> {
-        let settings = parts.settings.current();
-        let config = config::group_config(&settings);
-        config.validate()?;
+    /// Must be called inside a tokio runtime. The settings of groups are read once.
+    #[must_use]
+    pub fn start(
+        topics: Arc<Topics>,
+        settings: LiveSettings,
+        clock: Clock,
+        shutdown: Shutdown,
+    ) -> Arc<Self> {
+        let current = settings.current();
         let (load, loads) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared::new(
-            config,
-            settings.offsets_commit_timeout_ms(),
-            parts.clock,
-            load,
-        ));
+        let commit_timeout = current.offsets_commit_timeout_ms();
+        let shared = Arc::new(Shared::new(config::group_config(&current), commit_timeout, clock, load));
         let groups = Arc::new(Self {
-            topics: parts.topics,
-            settings: parts.settings,
-            shutdown: parts.shutdown,
+            topics,
+            settings,
+            shutdown,
             shared,
             shards: OnceLock::new(),
             creating: tokio::sync::Mutex::default(),
-            loads: Mutex::new(Some(loads)),
+            task: Mutex::new(None),
         });
         if let Some(topic) = groups.topics.by_name(OFFSETS_TOPIC) {
             groups.open_shards(&topic);
         }
-        Ok(groups)
+        let running = Arc::clone(&groups);
+        *groups.task.lock() = Some(tokio::spawn(async move { tasks::run(&running, loads).await }));
+        groups
+    }
+
+    /// Ends the background work and sends everybody away who still waits for other members. To be called when no
+    /// more requests come and before the logs are closed.
+    pub async fn stop(&self) {
+        let task = self.task.lock().take();
+        if let Some(task) = task {
+            task.abort();
+            // Cancelled, or ended by the shutdown before.
+            let _ = task.await;
+        }
+        self.send_away();
+    }
+
+    /// From here on nobody waits for other members: the broker stops, the client finds the next coordinator. Commits
+    /// and heartbeats are served on.
+    fn send_away(&self) {
+        self.shared.stop();
+        for shard in self.shards() {
+            shard.release_parked();
+        }
     }
 
     /// Makes the offsets topic if there is none yet. FindCoordinator does so before it names this broker.
@@ -176,16 +182,7 @@ impl Groups {
             .collect()
     }
 
-    /// Loads, keeps time, and removes the offsets of deleted topics until the broker stops; then answers everybody
-    /// who waits. To be spawned once, right after [`Groups::new`]; a second call returns at once.
-    pub async fn run(self: Arc<Self>) {
-        let Some(loads) = self.loads.lock().take() else {
-            return;
-        };
-        tasks::run(&self, loads).await;
-    }
-
-    /// Runs the timers that are due; returns the time of the next one. [`Groups::run`] calls it.
+    /// Runs the timers that are due; returns the time of the next one. The timer task calls it.
     pub(crate) fn tick(&self) -> Option<thalweg_types::TimestampMs> {
         let now = self.shared.clock.now();
         self.shards().iter().filter_map(|shard| shard.tick(now)).min()
@@ -212,4 +209,4 @@ impl Groups {
 
 #[cfg(test)]
 #[path = "groups_test.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -22,7 +22,7 @@ pub(super) struct Shared {
     pub(super) commit_timeout: Duration,
     pub(super) clock: GroupClock,
     /// Set once, when the broker stops: nobody waits for other members any more.
-    pub(super) stopping: AtomicBool,
+    stopping: AtomicBool,
     next_token: AtomicU64,
     /// When the timer task wakes; [`NEVER`] while it decides.
     wakes_at: AtomicI64,
@@ -51,6 +51,10 @@ impl Shared {
 
     pub(super) fn next_token(&self) -> ReplyToken {
         ReplyToken(self.next_token.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn is_stopping(&self) -> bool {

@@ -1,7 +1,6 @@
 //! The background work of groups: loading, timers, deleted topics, the stop.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use thalweg_coordinator::group::TopicName;
@@ -27,10 +26,7 @@ pub(super) async fn run(groups: &Arc<Groups>, loads: mpsc::UnboundedReceiver<Arc
         () = async { tokio::join!(keep_time(groups), load_shards(groups, loads), follow_deletions(groups)); } => {}
         () = groups.shutdown.requested() => {}
     }
-    groups.shared.stopping.store(true, Ordering::SeqCst);
-    for shard in groups.shards() {
-        shard.release_parked();
-    }
+    groups.send_away();
 }
 
 async fn keep_time(groups: &Arc<Groups>) {

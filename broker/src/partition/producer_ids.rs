@@ -13,7 +13,6 @@ use tokio::sync::Mutex;
 const BLOCK_SIZE: u32 = 1000;
 
 /// Gives out producer ids.
-#[derive(Debug)]
 pub struct ProducerIds {
     metadata: Arc<Metadata>,
     block: Mutex<Range<i64>>,

@@ -31,7 +31,6 @@ use crate::live_settings::LiveSettings;
 const DELETED_BACKLOG: usize = 1024;
 
 /// All topics of the broker.
-#[derive(Debug)]
 pub struct Topics {
     metadata: Arc<Metadata>,
     engine: Arc<LogEngine>,
@@ -42,6 +41,12 @@ pub struct Topics {
     changing: tokio::sync::Mutex<()>,
     deleted: broadcast::Sender<Arc<TopicView>>,
     doomed: Mutex<Vec<(Instant, PathBuf)>>,
+}
+
+impl std::fmt::Debug for Topics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Topics({})", self.views.read().by_id.len())
+    }
 }
 
 #[derive(Debug, Default)]

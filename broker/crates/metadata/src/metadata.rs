@@ -4,6 +4,7 @@
 //! Whoever changed something finds it in the image when the call returns.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -27,6 +28,12 @@ pub struct Metadata {
     /// Held by whoever brings the image up to date.
     follower: Mutex<Follower>,
     image: watch::Sender<Arc<MetadataImage>>,
+}
+
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metadata").field("revision", &self.image.borrow().revision()).finish_non_exhaustive()
+    }
 }
 
 struct Follower {

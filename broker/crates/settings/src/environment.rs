@@ -22,6 +22,7 @@ const RESERVED: &[&str] = &[
     "OPTS",
     "CONFIG",
     "PROFILE",
+    "BOOTSTRAP",
     "BOOTSTRAP_SERVER",
 ];
 

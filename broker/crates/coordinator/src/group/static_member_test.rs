@@ -295,3 +295,24 @@ fn a_static_member_whose_subscription_becomes_readable_starts_a_rebalance() {
     );
     assert_eq!(desk.joined(token).1.generation.get(), generation + 1);
 }
+
+#[test]
+fn a_static_member_that_owes_a_sync_still_owes_it_under_its_new_id() {
+    let mut desk = Desk::new();
+    let leader = desk.stable("orders", 1).remove(0);
+    let member_joins = desk.send(join("orders").instance("node-1"));
+    let leader_joins = desk.send(join("orders").member(&leader));
+    let (_, told) = desk.joined(member_joins);
+    desk.joined(leader_joins);
+    let leader_syncs = desk.send(sync("orders", &leader, told.generation));
+    assert!(desk.sync_reply(leader_syncs).unwrap().is_ok());
+    let token = desk.send(join("orders").instance("node-1"));
+    let (new, _) = desk.joined(token);
+    for _ in 0..11 {
+        desk.advance(5_000);
+        assert_eq!(desk.beat("orders", &leader), Ok(()));
+        assert_eq!(desk.beat("orders", &new), Ok(()), "it lives but never asks");
+    }
+    desk.advance(5_000);
+    assert_eq!(desk.members("orders"), [leader]);
+}

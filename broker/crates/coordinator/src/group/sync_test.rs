@@ -196,3 +196,31 @@ fn the_session_of_a_member_that_waits_for_the_leader_does_not_end() {
         "it starts again with the reply"
     );
 }
+
+#[test]
+fn the_assignment_of_the_generation_before_takes_no_room() {
+    let mut desk = Desk::with(GroupConfig {
+        record_bytes_max: 1_024,
+        ..config()
+    });
+    let (leader, follower, mut generation) = completing(&mut desk);
+    for _ in 0..3 {
+        let waits = desk.send(sync("orders", &follower, generation));
+        let request = SyncGroup {
+            assignments: vec![MemberAssignment {
+                member_id: follower.clone(),
+                assignment: vec![1; 500].into(),
+            }],
+            ..sync("orders", &leader, generation)
+        };
+        let token = desk.send(request);
+        assert!(desk.sync_reply(token).unwrap().is_ok());
+        assert!(desk.sync_reply(waits).unwrap().is_ok());
+        let tokens = [
+            desk.send(join("orders").member(&leader)),
+            desk.send(join("orders").member(&follower)),
+        ];
+        generation = desk.joined(tokens[0]).1.generation;
+        desk.joined(tokens[1]);
+    }
+}

@@ -1,0 +1,98 @@
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::clock::Clock;
+use crate::test_broker::TestBroker;
+use thalweg_types::{Offset, TimestampMs};
+
+async fn listen(broker: &TestBroker) -> (std::net::SocketAddr, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let state = AdminState::new(broker.admin_parts()).unwrap();
+    (address, tokio::spawn(serve(listener, state, broker.shutdown.clone())))
+}
+
+async fn exchange(address: std::net::SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+async fn get(address: std::net::SocketAddr, path: &str) -> String {
+    exchange(address, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_path_answers_and_a_stop_makes_the_broker_not_ready() {
+    let broker = TestBroker::start(&[]);
+    let topic = broker.create("orders", 2).await;
+    broker.append(&topic, 1, &[100, 200]).await;
+    let (address, _serving) = listen(&broker).await;
+    assert!(get(address, "/livez").await.starts_with("HTTP/1.1 200"));
+    let ready = get(address, "/readyz").await;
+    assert!(ready.starts_with("HTTP/1.1 200") && ready.ends_with("ready\n"), "{ready}");
+    let metrics = get(address, "/metrics").await;
+    assert!(metrics.contains("text/plain; version=0.0.4"), "{metrics}");
+    assert!(metrics.contains("kafka_topic_partition_current_offset{topic=\"orders\",partition=\"1\"} 2\n"), "{metrics}");
+    assert!(metrics.contains("kafka_topic_partitions{topic=\"orders\"} 2\n"), "{metrics}");
+    let list = get(address, "/v1/topics?limit=1").await;
+    assert!(list.contains("\"name\":\"orders\"") && list.contains("\"offsets\":2"), "{list}");
+    assert!(get(address, "/v1/topics/orders").await.contains("\"high_watermark\":2"));
+    assert!(get(address, "/v1/topics/none").await.starts_with("HTTP/1.1 404"));
+    assert!(get(address, "/v1/groups").await.contains("\"groups\":[]"));
+    assert!(get(address, "/v1/groups/none").await.starts_with("HTTP/1.1 404"));
+    assert!(get(address, "/v1/cluster").await.contains("\"ready\":true"));
+    broker.trigger.request();
+    let stopping = get(address, "/readyz").await;
+    assert!(stopping.starts_with("HTTP/1.1 503") && stopping.contains("the broker is stopping"), "{stopping}");
+    assert!(get(address, "/livez").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_hosts_other_methods_and_huge_heads_are_refused() {
+    let broker = TestBroker::start(&[]);
+    let (address, _serving) = listen(&broker).await;
+    let foreign = "GET /v1/topics HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n";
+    assert!(exchange(address, foreign).await.starts_with("HTTP/1.1 403"));
+    let post = "POST /v1/topics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    assert!(exchange(address, post).await.starts_with("HTTP/1.1 405"));
+    let many: String = (0..HEADER_COUNT).map(|number| format!("x-{number}: 1\r\n")).collect();
+    let many = format!("GET /livez HTTP/1.1\r\nhost: localhost\r\n{many}connection: close\r\n\r\n");
+    assert!(exchange(address, &many).await.starts_with("HTTP/1.1 431"));
+}
+
+/// More than a request may have.
+const HEADER_COUNT: usize = 100;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partition_series_are_bounded_and_what_is_left_out_is_counted() {
+    let broker = TestBroker::start(&[("metrics.partition.series.max", "20")]);
+    broker.create("orders", 3).await;
+    let state = AdminState::new(broker.admin_parts()).unwrap();
+    let text = state.parts.metrics.encode().unwrap();
+    let series = text.lines().filter(|line| line.contains("partition=\"")).count();
+    assert_eq!(series, 13, "one partition whole, no part of another: {text}");
+    assert!(text.contains("thalweg_metrics_series_left_out{scope=\"partition\"} 26\n"), "{text}");
+    assert!(text.contains("thalweg_partitions 3\n"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_of_an_offset_is_that_of_its_batch_and_is_remembered() {
+    let broker = TestBroker::start(&[]);
+    let topic = broker.create("orders", 1).await;
+    let sent = Clock::System.now().0 - 60_000;
+    broker.append(&topic, 0, &[sent, sent + 5]).await;
+    broker.append(&topic, 0, &[sent + 1000]).await;
+    let (log, times) = (broker.log(&topic, 0), lag::OffsetTimes::default());
+    for _ in 0..2 {
+        let mut lookup = times.lookup();
+        assert_eq!(lookup.time_at(&log, Offset(0)), Some(TimestampMs(sent)));
+        assert_eq!(lookup.time_at(&log, Offset(2)), Some(TimestampMs(sent + 1000)));
+        assert_eq!(lookup.time_at(&log, Offset(3)), None, "at the end");
+        assert_eq!(lookup.time_at(&log, Offset(9)), None, "past the end");
+    }
+}

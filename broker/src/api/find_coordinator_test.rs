@@ -1,0 +1,51 @@
+use super::super::testing::TestBroker;
+use super::*;
+
+fn request(version: i16, key_type: i8, keys: &[&str]) -> FindCoordinatorRequest {
+    let keys: Vec<StrBytes> = keys.iter().map(|key| text(*key)).collect();
+    let request = FindCoordinatorRequest::default();
+    // Version 0 knows groups only.
+    let request = if version >= 1 { request.with_key_type(key_type) } else { request };
+    if version >= BATCHED_SINCE {
+        request.with_coordinator_keys(keys)
+    } else {
+        request.with_key(keys[0].clone())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_is_coordinated_here_in_every_version() {
+    let broker = TestBroker::start();
+    let (host, port) = advertised(&broker.running.settings.current(), "PLAINTEXT");
+    for version in 0..=6 {
+        let response = broker.call(version, &request(version, GROUP, &["g", "h"])).await;
+        if version < BATCHED_SINCE {
+            assert_eq!((response.error_code, response.port), (0, port), "v{version}");
+            assert_eq!(response.host.as_str(), host);
+        } else {
+            assert_eq!(response.coordinators.len(), 2);
+            for (found, key) in response.coordinators.iter().zip(["g", "h"]) {
+                assert_eq!((found.error_code, found.port, found.key.as_str()), (0, port, key), "v{version}");
+                assert_eq!(found.host.as_str(), host);
+            }
+        }
+    }
+    assert!(broker.running.topics.by_name(crate::groups::OFFSETS_TOPIC).is_some());
+    broker.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transactions_and_share_groups_are_refused_with_a_text() {
+    let broker = TestBroker::start();
+    for (version, key_type) in [(1, TRANSACTION), (3, TRANSACTION), (4, TRANSACTION), (6, SHARE), (6, 9)] {
+        let response = broker.call(version, &request(version, key_type, &["t"])).await;
+        let (code, message, node_id) = match response.coordinators.first() {
+            Some(found) => (found.error_code, &found.error_message, found.node_id),
+            None => (response.error_code, &response.error_message, response.node_id),
+        };
+        assert_eq!((code, node_id), (ErrorCode::InvalidRequest.code(), BrokerId(-1)));
+        assert!(message.as_ref().is_some_and(|message| !message.is_empty()));
+    }
+    assert!(broker.running.topics.by_name(crate::groups::OFFSETS_TOPIC).is_none());
+    broker.running.stop().await;
+}

@@ -1,0 +1,104 @@
+//! A broker without a network for tests: data in a temporary directory, topics, groups, records.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use thalweg_settings::{Profile, Settings};
+use thalweg_storage::clock::SystemClock;
+use thalweg_storage::disk::RealDisk;
+use thalweg_storage::log::PartitionLog;
+use thalweg_telemetry::{Metrics, Shutdown, ShutdownTrigger, shutdown_channel};
+use thalweg_types::{PartitionIndex, TimestampMs};
+use thalweg_wire::compression::CompressionLimits;
+use thalweg_wire::records::{BatchBuilder, BatchOptions};
+
+use crate::admin::AdminParts;
+use crate::clock::Clock;
+use crate::groups::Groups;
+use crate::live_settings::LiveSettings;
+use crate::partition::{DiskGate, FetchSessions, append_from_client};
+use crate::storage::{DataDirectory, OpenedData};
+use crate::topics::{NewTopic, ReplicationFactor, TopicView, Topics};
+
+/// Parts of a broker; closed when dropped.
+pub(crate) struct TestBroker {
+    pub(crate) settings: LiveSettings,
+    pub(crate) topics: Arc<Topics>,
+    pub(crate) groups: Arc<Groups>,
+    pub(crate) trigger: ShutdownTrigger,
+    pub(crate) shutdown: Shutdown,
+    data: OpenedData,
+    directory: TempDir,
+}
+
+impl TestBroker {
+    pub(crate) fn start(overrides: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let small = [("wal.file.bytes", "4194304"), ("wal.max.bytes", "33554432"), ("wal.group.max.bytes", "1048576")];
+        let builder = small.iter().chain(overrides).fold(Settings::builder(Profile::Dev), |all, (key, value)| {
+            all.set(key, value)
+        });
+        let settings = builder.build().expect("settings");
+        let path = directory.path().join("data");
+        let data = DataDirectory::lock(Arc::new(RealDisk), &path).expect("the lock");
+        let fatal = Box::new(|error: &thalweg_storage::commit::CommitError| panic!("{error}"));
+        let data = data.open(&settings, Arc::new(SystemClock), fatal).expect("the data");
+        let settings = LiveSettings::new(settings);
+        let topics =
+            Arc::new(Topics::new(data.metadata.clone(), data.engine.clone(), settings.clone(), Clock::System));
+        let (trigger, shutdown) = shutdown_channel();
+        let groups = Groups::start(topics.clone(), settings.clone(), Clock::System, shutdown.clone());
+        Self { settings, topics, groups, trigger, shutdown, data, directory }
+    }
+
+    pub(crate) fn admin_parts(&self) -> AdminParts {
+        AdminParts {
+            topics: self.topics.clone(),
+            groups: self.groups.clone(),
+            settings: self.settings.clone(),
+            gate: Arc::new(DiskGate::default()),
+            fetch_sessions: Arc::new(FetchSessions::new(10)),
+            stamp: self.data.stamp,
+            data_directory: self.directory.path().to_owned(),
+            metrics: Metrics::new().expect("a registry"),
+        }
+    }
+
+    pub(crate) async fn create(&self, name: &str, partitions: i32) -> Arc<TopicView> {
+        let new = NewTopic {
+            name: name.to_owned(),
+            partitions: Some(partitions),
+            replication_factor: ReplicationFactor::Default,
+            configs: [("message.timestamp.after.max.ms".to_owned(), i64::MAX.to_string())].into(),
+        };
+        self.topics.create(&new).await.expect("a new topic")
+    }
+
+    pub(crate) fn log(&self, topic: &TopicView, partition: i32) -> Arc<PartitionLog> {
+        self.topics.log(topic, PartitionIndex(partition)).expect("a log")
+    }
+
+    /// Appends one batch of records with these timestamps, and waits until it is durable.
+    pub(crate) async fn append(&self, topic: &TopicView, partition: i32, timestamps: &[i64]) {
+        let mut batch = BatchBuilder::new(BatchOptions::default());
+        for timestamp in timestamps {
+            batch.push(TimestampMs(*timestamp), None, Some(b"value"), &[]).expect("a record");
+        }
+        let bytes = batch.build().expect("a batch");
+        let log = self.log(topic, partition);
+        let limits = CompressionLimits::default();
+        let now = Clock::System.now();
+        let produced = append_from_client(&log, topic, bytes, now, &limits).expect("an append");
+        if let Some(ticket) = produced.place.ticket {
+            ticket.durable().await.expect("durable");
+        }
+    }
+}
+
+impl Drop for TestBroker {
+    fn drop(&mut self) {
+        self.trigger.force();
+        self.data.engine.close(Duration::from_secs(1));
+    }
+}
