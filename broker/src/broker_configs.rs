@@ -59,13 +59,14 @@ pub struct BrokerConfigs {
 impl BrokerConfigs {
     /// Takes the handles. `settings` already holds the stored sets, see [`apply_stored`].
     #[must_use]
-    pub fn new(
-        metadata: Arc<Metadata>,
-        settings: LiveSettings,
-        topics: Arc<Topics>,
-        clock: Clock,
-    ) -> Self {
-        Self { metadata, topics, settings, clock, changing: Arc::default() }
+    pub fn new(metadata: Arc<Metadata>, settings: LiveSettings, topics: Arc<Topics>, clock: Clock) -> Self {
+        Self {
+            metadata,
+            topics,
+            settings,
+            clock,
+            changing: Arc::default(),
+        }
     }
 
     /// Waits until no other config change runs, and keeps others out until the result is dropped or used.
@@ -145,8 +146,15 @@ impl ConfigChange<'_> {
         let next = self.check(scope, &changes)?;
         let (_, expected) = self.configs.stored(scope);
         let stored_scope = self.configs.stored_scope(scope);
-        let edit = ConfigEdit { changes, at: self.configs.clock.now(), principal: Some(principal) };
-        let (metadata, topics) = (Arc::clone(&self.configs.metadata), Arc::clone(&self.configs.topics));
+        let edit = ConfigEdit {
+            changes,
+            at: self.configs.clock.now(),
+            principal: Some(principal),
+        };
+        let (metadata, topics) = (
+            Arc::clone(&self.configs.metadata),
+            Arc::clone(&self.configs.topics),
+        );
         let settings = self.configs.settings.clone();
         let turn = self.turn;
         let work = tokio::task::spawn_blocking(move || {
@@ -170,7 +178,12 @@ impl ConfigChange<'_> {
 #[must_use]
 pub fn apply_stored(metadata: &Metadata, settings: Settings) -> Settings {
     let image = metadata.image();
-    let stored = |scope| image.broker_configs(scope).map(|set| set.configs.clone()).unwrap_or_default();
+    let stored = |scope| {
+        image
+            .broker_configs(scope)
+            .map(|set| set.configs.clone())
+            .unwrap_or_default()
+    };
     let cluster = stored(ConfigScope::Default);
     let broker = stored(ConfigScope::Broker(settings.node_id()));
     let (applied, left_out) = settings.with_stored_dynamic(&cluster, &broker);

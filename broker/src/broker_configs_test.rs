@@ -16,21 +16,44 @@ struct Fixture {
 }
 
 fn fixture() -> Fixture {
-    let start = Settings::builder(Profile::Serve).assignment("wal.file.bytes=4194304").build().unwrap();
+    let start = Settings::builder(Profile::Serve)
+        .assignment("wal.file.bytes=4194304")
+        .build()
+        .unwrap();
     let directory = DataDirectory::lock(Arc::new(SimulatedDisk::new()), Path::new("/data")).unwrap();
-    let opened = directory.open(&start, Arc::new(SystemClock), Box::new(|error| panic!("{error}"))).unwrap();
+    let opened = directory
+        .open(&start, Arc::new(SystemClock), Box::new(|error| panic!("{error}")))
+        .unwrap();
     let settings = LiveSettings::new(start);
     let clock = Clock::manual(thalweg_types::TimestampMs(1));
-    let topics =
-        Arc::new(Topics::new(opened.metadata.clone(), opened.engine, settings.clone(), clock.clone()));
+    let topics = Arc::new(Topics::new(
+        opened.metadata.clone(),
+        opened.engine,
+        settings.clone(),
+        clock.clone(),
+    ));
     let configs = BrokerConfigs::new(opened.metadata.clone(), settings.clone(), topics.clone(), clock);
-    Fixture { metadata: opened.metadata, topics, settings, configs }
+    Fixture {
+        metadata: opened.metadata,
+        topics,
+        settings,
+        configs,
+    }
 }
 
 impl Fixture {
-    async fn alter(&self, scope: DynamicScope, key: &str, value: Option<&str>) -> Result<(), BrokerConfigError> {
+    async fn alter(
+        &self,
+        scope: DynamicScope,
+        key: &str,
+        value: Option<&str>,
+    ) -> Result<(), BrokerConfigError> {
         let changes = BTreeMap::from([(key.to_owned(), value.map(str::to_owned))]);
-        self.configs.begin().await.alter(scope, changes, "User:ANONYMOUS".to_owned()).await
+        self.configs
+            .begin()
+            .await
+            .alter(scope, changes, "User:ANONYMOUS".to_owned())
+            .await
     }
 
     fn retention_ms(&self) -> Option<i64> {
@@ -48,9 +71,15 @@ async fn a_change_is_in_force_for_topics_too_and_comes_back_after_a_restart() {
         configs: BTreeMap::new(),
     };
     fixture.topics.create(&new).await.unwrap();
-    fixture.alter(DynamicScope::ClusterDefault, "log.retention.ms", Some("5000")).await.unwrap();
+    fixture
+        .alter(DynamicScope::ClusterDefault, "log.retention.ms", Some("5000"))
+        .await
+        .unwrap();
     assert_eq!(fixture.retention_ms(), Some(5000));
-    assert_eq!(fixture.topics.by_name("orders").unwrap().config.retention_ms, 5000);
+    assert_eq!(
+        fixture.topics.by_name("orders").unwrap().config.retention_ms,
+        5000
+    );
     let restarted = apply_stored(&fixture.metadata, Settings::defaults(Profile::Serve));
     assert_eq!(restarted.log_retention_ms(), Some(5000));
 }
@@ -58,10 +87,19 @@ async fn a_change_is_in_force_for_topics_too_and_comes_back_after_a_restart() {
 #[tokio::test]
 async fn the_brokers_own_value_wins_over_the_default_of_all_until_it_is_removed() {
     let fixture = fixture();
-    fixture.alter(DynamicScope::Broker, "log.retention.ms", Some("7")).await.unwrap();
-    fixture.alter(DynamicScope::ClusterDefault, "log.retention.ms", Some("8")).await.unwrap();
+    fixture
+        .alter(DynamicScope::Broker, "log.retention.ms", Some("7"))
+        .await
+        .unwrap();
+    fixture
+        .alter(DynamicScope::ClusterDefault, "log.retention.ms", Some("8"))
+        .await
+        .unwrap();
     assert_eq!(fixture.retention_ms(), Some(7));
-    fixture.alter(DynamicScope::Broker, "log.retention.ms", None).await.unwrap();
+    fixture
+        .alter(DynamicScope::Broker, "log.retention.ms", None)
+        .await
+        .unwrap();
     assert_eq!(fixture.retention_ms(), Some(8));
 }
 
@@ -81,7 +119,14 @@ async fn read_only_unknown_and_invalid_keys_are_refused_by_name_and_change_nothi
         assert!(error.to_string().contains(key), "{error}");
     }
     assert_eq!(fixture.retention_ms(), None);
-    assert!(fixture.configs.begin().await.stored(DynamicScope::Broker).is_empty());
+    assert!(
+        fixture
+            .configs
+            .begin()
+            .await
+            .stored(DynamicScope::Broker)
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -101,11 +146,20 @@ async fn what_is_stored_and_no_longer_a_key_is_left_out_at_start_and_can_be_remo
         at: thalweg_types::TimestampMs(1),
         principal: None,
     };
-    fixture.metadata.alter_broker_configs(ConfigScope::Default, None, &edit).unwrap();
+    fixture
+        .metadata
+        .alter_broker_configs(ConfigScope::Default, None, &edit)
+        .unwrap();
     let restarted = apply_stored(&fixture.metadata, Settings::defaults(Profile::Serve));
     assert_eq!(restarted, Settings::defaults(Profile::Serve));
-    fixture.alter(DynamicScope::ClusterDefault, "no.such.key", None).await.unwrap();
-    fixture.alter(DynamicScope::ClusterDefault, "log.retention.ms", Some("1")).await.unwrap();
+    fixture
+        .alter(DynamicScope::ClusterDefault, "no.such.key", None)
+        .await
+        .unwrap();
+    fixture
+        .alter(DynamicScope::ClusterDefault, "log.retention.ms", Some("1"))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

@@ -14,9 +14,9 @@ pub mod live_settings;
 pub mod maintenance;
 pub mod network;
 pub mod partition;
+pub mod server;
 pub mod storage;
 pub mod topics;
-pub mod server;
 
 #[cfg(test)]
 mod test_broker;

@@ -59,7 +59,9 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Dev { set } => serve(Profile::Dev, None, &set),
         Command::Serve { file, set } => serve(Profile::Serve, Some(file), &set),
-        Command::Config { command: ConfigCommand::Explain { key, file } } => config_explain(key, file),
+        Command::Config {
+            command: ConfigCommand::Explain { key, file },
+        } => config_explain(key, file),
         Command::Admin(command) => cli::run(command),
     }
 }
@@ -81,7 +83,10 @@ fn serve(profile: Profile, file: Option<PathBuf>, set: &[String]) -> ExitCode {
     for notice in settings.notices() {
         tracing::warn!("{notice}");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("worker").build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("worker")
+        .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -127,21 +132,50 @@ fn banner(started: &Started, data_directory: &std::path::Path, any_factor: bool)
     let free = started.space.map_or_else(String::new, |space| {
         format!(", {:.1} GiB free", space.available as f64 / f64::from(1 << 30))
     });
-    let kafka = started.listeners.first().map(|(_, address)| address.to_string()).unwrap_or_default();
-    let http = started.http.map_or("off".to_owned(), |address| format!("http://{address}"));
-    let loopback = started.listeners.iter().all(|(_, address)| address.ip().is_loopback());
-    let reach = if loopback { "reachable from this machine only" } else { "REACHABLE FROM THE NETWORK" };
+    let kafka = started
+        .listeners
+        .first()
+        .map(|(_, address)| address.to_string())
+        .unwrap_or_default();
+    let http = started
+        .http
+        .map_or("off".to_owned(), |address| format!("http://{address}"));
+    let loopback = started
+        .listeners
+        .iter()
+        .all(|(_, address)| address.ip().is_loopback());
+    let reach = if loopback {
+        "reachable from this machine only"
+    } else {
+        "REACHABLE FROM THE NETWORK"
+    };
     // Writing to a string cannot fail.
-    let _ = writeln!(out, "Thalweg {} (cluster {})", env!("CARGO_PKG_VERSION"), started.stamp.cluster_id);
-    let _ = writeln!(out, "data      {}{free}; every acknowledged record is flushed", path.display());
+    let _ = writeln!(
+        out,
+        "Thalweg {} (cluster {})",
+        env!("CARGO_PKG_VERSION"),
+        started.stamp.cluster_id
+    );
+    let _ = writeln!(
+        out,
+        "data      {}{free}; every acknowledged record is flushed",
+        path.display()
+    );
     let _ = writeln!(out, "Kafka     {kafka}");
     let _ = writeln!(out, "HTTP      {http}");
     let _ = writeln!(out, "security  no authentication, no encryption; {reach}");
     let _ = writeln!(out, "metrics   {http}/metrics");
     if any_factor {
-        let _ = writeln!(out, "note      any replication factor is taken and reported as 1 (replication.factor.any)");
+        let _ = writeln!(
+            out,
+            "note      any replication factor is taken and reported as 1 (replication.factor.any)"
+        );
     }
-    let server = if kafka == "127.0.0.1:9092" { String::new() } else { format!(" --bootstrap-server {kafka}") };
+    let server = if kafka == "127.0.0.1:9092" {
+        String::new()
+    } else {
+        format!(" --bootstrap-server {kafka}")
+    };
     let _ = writeln!(out, "try       thalweg topic create demo -p 3{server}");
     let _ = writeln!(out, "          echo hello | thalweg topic produce demo{server}");
     let _ = writeln!(out, "          thalweg topic consume demo -n 1{server}");
@@ -163,7 +197,11 @@ fn config_explain(key: Option<String>, file: Option<PathBuf>) -> ExitCode {
         }
         return ExitCode::SUCCESS;
     };
-    let text = if file.is_some() { explain(&key, &settings) } else { explain_defaults(&key) };
+    let text = if file.is_some() {
+        explain(&key, &settings)
+    } else {
+        explain_defaults(&key)
+    };
     match text {
         Ok(text) => {
             println!("{text}");

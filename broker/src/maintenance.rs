@@ -209,7 +209,11 @@ impl Caretaker {
     /// Moves every tombstone one stage on; returns those whose runs are trimmed.
     fn advance(&self, ids: &BTreeSet<TopicId>) -> BTreeSet<TopicId> {
         let engine = self.topics.engine();
-        advance_stages(&mut self.tombstones.lock(), ids, (engine.next_slot(), engine.replay_from()))
+        advance_stages(
+            &mut self.tombstones.lock(),
+            ids,
+            (engine.next_slot(), engine.replay_from()),
+        )
     }
 }
 

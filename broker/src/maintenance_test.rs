@@ -7,7 +7,12 @@ fn id(byte: u8) -> TopicId {
 }
 
 fn tombstone(name: &str) -> TopicTombstone {
-    TopicTombstone { id: id(7), name: name.to_owned(), partitions: 3, deleted: TimestampMs(0) }
+    TopicTombstone {
+        id: id(7),
+        name: name.to_owned(),
+        partitions: 3,
+        deleted: TimestampMs(0),
+    }
 }
 
 #[test]
@@ -15,7 +20,10 @@ fn a_topic_is_forgotten_only_when_the_log_was_trimmed_past_what_was_written_afte
     let (mut stages, ids) = (BTreeMap::new(), BTreeSet::from([id(1)]));
     let mut turn = |next, from| !advance_stages(&mut stages, &ids, (Slot(next), Slot(from))).is_empty();
     assert!(!turn(10, 10), "seen");
-    assert!(!turn(12, 12), "what its logs had queued may be in slots up to here");
+    assert!(
+        !turn(12, 12),
+        "what its logs had queued may be in slots up to here"
+    );
     assert!(!turn(20, 11));
     assert!(turn(20, 12));
     assert!(turn(20, 13), "again until its directories are gone");
@@ -34,8 +42,18 @@ fn directories_put_aside_or_left_behind_keep_a_tombstone() {
     let aside = format!("orders-2.{}-delete", gone.id);
     assert!(is_of(&aside, &gone, false) && is_of(&aside, &gone, true));
     assert!(is_of("orders-0", &gone, false));
-    assert!(!is_of("orders-0", &gone, true), "of the topic that has the name now");
-    for other in ["orders", "orders-", "orders-x", "orders-new-0", "my-orders-0", "wal"] {
+    assert!(
+        !is_of("orders-0", &gone, true),
+        "of the topic that has the name now"
+    );
+    for other in [
+        "orders",
+        "orders-",
+        "orders-x",
+        "orders-new-0",
+        "my-orders-0",
+        "wal",
+    ] {
         assert!(!is_of(other, &gone, false), "{other}");
     }
 }

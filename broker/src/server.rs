@@ -53,7 +53,9 @@ pub enum StartError {
     #[error(transparent)]
     Setting(#[from] SettingError),
     /// The HTTP listener.
-    #[error("http.listener={address}: {cause}. Choose another with --set http.listener=HOST:PORT, or none with an empty value")]
+    #[error(
+        "http.listener={address}: {cause}. Choose another with --set http.listener=HOST:PORT, or none with an empty value"
+    )]
     Http {
         /// What was asked for.
         address: String,
@@ -137,8 +139,12 @@ impl Server {
             live.clone(),
             clock.clone(),
         ));
-        let broker_configs =
-            Arc::new(BrokerConfigs::new(opened.metadata.clone(), live.clone(), topics.clone(), clock.clone()));
+        let broker_configs = Arc::new(BrokerConfigs::new(
+            opened.metadata.clone(),
+            live.clone(),
+            topics.clone(),
+            clock.clone(),
+        ));
         let groups = Groups::start(topics.clone(), live.clone(), clock.clone(), shutdown.watcher());
         let disk_gate = Arc::new(DiskGate::default());
         let fetch_sessions = Arc::new(FetchSessions::from_settings(&settings));
@@ -160,7 +166,10 @@ impl Server {
             shutdown: shutdown.watcher(),
         });
         let started = Started {
-            listeners: listeners.iter().map(|l| (l.name().to_string(), l.local_address())).collect(),
+            listeners: listeners
+                .iter()
+                .map(|l| (l.name().to_string(), l.local_address()))
+                .collect(),
             http: http.as_ref().and_then(|listener| listener.local_addr().ok()),
             stamp: opened.stamp,
             report: opened.report,
@@ -168,7 +177,11 @@ impl Server {
         };
         let mut tasks = JoinSet::new();
         let reserve = DiskReserve::new(disk.clone(), &data_path, settings.disk_reserve_bytes());
-        tasks.spawn(look_after_reserve(reserve, opened.engine.clone(), shutdown.watcher()));
+        tasks.spawn(look_after_reserve(
+            reserve,
+            opened.engine.clone(),
+            shutdown.watcher(),
+        ));
         tasks.spawn(maintenance::run(
             topics.clone(),
             live.clone(),
@@ -233,7 +246,10 @@ async fn bind_http(settings: &Settings) -> Result<Option<TcpListener>, StartErro
     }
     match TcpListener::bind(address).await {
         Ok(listener) => Ok(Some(listener)),
-        Err(cause) => Err(StartError::Http { address: address.to_owned(), cause }),
+        Err(cause) => Err(StartError::Http {
+            address: address.to_owned(),
+            cause,
+        }),
     }
 }
 
@@ -261,7 +277,10 @@ async fn look_after_reserve(
 ) {
     let reserve = Arc::new(reserve);
     loop {
-        let full = engine.counters().is_disk_full.load(std::sync::atomic::Ordering::Relaxed);
+        let full = engine
+            .counters()
+            .is_disk_full
+            .load(std::sync::atomic::Ordering::Relaxed);
         let handle = reserve.clone();
         let done = tokio::task::spawn_blocking(move || if full { handle.release() } else { handle.ensure() });
         match done.await {

@@ -35,21 +35,42 @@ pub(crate) struct TestBroker {
 impl TestBroker {
     pub(crate) fn start(overrides: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let small = [("wal.file.bytes", "4194304"), ("wal.max.bytes", "33554432"), ("wal.group.max.bytes", "1048576")];
-        let builder = small.iter().chain(overrides).fold(Settings::builder(Profile::Dev), |all, (key, value)| {
-            all.set(key, value)
-        });
+        let small = [
+            ("wal.file.bytes", "4194304"),
+            ("wal.max.bytes", "33554432"),
+            ("wal.group.max.bytes", "1048576"),
+        ];
+        let builder = small
+            .iter()
+            .chain(overrides)
+            .fold(Settings::builder(Profile::Dev), |all, (key, value)| {
+                all.set(key, value)
+            });
         let settings = builder.build().expect("settings");
         let path = directory.path().join("data");
         let data = DataDirectory::lock(Arc::new(RealDisk), &path).expect("the lock");
         let fatal = Box::new(|error: &thalweg_storage::commit::CommitError| panic!("{error}"));
-        let data = data.open(&settings, Arc::new(SystemClock), fatal).expect("the data");
+        let data = data
+            .open(&settings, Arc::new(SystemClock), fatal)
+            .expect("the data");
         let settings = LiveSettings::new(settings);
-        let topics =
-            Arc::new(Topics::new(data.metadata.clone(), data.engine.clone(), settings.clone(), Clock::System));
+        let topics = Arc::new(Topics::new(
+            data.metadata.clone(),
+            data.engine.clone(),
+            settings.clone(),
+            Clock::System,
+        ));
         let (trigger, shutdown) = shutdown_channel();
         let groups = Groups::start(topics.clone(), settings.clone(), Clock::System, shutdown.clone());
-        Self { settings, topics, groups, trigger, shutdown, data, directory }
+        Self {
+            settings,
+            topics,
+            groups,
+            trigger,
+            shutdown,
+            data,
+            directory,
+        }
     }
 
     pub(crate) fn admin_parts(&self) -> AdminParts {
@@ -83,7 +104,9 @@ impl TestBroker {
     pub(crate) async fn append(&self, topic: &TopicView, partition: i32, timestamps: &[i64]) {
         let mut batch = BatchBuilder::new(BatchOptions::default());
         for timestamp in timestamps {
-            batch.push(TimestampMs(*timestamp), None, Some(b"value"), &[]).expect("a record");
+            batch
+                .push(TimestampMs(*timestamp), None, Some(b"value"), &[])
+                .expect("a record");
         }
         let bytes = batch.build().expect("a batch");
         let log = self.log(topic, partition);

@@ -278,6 +278,13 @@ impl Broker {
             Product::Thalweg => {
                 let mut command = Command::new(binary());
                 command.arg("serve").arg(self.properties());
+                // The broker takes settings from such names; the tests' own are not for it.
+                for (name, _) in std::env::vars_os() {
+                    let text = name.to_string_lossy();
+                    if text.starts_with("THALWEG_") || text.starts_with("KAFKA_") {
+                        command.env_remove(&name);
+                    }
+                }
                 command.current_dir(self.directory());
                 command
             }

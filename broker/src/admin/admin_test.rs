@@ -11,7 +11,10 @@ async fn listen(broker: &TestBroker) -> (std::net::SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let state = AdminState::new(broker.admin_parts()).unwrap();
-    (address, tokio::spawn(serve(listener, state, broker.shutdown.clone())))
+    (
+        address,
+        tokio::spawn(serve(listener, state, broker.shutdown.clone())),
+    )
 }
 
 async fn exchange(address: std::net::SocketAddr, request: &str) -> String {
@@ -23,7 +26,11 @@ async fn exchange(address: std::net::SocketAddr, request: &str) -> String {
 }
 
 async fn get(address: std::net::SocketAddr, path: &str) -> String {
-    exchange(address, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).await
+    exchange(
+        address,
+        &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"),
+    )
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,21 +41,40 @@ async fn every_path_answers_and_a_stop_makes_the_broker_not_ready() {
     let (address, _serving) = listen(&broker).await;
     assert!(get(address, "/livez").await.starts_with("HTTP/1.1 200"));
     let ready = get(address, "/readyz").await;
-    assert!(ready.starts_with("HTTP/1.1 200") && ready.ends_with("ready\n"), "{ready}");
+    assert!(
+        ready.starts_with("HTTP/1.1 200") && ready.ends_with("ready\n"),
+        "{ready}"
+    );
     let metrics = get(address, "/metrics").await;
     assert!(metrics.contains("text/plain; version=0.0.4"), "{metrics}");
-    assert!(metrics.contains("kafka_topic_partition_current_offset{topic=\"orders\",partition=\"1\"} 2\n"), "{metrics}");
-    assert!(metrics.contains("kafka_topic_partitions{topic=\"orders\"} 2\n"), "{metrics}");
+    assert!(
+        metrics.contains("kafka_topic_partition_current_offset{topic=\"orders\",partition=\"1\"} 2\n"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("kafka_topic_partitions{topic=\"orders\"} 2\n"),
+        "{metrics}"
+    );
     let list = get(address, "/v1/topics?limit=1").await;
-    assert!(list.contains("\"name\":\"orders\"") && list.contains("\"offsets\":2"), "{list}");
-    assert!(get(address, "/v1/topics/orders").await.contains("\"high_watermark\":2"));
+    assert!(
+        list.contains("\"name\":\"orders\"") && list.contains("\"offsets\":2"),
+        "{list}"
+    );
+    assert!(
+        get(address, "/v1/topics/orders")
+            .await
+            .contains("\"high_watermark\":2")
+    );
     assert!(get(address, "/v1/topics/none").await.starts_with("HTTP/1.1 404"));
     assert!(get(address, "/v1/groups").await.contains("\"groups\":[]"));
     assert!(get(address, "/v1/groups/none").await.starts_with("HTTP/1.1 404"));
     assert!(get(address, "/v1/cluster").await.contains("\"ready\":true"));
     broker.trigger.request();
     let stopping = get(address, "/readyz").await;
-    assert!(stopping.starts_with("HTTP/1.1 503") && stopping.contains("the broker is stopping"), "{stopping}");
+    assert!(
+        stopping.starts_with("HTTP/1.1 503") && stopping.contains("the broker is stopping"),
+        "{stopping}"
+    );
     assert!(get(address, "/livez").await.starts_with("HTTP/1.1 200"));
 }
 
@@ -58,9 +84,12 @@ async fn foreign_hosts_other_methods_and_huge_heads_are_refused() {
     let (address, _serving) = listen(&broker).await;
     let foreign = "GET /v1/topics HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n";
     assert!(exchange(address, foreign).await.starts_with("HTTP/1.1 403"));
-    let post = "POST /v1/topics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let post =
+        "POST /v1/topics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     assert!(exchange(address, post).await.starts_with("HTTP/1.1 405"));
-    let many: String = (0..HEADER_COUNT).map(|number| format!("x-{number}: 1\r\n")).collect();
+    let many: String = (0..HEADER_COUNT)
+        .map(|number| format!("x-{number}: 1\r\n"))
+        .collect();
     let many = format!("GET /livez HTTP/1.1\r\nhost: localhost\r\n{many}connection: close\r\n\r\n");
     assert!(exchange(address, &many).await.starts_with("HTTP/1.1 431"));
 }
@@ -76,7 +105,10 @@ async fn partition_series_are_bounded_and_what_is_left_out_is_counted() {
     let text = state.parts.metrics.encode().unwrap();
     let series = text.lines().filter(|line| line.contains("partition=\"")).count();
     assert_eq!(series, 13, "one partition whole, no part of another: {text}");
-    assert!(text.contains("thalweg_metrics_series_left_out{scope=\"partition\"} 26\n"), "{text}");
+    assert!(
+        text.contains("thalweg_metrics_series_left_out{scope=\"partition\"} 26\n"),
+        "{text}"
+    );
     assert!(text.contains("thalweg_partitions 3\n"), "{text}");
 }
 

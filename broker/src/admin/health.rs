@@ -23,7 +23,8 @@ pub(super) fn reasons(parts: &AdminParts, shutdown: &Shutdown) -> Vec<String> {
     }
     if !parts.gate.is_open() {
         reasons.push(
-            "the disk is fuller than disk.use.high.percent: produce is refused; delete records or add space".to_owned(),
+            "the disk is fuller than disk.use.high.percent: produce is refused; delete records or add space"
+                .to_owned(),
         );
     }
     if engine.counters().is_disk_full.load(Ordering::Relaxed) {
@@ -32,7 +33,9 @@ pub(super) fn reasons(parts: &AdminParts, shutdown: &Shutdown) -> Vec<String> {
     let not_loaded = parts.groups.not_loaded();
     if !not_loaded.is_empty() {
         let count = not_loaded.len();
-        let problem = not_loaded.iter().find_map(|(partition, problem)| Some((partition, problem.as_ref()?)));
+        let problem = not_loaded
+            .iter()
+            .find_map(|(partition, problem)| Some((partition, problem.as_ref()?)));
         reasons.push(match problem {
             None => format!("groups of {count} partitions of __consumer_offsets are being loaded"),
             Some((partition, problem)) => format!(
@@ -41,7 +44,12 @@ pub(super) fn reasons(parts: &AdminParts, shutdown: &Shutdown) -> Vec<String> {
         });
     }
     let problems = engine.problems();
-    reasons.extend(problems.values().take(PROBLEMS_MAX).map(|problem| format!("damage: {problem}")));
+    reasons.extend(
+        problems
+            .values()
+            .take(PROBLEMS_MAX)
+            .map(|problem| format!("damage: {problem}")),
+    );
     if let Some(more) = problems.len().checked_sub(PROBLEMS_MAX).filter(|more| *more > 0) {
         reasons.push(format!("damage: {more} more places, see the log"));
     }

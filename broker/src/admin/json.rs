@@ -42,7 +42,10 @@ pub(super) fn topics(parts: &AdminParts, part: &Part) -> Value {
     // By name already.
     let all = parts.topics.all();
     let (page, next) = cut(&all, part, |topic| &topic.name);
-    let page: Vec<Value> = page.iter().map(|topic| topic_line(&parts.topics, topic)).collect();
+    let page: Vec<Value> = page
+        .iter()
+        .map(|topic| topic_line(&parts.topics, topic))
+        .collect();
     json!({ "topics": page, "next": next })
 }
 
@@ -93,7 +96,10 @@ pub(super) fn groups(parts: &AdminParts, part: &Part) -> Value {
     let mut all = parts.groups.summaries();
     all.sort_unstable_by(|a, b| a.group_id.cmp(&b.group_id));
     let (page, next) = cut(&all, part, |group| group.group_id.as_str());
-    let page: Vec<Value> = page.iter().map(|group| group_line(&parts.topics, group)).collect();
+    let page: Vec<Value> = page
+        .iter()
+        .map(|group| group_line(&parts.topics, group))
+        .collect();
     json!({ "groups": page, "next": next, "partitions_not_loaded": parts.groups.not_loaded().len() })
 }
 
@@ -125,7 +131,12 @@ pub(super) fn group(parts: &AdminParts, id: &str) -> Option<Value> {
 
 fn group_line(topics: &Topics, group: &GroupView) -> Value {
     let lags = group.offsets.iter().filter_map(|committed| {
-        lag_of(topics, committed.topic.as_str(), committed.partition, committed.offset)
+        lag_of(
+            topics,
+            committed.topic.as_str(),
+            committed.partition,
+            committed.offset,
+        )
     });
     json!({
         "group_id": group.group_id.to_string(),
@@ -153,7 +164,9 @@ fn cut<'a, T>(all: &'a [T], part: &Part, name: impl Fn(&T) -> &str) -> (&'a [T],
     let limit = part.limit.unwrap_or(PART_MAX).clamp(1, PART_MAX);
     let rest = all.get(from..).unwrap_or_default();
     let page = rest.get(..limit).unwrap_or(rest);
-    let next = (page.len() < rest.len()).then(|| page.last().map(|entry| name(entry).to_owned())).flatten();
+    let next = (page.len() < rest.len())
+        .then(|| page.last().map(|entry| name(entry).to_owned()))
+        .flatten();
     (page, next)
 }
 

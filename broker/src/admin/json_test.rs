@@ -1,7 +1,10 @@
 use super::*;
 
 fn part(after: Option<&str>, limit: Option<usize>) -> Part {
-    Part { after: after.map(str::to_owned), limit }
+    Part {
+        after: after.map(str::to_owned),
+        limit,
+    }
 }
 
 #[test]
@@ -24,7 +27,10 @@ fn parts_follow_each_other_without_gap_or_overlap() {
 fn a_part_is_bounded_and_never_empty_by_its_limit() {
     let all: Vec<String> = (0..1500).map(|number| format!("{number:04}")).collect();
     assert_eq!(cut(&all, &part(None, None), |name| name).0.len(), PART_MAX);
-    assert_eq!(cut(&all, &part(None, Some(usize::MAX)), |name| name).0.len(), PART_MAX);
+    assert_eq!(
+        cut(&all, &part(None, Some(usize::MAX)), |name| name).0.len(),
+        PART_MAX
+    );
     assert_eq!(cut(&all, &part(None, Some(0)), |name| name).0.len(), 1);
     assert_eq!(cut(&all, &part(Some("9"), None), |name| name), (&[][..], None));
 }

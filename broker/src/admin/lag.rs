@@ -65,8 +65,12 @@ impl Lookup<'_> {
     }
 
     fn read(&mut self, log: &PartitionLog, offset: Offset) -> Option<TimestampMs> {
-        let request =
-            ReadRequest { offset, max_bytes: 1, limit: ReadLimit::HighWatermark, min_one: MinOne::Yes };
+        let request = ReadRequest {
+            offset,
+            max_bytes: 1,
+            limit: ReadLimit::HighWatermark,
+            min_one: MinOne::Yes,
+        };
         // A failed read was noted by the log, and `/readyz` says so.
         let result = match log.read_memory(request).ok()? {
             Some(result) => result,
@@ -76,7 +80,12 @@ impl Lookup<'_> {
             }
         };
         let header = BatchHeader::parse(result.batches.first()?).ok()?;
-        let is_first_time = header.timestamp_type() == TimestampType::CreateTime && !header.has_delete_horizon();
-        Some(if is_first_time { header.base_timestamp } else { header.max_timestamp })
+        let is_first_time =
+            header.timestamp_type() == TimestampType::CreateTime && !header.has_delete_horizon();
+        Some(if is_first_time {
+            header.base_timestamp
+        } else {
+            header.max_timestamp
+        })
     }
 }

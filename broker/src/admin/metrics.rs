@@ -43,27 +43,47 @@ struct Room {
 impl BrokerCollector {
     pub(super) fn new(parts: Arc<AdminParts>) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { parts, times: OffsetTimes::default(), start_time_seconds: now.as_secs_f64() }
+        Self {
+            parts,
+            times: OffsetTimes::default(),
+            start_time_seconds: now.as_secs_f64(),
+        }
     }
 
     fn page(&self) -> Page {
         let mut page = Page::new(&[OWN, PARTITIONS, GROUPS]);
         let max = self.parts.settings.current().metrics_partition_series_max();
         let max = usize::try_from(max).unwrap_or(usize::MAX);
-        let mut room =
-            Room { partitions: SeriesBudget::new(max), entities: SeriesBudget::new(ENTITY_SERIES_MAX) };
+        let mut room = Room {
+            partitions: SeriesBudget::new(max),
+            entities: SeriesBudget::new(ENTITY_SERIES_MAX),
+        };
         self.broker(&mut page);
         self.engine(&mut page);
-        let mut for_groups = Room { partitions: SeriesBudget::new(max.div_ceil(2)), entities: room.entities };
+        let mut for_groups = Room {
+            partitions: SeriesBudget::new(max.div_ceil(2)),
+            entities: room.entities,
+        };
         groups::collect(&self.parts, &self.times, (&mut page, &mut for_groups));
         let used = max.div_ceil(2) - for_groups.partitions.left();
         room.entities = for_groups.entities;
         room.partitions.take(used);
         self.topics(&mut page, &mut room);
-        let left_out = room.partitions.dropped().saturating_add(for_groups.partitions.dropped());
-        page.add("thalweg_metrics_series_left_out", &[("scope", "partition")], left_out as f64);
+        let left_out = room
+            .partitions
+            .dropped()
+            .saturating_add(for_groups.partitions.dropped());
+        page.add(
+            "thalweg_metrics_series_left_out",
+            &[("scope", "partition")],
+            left_out as f64,
+        );
         let left_out = room.entities.dropped();
-        page.add("thalweg_metrics_series_left_out", &[("scope", "topic_or_group")], left_out as f64);
+        page.add(
+            "thalweg_metrics_series_left_out",
+            &[("scope", "topic_or_group")],
+            left_out as f64,
+        );
         page
     }
 
@@ -81,8 +101,16 @@ impl BrokerCollector {
         page.add("thalweg_disk_takes_records", &[], flag(self.parts.gate.is_open()));
         let sessions = self.parts.fetch_sessions.counts();
         page.add("thalweg_fetch_sessions", &[], sessions.sessions as f64);
-        page.add("thalweg_fetch_session_partitions", &[], sessions.partitions as f64);
-        page.add("thalweg_fetch_session_evictions_total", &[], sessions.evictions as f64);
+        page.add(
+            "thalweg_fetch_session_partitions",
+            &[],
+            sessions.partitions as f64,
+        );
+        page.add(
+            "thalweg_fetch_session_evictions_total",
+            &[],
+            sessions.evictions as f64,
+        );
     }
 
     fn engine(&self, page: &mut Page) {
@@ -96,16 +124,36 @@ impl BrokerCollector {
             page.add("thalweg_wal_flushes_total", &[], count(&counters.groups));
             page.add("thalweg_wal_written_bytes_total", &[], count(&counters.bytes));
             page.add("thalweg_wal_batches_total", &[], count(&counters.batches));
-            page.add("thalweg_wal_flush_seconds_total", &[], count(&counters.write_nanos) / 1e9);
-            page.add("thalweg_wal_queued_bytes", &[], counters.queued_bytes.load(Ordering::Relaxed) as f64);
+            page.add(
+                "thalweg_wal_flush_seconds_total",
+                &[],
+                count(&counters.write_nanos) / 1e9,
+            );
+            page.add(
+                "thalweg_wal_queued_bytes",
+                &[],
+                counters.queued_bytes.load(Ordering::Relaxed) as f64,
+            );
         }
         let counters = engine.counters();
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) as f64;
-        page.add("thalweg_tail_memory_bytes", &[], engine.tail_memory_bytes() as f64);
-        page.add("thalweg_segment_written_bytes_total", &[], count(&counters.drained_bytes));
+        page.add(
+            "thalweg_tail_memory_bytes",
+            &[],
+            engine.tail_memory_bytes() as f64,
+        );
+        page.add(
+            "thalweg_segment_written_bytes_total",
+            &[],
+            count(&counters.drained_bytes),
+        );
         page.add("thalweg_checkpoints_total", &[], count(&counters.checkpoints));
         page.add("thalweg_disk_full_total", &[], count(&counters.disk_full));
-        page.add("thalweg_index_rebuilds_total", &[], count(&counters.index_rebuilds));
+        page.add(
+            "thalweg_index_rebuilds_total",
+            &[],
+            count(&counters.index_rebuilds),
+        );
         page.add("thalweg_damaged_places", &[], engine.problems().len() as f64);
     }
 
@@ -116,7 +164,9 @@ impl BrokerCollector {
         for topic in &topics {
             let mut size = 0u64;
             for index in 0..topic.partitions {
-                let Some(log) = self.parts.topics.log(topic, PartitionIndex(index)) else { continue };
+                let Some(log) = self.parts.topics.log(topic, PartitionIndex(index)) else {
+                    continue;
+                };
                 let seen = Seen::of(&log);
                 size = size.saturating_add(seen.size);
                 totals.add(&seen);
@@ -125,7 +175,11 @@ impl BrokerCollector {
                 }
             }
             if room.entities.take(TOPIC_SERIES) {
-                page.add("kafka_topic_partitions", &[("topic", &topic.name)], f64::from(topic.partitions));
+                page.add(
+                    "kafka_topic_partitions",
+                    &[("topic", &topic.name)],
+                    f64::from(topic.partitions),
+                );
                 page.add("thalweg_topic_size_bytes", &[("topic", &topic.name)], size as f64);
             }
         }
@@ -146,7 +200,11 @@ struct Seen {
 
 impl Seen {
     fn of(log: &PartitionLog) -> Self {
-        Self { size: log.size(), segments: log.segment_count(), producers: log.producer_count() }
+        Self {
+            size: log.size(),
+            segments: log.segment_count(),
+            producers: log.producer_count(),
+        }
     }
 }
 

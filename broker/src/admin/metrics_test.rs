@@ -10,7 +10,10 @@ fn every_family_is_declared_once_under_a_valid_name() {
     assert_eq!(names.len(), declared.len());
     assert_eq!(descriptions().len(), declared.len());
     for (name, kind, help) in declared {
-        assert!(name.starts_with("thalweg_") || name.starts_with("kafka_"), "{name}");
+        assert!(
+            name.starts_with("thalweg_") || name.starts_with("kafka_"),
+            "{name}"
+        );
         assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
         assert!(help.ends_with('.'), "{name}");
     }
@@ -18,7 +21,11 @@ fn every_family_is_declared_once_under_a_valid_name() {
 
 #[test]
 fn the_names_of_existing_boards_are_there() {
-    let families: BTreeSet<&str> = [OWN, PARTITIONS, GROUPS].into_iter().flatten().map(|(name, ..)| *name).collect();
+    let families: BTreeSet<&str> = [OWN, PARTITIONS, GROUPS]
+        .into_iter()
+        .flatten()
+        .map(|(name, ..)| *name)
+        .collect();
     let kafka_exporter = [
         "kafka_brokers",
         "kafka_topic_partitions",

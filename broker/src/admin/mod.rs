@@ -61,8 +61,13 @@ impl AdminState {
     /// [`MetricsError`] if one of their names is taken: a defect.
     pub fn new(parts: AdminParts) -> Result<Self, MetricsError> {
         let parts = Arc::new(parts);
-        parts.metrics.register_collector(Box::new(metrics::BrokerCollector::new(Arc::clone(&parts))))?;
-        Ok(Self { parts, scraping: Arc::new(tokio::sync::Semaphore::new(1)) })
+        parts
+            .metrics
+            .register_collector(Box::new(metrics::BrokerCollector::new(Arc::clone(&parts))))?;
+        Ok(Self {
+            parts,
+            scraping: Arc::new(tokio::sync::Semaphore::new(1)),
+        })
     }
 }
 

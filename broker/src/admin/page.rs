@@ -35,7 +35,9 @@ impl Page {
             });
             (*name, (*kind, family))
         });
-        Self { families: families.collect() }
+        Self {
+            families: families.collect(),
+        }
     }
 
     /// Adds one series. Names that are not in the catalogue are a defect, which tests find.
@@ -51,7 +53,7 @@ impl Page {
             pair
         });
         let mut metric = Metric::default();
-        metric.set_label(labels.collect::<Vec<_>>().into());
+        metric.set_label(labels.collect());
         match kind {
             Kind::Gauge => {
                 let mut gauge = Gauge::default();
@@ -70,7 +72,9 @@ impl Page {
     /// Returns the families that have a series, by name.
     pub(super) fn finish(self) -> Vec<MetricFamily> {
         let families = self.families.into_values().map(|(_, family)| family);
-        families.filter(|family| !family.get_metric().is_empty()).collect()
+        families
+            .filter(|family| !family.get_metric().is_empty())
+            .collect()
     }
 }
 
@@ -83,7 +87,10 @@ pub(super) struct SeriesBudget {
 
 impl SeriesBudget {
     pub(super) const fn new(max: usize) -> Self {
-        Self { left: max, dropped: 0 }
+        Self {
+            left: max,
+            dropped: 0,
+        }
     }
 
     /// Takes room for `count` series that belong together: all or none, so that no entity is half shown.

@@ -1,6 +1,9 @@
 use super::*;
 
-const CATALOGUE: &[Declared] = &[("thalweg_a", Kind::Gauge, "A."), ("thalweg_b_total", Kind::Counter, "B.")];
+const CATALOGUE: &[Declared] = &[
+    ("thalweg_a", Kind::Gauge, "A."),
+    ("thalweg_b_total", Kind::Counter, "B."),
+];
 
 #[test]
 fn families_without_series_are_left_out() {

@@ -105,14 +105,20 @@ async fn converse(stream: TcpStream, router: Router) {
 /// A web page must not read a loopback listener through a name of its own that it resolves to 127.0.0.1 (DNS
 /// rebinding): on loopback the host is an address or `localhost`.
 async fn refuse_foreign_hosts(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|value| value.to_str().ok());
     if !host.is_none_or(is_local_name) {
         let text = "the Host of a request to a loopback http.listener is an address or localhost\n";
         return (StatusCode::FORBIDDEN, text).into_response();
     }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     response
 }
 

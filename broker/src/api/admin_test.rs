@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
@@ -29,7 +29,8 @@ use thalweg_wire::frame::{RequestHeader as WireHeader, encode_request, parse_res
 
 use super::table::row;
 use super::{
-    Authorizer, ConnectionInfo, Context, Dispatcher, Reply, Request, RequestHeader, Throttle, dispatcher,
+    ApiError, Authorizer, ConnectionInfo, Context, Dispatcher, Reply, Request, RequestHeader, Throttle,
+    dispatcher,
 };
 use crate::broker_configs::BrokerConfigs;
 use crate::budget::{BudgetSettings, MemoryBudget};
@@ -55,11 +56,18 @@ fn broker(assignments: &[&str]) -> Broker {
     let start = builder.build().unwrap();
     let disk = Arc::new(SimulatedDisk::new());
     let directory = DataDirectory::lock(disk.clone(), Path::new("/data")).unwrap();
-    let opened = directory.open(&start, Arc::new(SystemClock), Box::new(|error| panic!("{error}"))).unwrap();
+    let opened = directory
+        .open(&start, Arc::new(SystemClock), Box::new(|error| panic!("{error}")))
+        .unwrap();
     let settings = LiveSettings::new(start.clone());
     let clock = Clock::manual(TimestampMs(1_700_000_000_000));
     let metadata = opened.metadata;
-    let topics = Arc::new(Topics::new(metadata.clone(), opened.engine, settings.clone(), clock.clone()));
+    let topics = Arc::new(Topics::new(
+        metadata.clone(),
+        opened.engine,
+        settings.clone(),
+        clock.clone(),
+    ));
     let (trigger, shutdown) = shutdown_channel();
     let budget = MemoryBudget::new(BudgetSettings::from_settings(&start));
     let context = Context {
@@ -95,7 +103,12 @@ fn broker(assignments: &[&str]) -> Broker {
 
 impl Broker {
     async fn call<R: Message>(&self, version: i16, body: &R) -> R::Response {
-        let header = WireHeader { api_key: R::KEY, api_version: version, correlation_id: 9, client_id: None };
+        let header = WireHeader {
+            api_key: R::KEY,
+            api_version: version,
+            correlation_id: 9,
+            client_id: None,
+        };
         let frame = encode_request(&header, body).unwrap().slice(4..);
         let (header, body) = RequestHeader::read(&frame, None).unwrap();
         let request = Request {
@@ -119,7 +132,7 @@ impl Broker {
         decoded
     }
 
-    /// Runs `check` once for every version that is served.
+    /// Returns the versions that are served.
     fn versions<R: Message>() -> std::ops::RangeInclusive<i16> {
         let row = row(R::KEY).unwrap();
         row.version_min..=row.version_max
@@ -136,20 +149,34 @@ impl Broker {
             .with_resource_type(resource_type)
             .with_resource_name(text(name))
             .with_configuration_keys(None);
-        let request = DescribeConfigsRequest::default().with_resources(vec![resource]).with_include_synonyms(true);
+        let request = DescribeConfigsRequest::default()
+            .with_resources(vec![resource])
+            .with_include_synonyms(true);
         let mut response = self.call(4, &request).await;
-        assert_eq!(response.results[0].error_code, 0, "{:?}", response.results[0].error_message);
+        assert_eq!(
+            response.results[0].error_code, 0,
+            "{:?}",
+            response.results[0].error_message
+        );
         response.results.remove(0).configs
     }
 
     async fn value(&self, resource_type: i8, name: &str, key: &str) -> (Option<String>, i8) {
         let configs = self.configs(resource_type, name).await;
         let config = configs.into_iter().find(|config| config.name.as_str() == key);
-        config.map_or((None, 0), |config| (config.value.map(|value| value.to_string()), config.config_source))
+        config.map_or((None, 0), |config| {
+            (config.value.map(|value| value.to_string()), config.config_source)
+        })
     }
 
     /// Sends one operation of IncrementalAlterConfigs; returns the code and the message.
-    async fn change(&self, resource: (i8, &str), operation: i8, key: &str, value: Option<&str>) -> (i16, String) {
+    async fn change(
+        &self,
+        resource: (i8, &str),
+        operation: i8,
+        key: &str,
+        value: Option<&str>,
+    ) -> (i16, String) {
         let change = AlterableConfig::default()
             .with_name(text(key))
             .with_config_operation(operation)
@@ -161,7 +188,13 @@ impl Broker {
         let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
         let mut response = self.call(1, &request).await;
         let response = response.responses.remove(0);
-        (response.error_code, response.error_message.map(|text| text.to_string()).unwrap_or_default())
+        (
+            response.error_code,
+            response
+                .error_message
+                .map(|text| text.to_string())
+                .unwrap_or_default(),
+        )
     }
 }
 
@@ -177,7 +210,10 @@ fn name(name: &str) -> TopicName {
 }
 
 fn topic(topic: &str, partitions: i32) -> CreatableTopic {
-    CreatableTopic::default().with_name(name(topic)).with_num_partitions(partitions).with_replication_factor(-1)
+    CreatableTopic::default()
+        .with_name(name(topic))
+        .with_num_partitions(partitions)
+        .with_replication_factor(-1)
 }
 
 fn creating(topics: Vec<CreatableTopic>) -> CreateTopicsRequest {
@@ -213,26 +249,53 @@ async fn rule_17_create_topics_names_what_is_wrong_by_kafkas_codes() {
     let broker = broker(&[]);
     broker.create("taken", 1).await;
     let config = |key: &str, value: &str| {
-        CreatableTopicConfig::default().with_name(text(key)).with_value(Some(text(value)))
+        CreatableTopicConfig::default()
+            .with_name(text(key))
+            .with_value(Some(text(value)))
     };
     let wrong = [
         (topic("a b", 1), ErrorCode::InvalidTopicException),
         (topic("taken", 1), ErrorCode::TopicAlreadyExists),
         (topic("none", 0), ErrorCode::InvalidPartitions),
         (topic("minus", -2), ErrorCode::InvalidPartitions),
-        (topic("copies", 1).with_replication_factor(3), ErrorCode::InvalidReplicationFactor),
-        (topic("zero", 1).with_replication_factor(0), ErrorCode::InvalidReplicationFactor),
-        (topic("value", 1).with_configs(vec![config("retention.ms", "x")]), ErrorCode::InvalidConfig),
-        (topic("key", 1).with_configs(vec![config("retenion.ms", "1")]), ErrorCode::InvalidConfig),
+        (
+            topic("copies", 1).with_replication_factor(3),
+            ErrorCode::InvalidReplicationFactor,
+        ),
+        (
+            topic("zero", 1).with_replication_factor(0),
+            ErrorCode::InvalidReplicationFactor,
+        ),
+        (
+            topic("value", 1).with_configs(vec![config("retention.ms", "x")]),
+            ErrorCode::InvalidConfig,
+        ),
+        (
+            topic("key", 1).with_configs(vec![config("retenion.ms", "1")]),
+            ErrorCode::InvalidConfig,
+        ),
     ];
     for (topic, expected) in wrong {
         let response = broker.call(7, &creating(vec![topic.clone()])).await;
         assert_eq!(response.topics[0].error_code, code(expected), "{topic:?}");
-        assert!(response.topics[0].error_message.as_ref().is_some_and(|text| !text.is_empty()));
+        assert!(
+            response.topics[0]
+                .error_message
+                .as_ref()
+                .is_some_and(|text| !text.is_empty())
+        );
     }
-    let response = broker.call(7, &creating(vec![topic("twice", 1), topic("twice", 2), topic("once", 1)])).await;
-    let answers: Vec<(&str, i16)> =
-        response.topics.iter().map(|topic| (topic.name.as_str(), topic.error_code)).collect();
+    let response = broker
+        .call(
+            7,
+            &creating(vec![topic("twice", 1), topic("twice", 2), topic("once", 1)]),
+        )
+        .await;
+    let answers: Vec<(&str, i16)> = response
+        .topics
+        .iter()
+        .map(|topic| (topic.name.as_str(), topic.error_code))
+        .collect();
     assert_eq!(answers, [("twice", code(ErrorCode::InvalidRequest)), ("once", 0)]);
 }
 
@@ -241,7 +304,10 @@ async fn a_topic_that_is_only_validated_is_not_there() {
     let broker = broker(&[]);
     let request = creating(vec![topic("orders", 2)]).with_validate_only(true);
     let response = broker.call(7, &request).await;
-    assert_eq!((response.topics[0].error_code, response.topics[0].num_partitions), (0, 2));
+    assert_eq!(
+        (response.topics[0].error_code, response.topics[0].num_partitions),
+        (0, 2)
+    );
     broker.create("orders", 1).await;
 }
 
@@ -249,7 +315,11 @@ async fn a_topic_that_is_only_validated_is_not_there() {
 async fn topics_are_deleted_by_name_and_by_id_in_every_version() {
     let broker = broker(&[]);
     for version in Broker::versions::<DeleteTopicsRequest>() {
-        let created = broker.call(7, &creating(vec![topic("orders", 1)])).await.topics.remove(0);
+        let created = broker
+            .call(7, &creating(vec![topic("orders", 1)]))
+            .await
+            .topics
+            .remove(0);
         let by_name = DeleteTopicState::default().with_name(Some(name("orders")));
         let request = if version >= 6 {
             DeleteTopicsRequest::default().with_topics(vec![by_name])
@@ -260,7 +330,10 @@ async fn topics_are_deleted_by_name_and_by_id_in_every_version() {
         assert_eq!(response.responses[0].error_code, 0);
         assert_eq!(response.responses[0].name, Some(name("orders")));
         let again = broker.call(version, &request).await;
-        assert_eq!(again.responses[0].error_code, code(ErrorCode::UnknownTopicOrPartition));
+        assert_eq!(
+            again.responses[0].error_code,
+            code(ErrorCode::UnknownTopicOrPartition)
+        );
         if version >= 6 {
             assert_eq!(response.responses[0].topic_id, created.topic_id);
             let by_id = DeleteTopicState::default().with_topic_id(created.topic_id);
@@ -268,13 +341,23 @@ async fn topics_are_deleted_by_name_and_by_id_in_every_version() {
             let request = DeleteTopicsRequest::default().with_topics(vec![by_id, neither]);
             let response = broker.call(version, &request).await;
             let codes: Vec<i16> = response.responses.iter().map(|one| one.error_code).collect();
-            assert_eq!(codes, [code(ErrorCode::UnknownTopicId), code(ErrorCode::InvalidRequest)]);
+            assert_eq!(
+                codes,
+                [code(ErrorCode::UnknownTopicId), code(ErrorCode::InvalidRequest)]
+            );
         }
     }
-    let created = broker.call(7, &creating(vec![topic("orders", 1)])).await.topics.remove(0);
+    let created = broker
+        .call(7, &creating(vec![topic("orders", 1)]))
+        .await
+        .topics
+        .remove(0);
     let by_id = DeleteTopicState::default().with_topic_id(created.topic_id);
     let request = DeleteTopicsRequest::default().with_topics(vec![by_id.clone()]);
-    assert_eq!(broker.call(6, &request).await.responses[0].name, Some(name("orders")));
+    assert_eq!(
+        broker.call(6, &request).await.responses[0].name,
+        Some(name("orders"))
+    );
 }
 
 #[tokio::test]
@@ -282,7 +365,10 @@ async fn topics_stay_when_deletion_is_disabled() {
     let broker = broker(&["delete.topic.enable=false"]);
     broker.create("orders", 1).await;
     let request = DeleteTopicsRequest::default().with_topic_names(vec![name("orders")]);
-    for (version, expected) in [(1, ErrorCode::InvalidRequest), (3, ErrorCode::TopicDeletionDisabled)] {
+    for (version, expected) in [
+        (1, ErrorCode::InvalidRequest),
+        (3, ErrorCode::TopicDeletionDisabled),
+    ] {
         let response = broker.call(version, &request).await;
         assert_eq!(response.responses[0].error_code, code(expected));
     }
@@ -293,19 +379,31 @@ async fn rule_19_create_partitions_returns_its_topics() {
     let broker = broker(&[]);
     broker.create("orders", 1).await;
     let asking = |count| {
-        CreatePartitionsTopic::default().with_name(name("orders")).with_count(count).with_assignments(None)
+        CreatePartitionsTopic::default()
+            .with_name(name("orders"))
+            .with_count(count)
+            .with_assignments(None)
     };
     for (version, count) in Broker::versions::<CreatePartitionsRequest>().zip(2..) {
         let request = CreatePartitionsRequest::default().with_topics(vec![asking(count)]);
-        let checked = broker.call(version, &request.clone().with_validate_only(true)).await;
+        let checked = broker
+            .call(version, &request.clone().with_validate_only(true))
+            .await;
         assert_eq!(checked.results[0].error_code, 0);
         let response = broker.call(version, &request).await;
-        assert_eq!((&response.results[0].name, response.results[0].error_code), (&name("orders"), 0));
+        assert_eq!(
+            (&response.results[0].name, response.results[0].error_code),
+            (&name("orders"), 0)
+        );
     }
     for count in [5, 1, 0, -1] {
         let request = CreatePartitionsRequest::default().with_topics(vec![asking(count)]);
         let response = broker.call(3, &request).await;
-        assert_eq!(response.results[0].error_code, code(ErrorCode::InvalidPartitions), "{count}");
+        assert_eq!(
+            response.results[0].error_code,
+            code(ErrorCode::InvalidPartitions),
+            "{count}"
+        );
     }
     let request = CreatePartitionsRequest::default().with_topics(vec![asking(9), asking(9)]);
     let response = broker.call(3, &request).await;
@@ -342,8 +440,14 @@ async fn rule_14_describe_configs_answers_every_version_for_topic_broker_and_def
         let wanted: Vec<i16> = expected.iter().map(|(_, error)| code(*error)).collect();
         assert_eq!(codes, wanted, "version {version}");
     }
-    assert_eq!(broker.value(BROKER, "0", "num.partitions").await, (Some("4".to_owned()), 4));
-    assert_eq!(broker.value(TOPIC, "orders", "min.insync.replicas").await, (Some("1".to_owned()), 5));
+    assert_eq!(
+        broker.value(BROKER, "0", "num.partitions").await,
+        (Some("4".to_owned()), 4)
+    );
+    assert_eq!(
+        broker.value(TOPIC, "orders", "min.insync.replicas").await,
+        (Some("1".to_owned()), 5)
+    );
 }
 
 #[tokio::test]
@@ -351,14 +455,38 @@ async fn rule_15_incremental_changes_of_a_topic_are_stored_and_reported() {
     let broker = broker(&[]);
     broker.create("orders", 1).await;
     let orders = (TOPIC, "orders");
-    assert_eq!(broker.change(orders, 2, "cleanup.policy", Some("compact")).await.0, 0);
-    assert_eq!(broker.value(TOPIC, "orders", "cleanup.policy").await, (Some("delete,compact".to_owned()), 1));
-    assert_eq!(broker.change(orders, 3, "cleanup.policy", Some("delete")).await.0, 0);
-    assert_eq!(broker.value(TOPIC, "orders", "cleanup.policy").await, (Some("compact".to_owned()), 1));
+    assert_eq!(
+        broker
+            .change(orders, 2, "cleanup.policy", Some("compact"))
+            .await
+            .0,
+        0
+    );
+    assert_eq!(
+        broker.value(TOPIC, "orders", "cleanup.policy").await,
+        (Some("delete,compact".to_owned()), 1)
+    );
+    assert_eq!(
+        broker.change(orders, 3, "cleanup.policy", Some("delete")).await.0,
+        0
+    );
+    assert_eq!(
+        broker.value(TOPIC, "orders", "cleanup.policy").await,
+        (Some("compact".to_owned()), 1)
+    );
     assert_eq!(broker.change(orders, 1, "cleanup.policy", None).await.0, 0);
-    assert_eq!(broker.value(TOPIC, "orders", "cleanup.policy").await, (Some("delete".to_owned()), 5));
-    assert_eq!(broker.change(orders, 0, "min.insync.replicas", Some("2")).await.0, 0);
-    assert_eq!(broker.value(TOPIC, "orders", "min.insync.replicas").await, (Some("2".to_owned()), 1));
+    assert_eq!(
+        broker.value(TOPIC, "orders", "cleanup.policy").await,
+        (Some("delete".to_owned()), 5)
+    );
+    assert_eq!(
+        broker.change(orders, 0, "min.insync.replicas", Some("2")).await.0,
+        0
+    );
+    assert_eq!(
+        broker.value(TOPIC, "orders", "min.insync.replicas").await,
+        (Some("2".to_owned()), 1)
+    );
     for (key, value) in [("retention.ms", "soon"), ("retenion.ms", "1")] {
         let (error, message) = broker.change(orders, 0, key, Some(value)).await;
         assert_eq!(error, code(ErrorCode::InvalidConfig));
@@ -372,12 +500,36 @@ async fn rule_15_incremental_changes_of_a_topic_are_stored_and_reported() {
 async fn broker_settings_change_while_it_runs_and_read_only_ones_are_refused() {
     let broker = broker(&[]);
     broker.create("orders", 1).await;
-    assert_eq!(broker.change((BROKER, ""), 0, "log.retention.ms", Some("7000")).await.0, 0);
-    assert_eq!(broker.value(BROKER, "0", "log.retention.ms").await, (Some("7000".to_owned()), 3));
-    assert_eq!(broker.value(BROKER, "", "log.retention.ms").await, (Some("7000".to_owned()), 3));
-    assert_eq!(broker.value(TOPIC, "orders", "retention.ms").await, (Some("7000".to_owned()), 3));
-    assert_eq!(broker.change((BROKER, "0"), 0, "log.retention.ms", Some("8000")).await.0, 0);
-    assert_eq!(broker.value(TOPIC, "orders", "retention.ms").await, (Some("8000".to_owned()), 2));
+    assert_eq!(
+        broker
+            .change((BROKER, ""), 0, "log.retention.ms", Some("7000"))
+            .await
+            .0,
+        0
+    );
+    assert_eq!(
+        broker.value(BROKER, "0", "log.retention.ms").await,
+        (Some("7000".to_owned()), 3)
+    );
+    assert_eq!(
+        broker.value(BROKER, "", "log.retention.ms").await,
+        (Some("7000".to_owned()), 3)
+    );
+    assert_eq!(
+        broker.value(TOPIC, "orders", "retention.ms").await,
+        (Some("7000".to_owned()), 3)
+    );
+    assert_eq!(
+        broker
+            .change((BROKER, "0"), 0, "log.retention.ms", Some("8000"))
+            .await
+            .0,
+        0
+    );
+    assert_eq!(
+        broker.value(TOPIC, "orders", "retention.ms").await,
+        (Some("8000".to_owned()), 2)
+    );
     let (error, message) = broker.change((BROKER, "0"), 0, "num.partitions", Some("3")).await;
     assert_eq!(error, code(ErrorCode::InvalidRequest));
     assert!(message.contains("num.partitions"), "{message}");
@@ -389,19 +541,32 @@ async fn alter_configs_replaces_the_whole_set_in_every_version() {
     let broker = broker(&[]);
     broker.create("orders", 1).await;
     for version in Broker::versions::<AlterConfigsRequest>() {
-        assert_eq!(broker.change((TOPIC, "orders"), 0, "segment.ms", Some("5000")).await.0, 0);
-        let config = AlterableConfig::default().with_name(text("retention.ms")).with_value(Some(text("60000")));
+        assert_eq!(
+            broker
+                .change((TOPIC, "orders"), 0, "segment.ms", Some("5000"))
+                .await
+                .0,
+            0
+        );
+        let config = AlterableConfig::default()
+            .with_name(text("retention.ms"))
+            .with_value(Some(text("60000")));
         let resource = AlterConfigsResource::default()
             .with_resource_type(TOPIC)
             .with_resource_name(text("orders"))
             .with_configs(vec![config]);
         let request = AlterConfigsRequest::default().with_resources(vec![resource]);
-        let checked = broker.call(version, &request.clone().with_validate_only(true)).await;
+        let checked = broker
+            .call(version, &request.clone().with_validate_only(true))
+            .await;
         assert_eq!(checked.responses[0].error_code, 0);
         assert_eq!(broker.value(TOPIC, "orders", "segment.ms").await.1, 1);
         let response = broker.call(version, &request).await;
         assert_eq!(response.responses[0].error_code, 0);
-        assert_eq!(broker.value(TOPIC, "orders", "retention.ms").await, (Some("60000".to_owned()), 1));
+        assert_eq!(
+            broker.value(TOPIC, "orders", "retention.ms").await,
+            (Some("60000".to_owned()), 1)
+        );
         assert_eq!(broker.value(TOPIC, "orders", "segment.ms").await.1, 5);
     }
 }
@@ -437,7 +602,10 @@ async fn resources_with_configs_are_listed() {
         .collect();
     assert_eq!(listed, [(TOPIC, "orders"), (BROKER, "0")]);
     let request = ListConfigResourcesRequest::default().with_resource_types(vec![99]);
-    assert_eq!(broker.call(1, &request).await.error_code, code(ErrorCode::UnsupportedVersion));
+    assert_eq!(
+        broker.call(1, &request).await.error_code,
+        code(ErrorCode::UnsupportedVersion)
+    );
 }
 
 #[tokio::test]
@@ -446,11 +614,23 @@ async fn rule_21_describe_cluster_answers_every_version() {
     for version in Broker::versions::<DescribeClusterRequest>() {
         let request = DescribeClusterRequest::default().with_include_cluster_authorized_operations(true);
         let response = broker.call(version, &request).await;
-        assert_eq!((response.error_code, response.controller_id.0, response.brokers.len()), (0, 5, 1));
-        assert_eq!((response.brokers[0].broker_id.0, response.brokers[0].port), (5, 9092));
+        assert_eq!(
+            (
+                response.error_code,
+                response.controller_id.0,
+                response.brokers.len()
+            ),
+            (0, 5, 1)
+        );
+        assert_eq!(
+            (response.brokers[0].broker_id.0, response.brokers[0].port),
+            (5, 9092)
+        );
         assert!(!response.cluster_id.is_empty() && response.cluster_authorized_operations > 0);
     }
-    let response = broker.call(2, &DescribeClusterRequest::default().with_endpoint_type(2)).await;
+    let response = broker
+        .call(2, &DescribeClusterRequest::default().with_endpoint_type(2))
+        .await;
     assert_eq!(response.error_code, code(ErrorCode::MismatchedEndpointType));
 }
 
@@ -463,14 +643,29 @@ async fn rule_01_describe_topic_partitions_pages_by_the_cursor() {
     let request = DescribeTopicPartitionsRequest::default().with_response_partition_limit(2);
     let first = broker.call(0, &request).await;
     let next = first.next_cursor.unwrap();
-    assert_eq!((first.topics.len(), next.topic_name.as_str(), next.partition_index), (1, "a", 2));
+    assert_eq!(
+        (first.topics.len(), next.topic_name.as_str(), next.partition_index),
+        (1, "a", 2)
+    );
     for partition in &first.topics[0].partitions {
         assert!(partition.eligible_leader_replicas.is_some() && partition.last_known_elr.is_some());
-        assert!(partition.leader_epoch > 0);
+        assert!(partition.leader_epoch >= 0);
     }
-    let cursor = Cursor::default().with_topic_name(next.topic_name).with_partition_index(next.partition_index);
+    let cursor = Cursor::default()
+        .with_topic_name(next.topic_name)
+        .with_partition_index(next.partition_index);
     let second = broker.call(0, &request.with_cursor(Some(cursor))).await;
     assert_eq!((second.topics.len(), second.next_cursor.is_none()), (2, true));
+    let wrong = Cursor::default()
+        .with_topic_name(name("a"))
+        .with_partition_index(-1);
+    let asked = DescribeTopicPartitionsRequest::default()
+        .with_topics(vec![TopicRequest::default().with_name(name("a"))])
+        .with_cursor(Some(wrong));
+    assert_eq!(
+        broker.call(0, &asked).await.topics[0].error_code,
+        code(ErrorCode::InvalidRequest)
+    );
     let named = ["b", "none", "a b"].map(|topic| TopicRequest::default().with_name(name(topic)));
     let request = DescribeTopicPartitionsRequest::default().with_topics(named.to_vec());
     let response = broker.call(0, &request).await;
@@ -484,7 +679,9 @@ async fn rule_21_describe_log_dirs_tells_every_partition_and_the_volume() {
     let broker = broker(&[]);
     broker.create("orders", 2).await;
     for version in Broker::versions::<DescribeLogDirsRequest>() {
-        let response = broker.call(version, &DescribeLogDirsRequest::default().with_topics(None)).await;
+        let response = broker
+            .call(version, &DescribeLogDirsRequest::default().with_topics(None))
+            .await;
         let directory = &response.results[0];
         assert_eq!((response.error_code, directory.error_code), (0, 0));
         assert_eq!(directory.topics[0].name, name("orders"));
@@ -492,7 +689,12 @@ async fn rule_21_describe_log_dirs_tells_every_partition_and_the_volume() {
         assert!(Path::new(directory.log_dir.as_str()).is_absolute());
         assert_eq!(directory.total_bytes > 0, version >= 4);
     }
-    let none = broker.call(4, &DescribeLogDirsRequest::default().with_topics(Some(Vec::new()))).await;
+    let none = broker
+        .call(
+            4,
+            &DescribeLogDirsRequest::default().with_topics(Some(Vec::new())),
+        )
+        .await;
     assert!(none.results[0].topics.is_empty());
 }
 
@@ -502,14 +704,26 @@ async fn delete_records_of_an_empty_partition_and_beyond_its_end() {
     broker.create("orders", 1).await;
     for version in Broker::versions::<DeleteRecordsRequest>() {
         let asked = [(0, -1), (0, 1), (0, -2), (7, -1)].map(|(index, offset)| {
-            DeleteRecordsPartition::default().with_partition_index(index).with_offset(offset)
+            DeleteRecordsPartition::default()
+                .with_partition_index(index)
+                .with_offset(offset)
         });
-        let topic = DeleteRecordsTopic::default().with_name(name("orders")).with_partitions(asked.to_vec());
-        let response = broker.call(version, &DeleteRecordsRequest::default().with_topics(vec![topic])).await;
-        let results: Vec<(i64, i16)> =
-            response.topics[0].partitions.iter().map(|one| (one.low_watermark, one.error_code)).collect();
+        let topic = DeleteRecordsTopic::default()
+            .with_name(name("orders"))
+            .with_partitions(asked.to_vec());
+        let response = broker
+            .call(version, &DeleteRecordsRequest::default().with_topics(vec![topic]))
+            .await;
+        let results: Vec<(i64, i16)> = response.topics[0]
+            .partitions
+            .iter()
+            .map(|one| (one.low_watermark, one.error_code))
+            .collect();
         let out = (-1, code(ErrorCode::OffsetOutOfRange));
-        assert_eq!(results, [(0, 0), out, out, (-1, code(ErrorCode::UnknownTopicOrPartition))]);
+        assert_eq!(
+            results,
+            [(0, 0), out, out, (-1, code(ErrorCode::UnknownTopicOrPartition))]
+        );
     }
 }
 
@@ -525,7 +739,7 @@ async fn rule_12_init_producer_id_gives_every_producer_an_id_of_its_own() {
         last = response.producer_id.0;
         let request = request.with_transactional_id(Some(text("orders-1").into()));
         let response = broker.call(version, &request).await;
-        assert_eq!(response.error_code, code(ErrorCode::InvalidRequest));
+        assert_eq!(response.error_code, code(ErrorCode::TransactionalIdAuthorizationFailed));
         assert_eq!((response.producer_id.0, response.producer_epoch), (-1, -1));
     }
 }
@@ -535,23 +749,23 @@ async fn a_truncated_body_is_malformed_in_every_admin_api() {
     let broker = broker(&[]);
     for key in [19, 20, 21, 22, 32, 33, 35, 37, 44, 60, 74, 75] {
         let row = row(key).unwrap();
-        let header = WireHeader {
-            api_key: key,
+        let header = RequestHeader {
+            api_key: row.key,
             api_version: row.version_max,
             correlation_id: 9,
             client_id: None,
         };
-        let frame = encode_request(&header, &ListConfigResourcesRequest::default());
-        // Only the header is wanted; a body of another API may not even encode in this version.
-        let Ok(frame) = frame else { continue };
-        let (header, _) = RequestHeader::read(&frame.slice(4..), None).unwrap();
         let request = Request {
             header,
-            body: BytesMut::from(&[0xff; 3][..]).freeze(),
+            body: Bytes::from_static(&[0xff; 3]),
             connection: broker.connection.clone(),
             received_at: Instant::now(),
             memory: broker.budget.acquire_request(64, 64).await,
         };
-        assert!((broker.dispatch)(request).await.is_err(), "key {key}");
+        let outcome = (broker.dispatch)(request).await;
+        assert!(
+            matches!(outcome, Err(ApiError::Malformed { .. })),
+            "key {key}: {outcome:?}"
+        );
     }
 }

@@ -28,7 +28,10 @@ pub(super) fn advertised(settings: &Settings, listener: &str) -> (String, i32) {
 }
 
 fn is_every_address(host: &str) -> bool {
-    host.is_empty() || host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
+    host.is_empty()
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_unspecified())
 }
 
 /// The name of the machine, or the loopback address if it has none. Read once.
@@ -37,7 +40,11 @@ fn machine_name() -> &'static str {
     NAME.get_or_init(|| {
         let name = std::fs::read_to_string(HOST_NAME_FILE).unwrap_or_default();
         let name = name.trim();
-        if name.is_empty() || name == "(none)" { "127.0.0.1".to_owned() } else { name.to_owned() }
+        if name.is_empty() || name == "(none)" {
+            "127.0.0.1".to_owned()
+        } else {
+            name.to_owned()
+        }
     })
 }
 

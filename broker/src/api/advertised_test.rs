@@ -6,7 +6,10 @@ fn settings(listeners: &str, advertised: Option<&str>) -> Settings {
     let mut builder = Settings::builder(Profile::Serve)
         .set("listeners", listeners)
         .set("inter.broker.listener.name", listeners.split(':').next().unwrap())
-        .set("listener.security.protocol.map", "IN:PLAINTEXT,OUT:PLAINTEXT,PLAINTEXT:PLAINTEXT");
+        .set(
+            "listener.security.protocol.map",
+            "IN:PLAINTEXT,OUT:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        );
     if let Some(text) = advertised {
         builder = builder.set("advertised.listeners", text);
     }
@@ -15,7 +18,10 @@ fn settings(listeners: &str, advertised: Option<&str>) -> Settings {
 
 #[test]
 fn a_client_is_told_the_address_of_its_own_listener() {
-    let settings = settings("IN://127.0.0.1:1,OUT://127.0.0.1:2", Some("IN://127.0.0.1:1,OUT://broker.example:9"));
+    let settings = settings(
+        "IN://127.0.0.1:1,OUT://127.0.0.1:2",
+        Some("IN://127.0.0.1:1,OUT://broker.example:9"),
+    );
     assert_eq!(advertised(&settings, "IN"), ("127.0.0.1".to_owned(), 1));
     assert_eq!(advertised(&settings, "OUT"), ("broker.example".to_owned(), 9));
 }

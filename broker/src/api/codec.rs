@@ -59,9 +59,11 @@ pub fn respond_in_version<T: Encodable>(
 
 /// Returns how far a client's batch may be inflated.
 #[must_use]
-pub fn compression_limits(settings: &thalweg_settings::Settings) -> thalweg_wire::compression::CompressionLimits {
+pub fn compression_limits(
+    settings: &thalweg_settings::Settings,
+) -> thalweg_wire::compression::CompressionLimits {
     thalweg_wire::compression::CompressionLimits {
+        output_bytes_max: usize::try_from(settings.decompression_bytes_max()).unwrap_or(usize::MAX),
         ratio_max: usize::try_from(settings.decompression_ratio_max()).unwrap_or(usize::MAX),
-        ..thalweg_wire::compression::CompressionLimits::default()
     }
 }

@@ -7,11 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kafka_protocol::protocol::StrBytes;
-use thalweg_settings::{DynamicScope, ListChange, Setting, SettingError, alter_list, lookup_broker, lookup_topic};
+use thalweg_settings::{
+    DynamicScope, ListChange, Setting, SettingError, alter_list, lookup_broker, lookup_topic,
+};
 use thalweg_types::{BrokerId, ErrorCode};
 
 use super::refusal::{Refusal, to_the_end};
 use super::{Context, Operation, Request, Resource};
+use crate::broker_configs::BrokerConfigError;
 use crate::topics::{ConfigChange, TopicError, TopicView, check_topic_name};
 
 /// Kafka's number of topics as config resources.
@@ -44,7 +47,9 @@ pub(super) fn find(
     let (resource_type, name) = resource;
     match resource_type {
         TOPIC => {
-            let access = context.authorizer.authorize(&request.connection, operation, Resource::topic(name));
+            let access = context
+                .authorizer
+                .authorize(&request.connection, operation, Resource::topic(name));
             if !access.is_allowed() {
                 return Err(Refusal::bare(ErrorCode::TopicAuthorizationFailed));
             }
@@ -53,7 +58,9 @@ pub(super) fn find(
             Ok(Target::Topic(view.ok_or(TopicError::Unknown)?))
         }
         BROKER => {
-            let access = context.authorizer.authorize(&request.connection, operation, Resource::CLUSTER);
+            let access = context
+                .authorizer
+                .authorize(&request.connection, operation, Resource::CLUSTER);
             if !access.is_allowed() {
                 return Err(Refusal::bare(ErrorCode::ClusterAuthorizationFailed));
             }
@@ -61,7 +68,10 @@ pub(super) fn find(
         }
         other => Err(Refusal::new(
             ErrorCode::InvalidRequest,
-            format!("{} have no settings here; topics ({TOPIC}) and brokers ({BROKER}) have", type_name(other)),
+            format!(
+                "{} have no settings here; topics ({TOPIC}) and brokers ({BROKER}) have",
+                type_name(other)
+            ),
         )),
     }
 }
@@ -108,7 +118,10 @@ impl KeyChange {
     pub(super) fn read(name: &str, operation: i8, value: Option<&StrBytes>) -> Result<Self, Refusal> {
         let value = || {
             value.map(|value| value.to_string()).ok_or_else(|| {
-                Refusal::new(ErrorCode::InvalidRequest, format!("{name}: null is no value; DELETE takes a value away"))
+                Refusal::new(
+                    ErrorCode::InvalidRequest,
+                    format!("{name}: null is no value; DELETE takes a value away"),
+                )
             })
         };
         match operation {
@@ -170,7 +183,8 @@ impl Edit {
         match self {
             Self::Whole(texts) => {
                 let gone = current.keys().filter(|key| !texts.contains_key(*key));
-                let mut changes: BTreeMap<String, Option<String>> = gone.map(|key| (key.clone(), None)).collect();
+                let mut changes: BTreeMap<String, Option<String>> =
+                    gone.map(|key| (key.clone(), None)).collect();
                 changes.extend(texts.into_iter().map(|(key, text)| (key, Some(text))));
                 Ok(changes)
             }
@@ -207,7 +221,9 @@ fn once(repeated: bool, name: &str) -> Result<(), Refusal> {
 pub(super) fn repeated<'a>(resources: impl Iterator<Item = (i8, &'a str)>) -> BTreeSet<(i8, String)> {
     let mut seen = BTreeSet::new();
     let again = resources.filter(|resource| !seen.insert(*resource));
-    again.map(|(resource_type, name)| (resource_type, name.to_owned())).collect()
+    again
+        .map(|(resource_type, name)| (resource_type, name.to_owned()))
+        .collect()
 }
 
 /// Whether an edit is made or only checked.
@@ -222,7 +238,11 @@ pub(super) enum Mode {
 impl Mode {
     /// Reads `validate_only`.
     pub(super) fn of(validate_only: bool) -> Self {
-        if validate_only { Self::Validate } else { Self::Apply }
+        if validate_only {
+            Self::Validate
+        } else {
+            Self::Apply
+        }
     }
 }
 
@@ -256,11 +276,15 @@ async fn alter_topic(
     let _turn = context.broker_configs.begin().await;
     // Others may have changed it while this one waited.
     let view = context.topics.by_id(view.id).ok_or(TopicError::Unknown)?;
-    let changes = edit.resolve(&view.overrides, lookup_topic).map_err(TopicError::from)?;
+    let changes = edit
+        .resolve(&view.overrides, lookup_topic)
+        .map_err(TopicError::from)?;
     let keys: Vec<&str> = changes.keys().map(String::as_str).collect();
     let shown = keys.join(",");
-    let changes: Vec<ConfigChange> =
-        changes.into_iter().map(|(key, value)| ConfigChange { key, value }).collect();
+    let changes: Vec<ConfigChange> = changes
+        .into_iter()
+        .map(|(key, value)| ConfigChange { key, value })
+        .collect();
     match mode {
         Mode::Validate => {
             context.topics.check_configs(view.id, &changes)?;
@@ -282,10 +306,10 @@ async fn alter_broker(
 ) -> Result<(), Refusal> {
     let change = context.broker_configs.begin().await;
     let resolved = edit.resolve(&change.stored(scope), lookup_broker);
-    let changes = resolved.map_err(crate::broker_configs::BrokerConfigError::from)?;
+    let changes = resolved.map_err(BrokerConfigError::from)?;
     match mode {
         Mode::Validate => {
-            change.check(scope, &changes).map_err(crate::broker_configs::BrokerConfigError::from)?;
+            change.check(scope, &changes).map_err(BrokerConfigError::from)?;
         }
         Mode::Apply => {
             let keys: Vec<&str> = changes.keys().map(String::as_str).collect();

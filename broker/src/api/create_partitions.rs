@@ -42,13 +42,16 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
             }
             Err(refusal) => {
                 let refusal = refusal.noted("create partitions", &topic.name);
-                result.with_error_code(refusal.code.code()).with_error_message(refusal.text())
+                result
+                    .with_error_code(refusal.code.code())
+                    .with_error_message(refusal.text())
             }
         });
     }
     let (mute, throttle_time_ms) = throttle(&context, &request, Charge::TopicMutations(added));
-    let response =
-        CreatePartitionsResponse::default().with_throttle_time_ms(throttle_time_ms).with_results(results);
+    let response = CreatePartitionsResponse::default()
+        .with_throttle_time_ms(throttle_time_ms)
+        .with_results(results);
     Ok(respond(&request.header, &response)?.throttled(mute).into())
 }
 
@@ -59,8 +62,11 @@ async fn one(
     topic: &CreatePartitionsTopic,
     mode: Mode,
 ) -> Result<u32, Refusal> {
-    let access =
-        context.authorizer.authorize(&request.connection, Operation::Alter, Resource::topic(&topic.name));
+    let access = context.authorizer.authorize(
+        &request.connection,
+        Operation::Alter,
+        Resource::topic(&topic.name),
+    );
     if !access.is_allowed() {
         return Err(Refusal::bare(ErrorCode::TopicAuthorizationFailed));
     }

@@ -28,7 +28,10 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     let mut results = Vec::with_capacity(body.topics.len());
     let mut created = 0u32;
     for name in &twice {
-        let refusal = Refusal::new(ErrorCode::InvalidRequest, format!("topic '{name}' is named twice"));
+        let refusal = Refusal::new(
+            ErrorCode::InvalidRequest,
+            format!("topic '{name}' is named twice"),
+        );
         results.push(refused(TopicName(str_bytes(name.clone())), &refusal));
     }
     for topic in body.topics {
@@ -45,8 +48,9 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
         }
     }
     let (mute, throttle_time_ms) = throttle(&context, &request, Charge::TopicMutations(created));
-    let response =
-        CreateTopicsResponse::default().with_throttle_time_ms(throttle_time_ms).with_topics(results);
+    let response = CreateTopicsResponse::default()
+        .with_throttle_time_ms(throttle_time_ms)
+        .with_topics(results);
     Ok(respond(&request.header, &response)?.throttled(mute).into())
 }
 
@@ -57,7 +61,10 @@ async fn one(
     mode: Mode,
 ) -> Result<CreatableTopicResult, Refusal> {
     let may = |operation, resource| {
-        context.authorizer.authorize(&request.connection, operation, resource).is_allowed()
+        context
+            .authorizer
+            .authorize(&request.connection, operation, resource)
+            .is_allowed()
     };
     let resource = Resource::topic(&topic.name);
     if !may(Operation::Create, Resource::CLUSTER) && !may(Operation::Create, resource) {
@@ -103,27 +110,43 @@ fn read(topic: &CreatableTopic, node_id: BrokerId) -> Result<NewTopic, Refusal> 
         }
     } else {
         if topic.num_partitions != -1 || topic.replication_factor != -1 {
-            let what = "assignments are given, so the number of partitions and the replication factor must be -1";
+            let what =
+                "assignments are given, so the number of partitions and the replication factor must be -1";
             return Err(Refusal::new(ErrorCode::InvalidRequest, what));
         }
         let brokers: Vec<(i32, Vec<i32>)> = topic
             .assignments
             .iter()
-            .map(|one| (one.partition_index, one.broker_ids.iter().map(|broker| broker.0).collect()))
+            .map(|one| {
+                (
+                    one.partition_index,
+                    one.broker_ids.iter().map(|broker| broker.0).collect(),
+                )
+            })
             .collect();
-        let assignments = brokers.iter().map(|(partition, brokers)| (*partition, brokers.as_slice()));
+        let assignments = brokers
+            .iter()
+            .map(|(partition, brokers)| (*partition, brokers.as_slice()));
         partitions = Some(placement::check_new_topic(assignments, node_id)?);
     }
     let mut configs = BTreeMap::new();
     for config in &topic.configs {
         let Some(value) = &config.value else {
-            let what = format!("{}: null is no value; leave the key out for the default", config.name);
+            let what = format!(
+                "{}: null is no value; leave the key out for the default",
+                config.name
+            );
             return Err(Refusal::new(ErrorCode::InvalidConfig, what));
         };
         // As in Kafka, of a key that comes twice the last one counts.
         configs.insert(config.name.to_string(), value.to_string());
     }
-    Ok(NewTopic { name: topic.name.to_string(), partitions, replication_factor, configs })
+    Ok(NewTopic {
+        name: topic.name.to_string(),
+        partitions,
+        replication_factor,
+        configs,
+    })
 }
 
 /// Every topic key with its source: Kafka's Java client stops at a null list or a negative source.
@@ -151,7 +174,10 @@ fn refused(name: TopicName, refusal: &Refusal) -> CreatableTopicResult {
 /// Returns the names that come more than once.
 fn named_twice<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
-    names.filter(|name| !seen.insert(*name)).map(str::to_owned).collect()
+    names
+        .filter(|name| !seen.insert(*name))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[cfg(test)]

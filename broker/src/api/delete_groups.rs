@@ -16,7 +16,11 @@ use crate::groups::Asked;
 
 pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
     let body: DeleteGroupsRequest = decode(&request)?;
-    let group_ids: Vec<GroupId> = body.groups_names.iter().map(|id| GroupId::from(id.as_str())).collect();
+    let group_ids: Vec<GroupId> = body
+        .groups_names
+        .iter()
+        .map(|id| GroupId::from(id.as_str()))
+        .collect();
     drop(body);
     let exchange = Exchange::new(context, request);
     let mut asked = Vec::with_capacity(group_ids.len());
@@ -56,6 +60,13 @@ async fn ask(exchange: &Exchange, group_id: &GroupId) -> Result<Asked<DeleteGrou
     if !exchange.may(Operation::Delete, Resource::group(group_id)) {
         return Err(ErrorCode::GroupAuthorizationFailed);
     }
-    let delete = DeleteGroup { group_id: group_id.clone() };
-    exchange.context.groups.ask(delete).await.map_err(|error| error.error_code())
+    let delete = DeleteGroup {
+        group_id: group_id.clone(),
+    };
+    exchange
+        .context
+        .groups
+        .ask(delete)
+        .await
+        .map_err(|error| error.error_code())
 }

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use kafka_protocol::messages::delete_records_request::DeleteRecordsPartition;
-use kafka_protocol::messages::delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult};
+use kafka_protocol::messages::delete_records_response::{
+    DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
+};
 use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse, TopicName};
 use thalweg_storage::commit::Ticket;
 use thalweg_types::{ErrorCode, Offset, PartitionIndex};
@@ -32,7 +34,10 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
             let outcome = outcome.and_then(|view| delete(&context, view, partition));
             outcome.unwrap_or_else(|refusal| {
                 let refusal = refusal.noted("delete records", &topic.name);
-                Outcome { result: refused(partition.partition_index, refusal.code), ticket: None }
+                Outcome {
+                    result: refused(partition.partition_index, refusal.code),
+                    ticket: None,
+                }
             })
         });
         let outcomes = outcomes.collect();
@@ -55,16 +60,23 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
                     Err(_) => refused(result.partition_index, ErrorCode::KafkaStorageError),
                 });
             }
-            results.push(DeleteRecordsTopicResult::default().with_name(name).with_partitions(partitions));
+            results.push(
+                DeleteRecordsTopicResult::default()
+                    .with_name(name)
+                    .with_partitions(partitions),
+            );
         }
-        let response =
-            DeleteRecordsResponse::default().with_throttle_time_ms(throttle_time_ms).with_topics(results);
+        let response = DeleteRecordsResponse::default()
+            .with_throttle_time_ms(throttle_time_ms)
+            .with_topics(results);
         Ok(respond(&header, &response)?.throttled(mute))
     }))
 }
 
 fn find(context: &Context, request: &Request, name: &str) -> Result<Arc<TopicView>, Refusal> {
-    let access = context.authorizer.authorize(&request.connection, Operation::Delete, Resource::topic(name));
+    let access = context
+        .authorizer
+        .authorize(&request.connection, Operation::Delete, Resource::topic(name));
     if !access.is_allowed() {
         return Err(Refusal::bare(ErrorCode::TopicAuthorizationFailed));
     }

@@ -29,10 +29,14 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
         body.topics
     } else {
         let names = body.topic_names.into_iter();
-        names.map(|name| DeleteTopicState::default().with_name(Some(name))).collect()
+        names
+            .map(|name| DeleteTopicState::default().with_name(Some(name)))
+            .collect()
     };
-    let found: Vec<Result<Arc<TopicView>, Refusal>> =
-        asked.iter().map(|state| find(&context, &request, state)).collect();
+    let found: Vec<Result<Arc<TopicView>, Refusal>> = asked
+        .iter()
+        .map(|state| find(&context, &request, state))
+        .collect();
     let mut times: HashMap<TopicId, u32> = HashMap::new();
     for view in found.iter().flatten() {
         *times.entry(view.id).or_default() += 1;
@@ -40,7 +44,9 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     let mut deleted = 0u32;
     let mut responses = Vec::with_capacity(asked.len());
     for (state, found) in asked.into_iter().zip(found) {
-        let result = DeletableTopicResult::default().with_topic_id(state.topic_id).with_name(state.name.clone());
+        let result = DeletableTopicResult::default()
+            .with_topic_id(state.topic_id)
+            .with_name(state.name.clone());
         let (result, outcome) = match found {
             Err(refusal) => (result, Err(refusal)),
             Ok(view) => {
@@ -63,15 +69,22 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
         responses.push(match outcome {
             Ok(()) => result,
             Err(refusal) => {
-                let name = result.name.as_ref().map(|name| name.to_string()).unwrap_or_default();
+                let name = result
+                    .name
+                    .as_ref()
+                    .map(|name| name.to_string())
+                    .unwrap_or_default();
                 let refusal = refusal.noted("delete topic", &name);
-                result.with_error_code(refusal.code.code()).with_error_message(refusal.text())
+                result
+                    .with_error_code(refusal.code.code())
+                    .with_error_message(refusal.text())
             }
         });
     }
     let (mute, throttle_time_ms) = throttle(&context, &request, Charge::TopicMutations(deleted));
-    let response =
-        DeleteTopicsResponse::default().with_throttle_time_ms(throttle_time_ms).with_responses(responses);
+    let response = DeleteTopicsResponse::default()
+        .with_throttle_time_ms(throttle_time_ms)
+        .with_responses(responses);
     Ok(respond(&request.header, &response)?.throttled(mute).into())
 }
 
@@ -82,18 +95,30 @@ fn find(context: &Context, request: &Request, state: &DeleteTopicState) -> Resul
         } else {
             ErrorCode::TopicDeletionDisabled
         };
-        return Err(Refusal::new(code, "delete.topic.enable is false: topics cannot be deleted"));
+        return Err(Refusal::new(
+            code,
+            "delete.topic.enable is false: topics cannot be deleted",
+        ));
     }
     let id = TopicId(state.topic_id.into_bytes());
     let may = |operation, name: &str| {
-        context.authorizer.authorize(&request.connection, operation, Resource::topic(name)).is_allowed()
+        context
+            .authorizer
+            .authorize(&request.connection, operation, Resource::topic(name))
+            .is_allowed()
     };
     let view = match &state.name {
         Some(_) if !id.is_zero() => {
-            return Err(Refusal::new(ErrorCode::InvalidRequest, "a topic is named by name or by id, not by both"));
+            return Err(Refusal::new(
+                ErrorCode::InvalidRequest,
+                "a topic is named by name or by id, not by both",
+            ));
         }
         None if id.is_zero() => {
-            return Err(Refusal::new(ErrorCode::InvalidRequest, "neither the name nor the id of a topic is given"));
+            return Err(Refusal::new(
+                ErrorCode::InvalidRequest,
+                "neither the name nor the id of a topic is given",
+            ));
         }
         Some(name) => {
             if !may(Operation::Delete, name) {

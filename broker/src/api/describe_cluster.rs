@@ -23,18 +23,31 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     let (mute, throttle_time_ms) = throttle_work(&context, &request);
     let response = DescribeClusterResponse::default().with_throttle_time_ms(throttle_time_ms);
     if let Err(refusal) = check_endpoint(body.endpoint_type) {
-        let response = response.with_error_code(refusal.code.code()).with_error_message(refusal.text());
-        return Ok(respond(&request.header, &response)?.throttled(mute).with_error(refusal.code).into());
+        let response = response
+            .with_error_code(refusal.code.code())
+            .with_error_message(refusal.text());
+        return Ok(respond(&request.header, &response)?
+            .throttled(mute)
+            .with_error(refusal.code)
+            .into());
     }
     let operations = if body.include_cluster_authorized_operations {
-        context.authorizer.authorized_operations(&request.connection, Resource::CLUSTER)
+        context
+            .authorizer
+            .authorized_operations(&request.connection, Resource::CLUSTER)
     } else {
         NOT_ASKED
     };
     let settings = context.settings.current();
     let node_id = BrokerId(settings.node_id().get());
-    let access = context.authorizer.authorize(&request.connection, Operation::Describe, Resource::CLUSTER);
-    let operations = if access.is_allowed() || operations == NOT_ASKED { operations } else { 0 };
+    let access = context
+        .authorizer
+        .authorize(&request.connection, Operation::Describe, Resource::CLUSTER);
+    let operations = if access.is_allowed() || operations == NOT_ASKED {
+        operations
+    } else {
+        0
+    };
     let (host, port) = advertised(&settings, &request.connection.listener);
     let broker = DescribeClusterBroker::default()
         .with_broker_id(node_id)

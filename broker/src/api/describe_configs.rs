@@ -42,8 +42,16 @@ enum Documentation {
 pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
     let body: DescribeConfigsRequest = decode(&request)?;
     let detail = Detail {
-        synonyms: if body.include_synonyms { Synonyms::Told } else { Synonyms::LeftOut },
-        documentation: if body.include_documentation { Documentation::Told } else { Documentation::LeftOut },
+        synonyms: if body.include_synonyms {
+            Synonyms::Told
+        } else {
+            Synonyms::LeftOut
+        },
+        documentation: if body.include_documentation {
+            Documentation::Told
+        } else {
+            Documentation::LeftOut
+        },
     };
     // Each resource is answered once, or a small request could ask for an unbounded response.
     let mut seen = HashSet::new();
@@ -60,12 +68,15 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
                 let entries = filtered(entries, resource).map(|entry| told(entry, detail));
                 result.with_error_message(None).with_configs(entries.collect())
             }
-            Err(refusal) => result.with_error_code(refusal.code.code()).with_error_message(refusal.text()),
+            Err(refusal) => result
+                .with_error_code(refusal.code.code())
+                .with_error_message(refusal.text()),
         });
     }
     let (mute, throttle_time_ms) = throttle_work(&context, &request);
-    let response =
-        DescribeConfigsResponse::default().with_throttle_time_ms(throttle_time_ms).with_results(results);
+    let response = DescribeConfigsResponse::default()
+        .with_throttle_time_ms(throttle_time_ms)
+        .with_results(results);
     Ok(respond(&request.header, &response)?.throttled(mute).into())
 }
 
@@ -93,7 +104,9 @@ fn filtered(
         .as_ref()
         .filter(|keys| !keys.is_empty())
         .map(|keys| keys.iter().map(|key| key.as_str()).collect());
-    entries.into_iter().filter(move |entry| wanted.as_ref().is_none_or(|wanted| wanted.contains(entry.name)))
+    entries
+        .into_iter()
+        .filter(move |entry| wanted.as_ref().is_none_or(|wanted| wanted.contains(entry.name)))
 }
 
 fn told(entry: ConfigEntry, detail: Detail) -> DescribeConfigsResourceResult {

@@ -4,8 +4,14 @@ use thalweg_settings::{Profile, Settings};
 
 use super::*;
 
-const ALL: Detail = Detail { synonyms: Synonyms::Told, documentation: Documentation::Told };
-const NONE: Detail = Detail { synonyms: Synonyms::LeftOut, documentation: Documentation::LeftOut };
+const ALL: Detail = Detail {
+    synonyms: Synonyms::Told,
+    documentation: Documentation::Told,
+};
+const NONE: Detail = Detail {
+    synonyms: Synonyms::LeftOut,
+    documentation: Documentation::LeftOut,
+};
 
 fn asking(keys: Option<&[&str]>) -> DescribeConfigsResource {
     let keys = keys.map(|keys| keys.iter().map(|key| str_bytes(*key)).collect());
@@ -30,14 +36,23 @@ fn rule_14_describe_configs_tells_every_key_with_its_source() {
         let name = told.name.as_str();
         assert!(told.config_source > 0, "{name}");
         assert!(told.config_type > 0, "{name}");
-        assert!(told.documentation.is_some_and(|text| !text.as_str().is_empty()), "{name}");
+        assert!(
+            told.documentation.is_some_and(|text| !text.as_str().is_empty()),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn rule_14_a_static_value_says_so_in_source_and_synonyms() {
-    let settings = Settings::builder(Profile::Serve).assignment("num.partitions=7").build().unwrap();
-    let entry = describe_broker(&settings).into_iter().find(|entry| entry.name == "num.partitions").unwrap();
+    let settings = Settings::builder(Profile::Serve)
+        .assignment("num.partitions=7")
+        .build()
+        .unwrap();
+    let entry = describe_broker(&settings)
+        .into_iter()
+        .find(|entry| entry.name == "num.partitions")
+        .unwrap();
     let told = told(entry, ALL);
     assert_eq!(told.value.as_ref().map(|value| value.as_str()), Some("7"));
     assert_eq!((told.config_source, told.read_only), (4, true));
@@ -49,7 +64,10 @@ fn rule_14_a_static_value_says_so_in_source_and_synonyms() {
 fn rule_15_cleanup_policy_of_a_topic_is_its_own() {
     let overrides = BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]);
     let entries = describe_topic(&overrides, &Settings::defaults(Profile::Serve));
-    let entry = entries.into_iter().find(|entry| entry.name == "cleanup.policy").unwrap();
+    let entry = entries
+        .into_iter()
+        .find(|entry| entry.name == "cleanup.policy")
+        .unwrap();
     let told = told(entry, NONE);
     assert_eq!(told.value.as_ref().map(|value| value.as_str()), Some("compact"));
     assert_eq!((told.config_source, told.read_only), (1, false));

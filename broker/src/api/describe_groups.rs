@@ -59,7 +59,10 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
             }
             groups.push(described);
         }
-        let error = groups.iter().map(|group| group.error_code).find(|code| *code != 0);
+        let error = groups
+            .iter()
+            .map(|group| group.error_code)
+            .find(|code| *code != 0);
         let error = error.and_then(ErrorCode::from_code).unwrap_or(ErrorCode::None);
         let response = DescribeGroupsResponse::default()
             .with_throttle_time_ms(charged.throttle_ms())
@@ -72,14 +75,30 @@ async fn ask(exchange: &Exchange, group_id: GroupId, wants_operations: bool) -> 
     let resource = Resource::group(&group_id);
     if !exchange.may(Operation::Describe, resource) {
         let progress = Err(ErrorCode::GroupAuthorizationFailed);
-        return AskedGroup { group_id, operations: None, progress };
+        return AskedGroup {
+            group_id,
+            operations: None,
+            progress,
+        };
     }
     let authorizer = &exchange.context.authorizer;
     let operations =
         wants_operations.then(|| authorizer.authorized_operations(&exchange.connection, resource));
-    let describe = DescribeGroup { api_version: exchange.version(), group_id: group_id.clone() };
-    let progress = exchange.context.groups.ask(describe).await.map_err(|error| error.error_code());
-    AskedGroup { group_id, operations, progress }
+    let describe = DescribeGroup {
+        api_version: exchange.version(),
+        group_id: group_id.clone(),
+    };
+    let progress = exchange
+        .context
+        .groups
+        .ask(describe)
+        .await
+        .map_err(|error| error.error_code());
+    AskedGroup {
+        group_id,
+        operations,
+        progress,
+    }
 }
 
 fn described_group(reply: DescribeGroupReply, version: i16) -> DescribedGroup {

@@ -3,7 +3,7 @@
 //!
 //! There is one data directory. Partitions that are asked for and do not exist are left out, as in Kafka.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
@@ -23,17 +23,25 @@ const UNKNOWN_SIZE: i64 = -1;
 
 pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
     let body: DescribeLogDirsRequest = decode(&request)?;
-    let access = context.authorizer.authorize(&request.connection, Operation::Describe, Resource::CLUSTER);
+    let access = context
+        .authorizer
+        .authorize(&request.connection, Operation::Describe, Resource::CLUSTER);
     let response = DescribeLogDirsResponse::default();
     let (response, error) = if access.is_allowed() {
-        (response.with_results(vec![directory(&context, body.topics).await]), ErrorCode::None)
+        (
+            response.with_results(vec![directory(&context, body.topics).await]),
+            ErrorCode::None,
+        )
     } else {
         let error = ErrorCode::ClusterAuthorizationFailed;
         (response.with_error_code(error.code()), error)
     };
     let (mute, throttle_time_ms) = throttle_work(&context, &request);
     let response = response.with_throttle_time_ms(throttle_time_ms);
-    Ok(respond(&request.header, &response)?.throttled(mute).with_error(error).into())
+    Ok(respond(&request.header, &response)?
+        .throttled(mute)
+        .with_error(error)
+        .into())
 }
 
 async fn directory(context: &Context, asked: Option<Vec<DescribableLogDirTopic>>) -> DescribeLogDirsResult {
@@ -51,12 +59,19 @@ async fn directory(context: &Context, asked: Option<Vec<DescribableLogDirTopic>>
         Err(_) => None,
     };
     let topics = match asked {
-        None => context.topics.all().iter().map(|view| topic(context, view, 0..view.partitions)).collect(),
+        None => context
+            .topics
+            .all()
+            .iter()
+            .map(|view| topic(context, view, 0..view.partitions))
+            .collect(),
         Some(asked) => each_once(asked)
             .into_iter()
             .filter_map(|(name, partitions)| {
                 let view = context.topics.by_name(&name)?;
-                let known = partitions.into_iter().filter(|index| (0..view.partitions).contains(index));
+                let known = partitions
+                    .into_iter()
+                    .filter(|index| (0..view.partitions).contains(index));
                 let described = topic(context, &view, known);
                 (!described.partitions.is_empty()).then_some(described)
             })
@@ -70,11 +85,7 @@ async fn directory(context: &Context, asked: Option<Vec<DescribableLogDirTopic>>
         .with_usable_bytes(usable_bytes)
 }
 
-fn topic(
-    context: &Context,
-    view: &TopicView,
-    partitions: impl Iterator<Item = i32>,
-) -> DescribeLogDirsTopic {
+fn topic(context: &Context, view: &TopicView, partitions: impl Iterator<Item = i32>) -> DescribeLogDirsTopic {
     let partitions = partitions.filter_map(|index| {
         let log = context.topics.log(view, PartitionIndex(index))?;
         Some(
@@ -85,21 +96,28 @@ fn topic(
                 .with_offset_lag(0),
         )
     });
-    DescribeLogDirsTopic::default().with_name(topic_name(&view.name)).with_partitions(partitions.collect())
+    DescribeLogDirsTopic::default()
+        .with_name(topic_name(&view.name))
+        .with_partitions(partitions.collect())
 }
 
 /// Gathers what is asked for, each partition once, so that the response is bounded by what exists.
-fn each_once(asked: Vec<DescribableLogDirTopic>) -> std::collections::BTreeMap<String, BTreeSet<i32>> {
-    let mut topics: std::collections::BTreeMap<String, BTreeSet<i32>> = std::collections::BTreeMap::new();
+fn each_once(asked: Vec<DescribableLogDirTopic>) -> BTreeMap<String, BTreeSet<i32>> {
+    let mut topics: BTreeMap<String, BTreeSet<i32>> = BTreeMap::new();
     for one in asked {
-        topics.entry(one.topic.to_string()).or_default().extend(one.partitions);
+        topics
+            .entry(one.topic.to_string())
+            .or_default()
+            .extend(one.partitions);
     }
     topics
 }
 
 fn volume(space: Option<DiskSpace>) -> (i64, i64) {
     let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
-    space.map_or((UNKNOWN_SIZE, UNKNOWN_SIZE), |space| (bytes(space.total), bytes(space.available)))
+    space.map_or((UNKNOWN_SIZE, UNKNOWN_SIZE), |space| {
+        (bytes(space.total), bytes(space.available))
+    })
 }
 
 #[cfg(test)]

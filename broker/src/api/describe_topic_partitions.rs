@@ -4,17 +4,17 @@
 //! leaders, which is an empty list and never null (Kafka's Java client stops at null).
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use kafka_protocol::messages::describe_topic_partitions_response::{
     Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
 use kafka_protocol::messages::{BrokerId, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse};
-use std::ops::Range;
 use thalweg_types::{ErrorCode, PartitionIndex};
 use uuid::Uuid;
 
-use super::refusal::{str_bytes, throttle_work, topic_name};
+use super::refusal::{throttle_work, topic_name};
 use super::{ApiError, Context, Operation, Reply, Request, Resource, decode, respond};
 use crate::topics::{TopicView, check_topic_name};
 
@@ -23,25 +23,38 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     let settings = context.settings.current();
     let start = match &body.cursor {
         None => None,
+        // The response has no field for an error of the whole request, so each topic says it.
         Some(cursor) if cursor.partition_index < 0 => {
-            // The response has no field for an error of the whole request.
-            return Err(ApiError::refused(format!(
-                "DescribeTopicPartitions cursor at partition {}",
-                cursor.partition_index
-            )));
+            let names = body
+                .topics
+                .iter()
+                .map(|topic| refused(&topic.name, ErrorCode::InvalidRequest));
+            return answer(
+                &context,
+                &request,
+                DescribeTopicPartitionsResponse::default().with_topics(names.collect()),
+            );
         }
-        Some(cursor) => {
-            Some(Place { topic: cursor.topic_name.to_string(), partition: cursor.partition_index })
-        }
+        Some(cursor) => Some(Place {
+            topic: cursor.topic_name.to_string(),
+            partition: cursor.partition_index,
+        }),
     };
     let most = i32::try_from(settings.max_request_partition_size_limit()).unwrap_or(i32::MAX);
     let limit = body.response_partition_limit.min(most).max(1);
     let may_describe = |name: &str| {
         let resource = Resource::topic(name);
-        context.authorizer.authorize(&request.connection, Operation::Describe, resource).is_allowed()
+        context
+            .authorizer
+            .authorize(&request.connection, Operation::Describe, resource)
+            .is_allowed()
     };
     let mut found: Vec<Found> = if body.topics.is_empty() {
-        let all = context.topics.all().into_iter().filter(|view| may_describe(&view.name));
+        let all = context
+            .topics
+            .all()
+            .into_iter()
+            .filter(|view| may_describe(&view.name));
         all.map(Found::Topic).collect()
     } else {
         let names: BTreeSet<&str> = body.topics.iter().map(|topic| topic.name.as_str()).collect();
@@ -58,24 +71,37 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     found.sort_by(|one, other| one.name().cmp(other.name()));
     let sizes: Vec<(&str, i32)> = found.iter().map(|one| (one.name(), one.partitions())).collect();
     let page = page(&sizes, start.as_ref(), limit);
-    let topics = page.parts.iter().filter_map(|(index, partitions)| match found.get(*index)? {
-        Found::Refused(name, code) => Some(
-            DescribeTopicPartitionsResponseTopic::default()
-                .with_name(Some(topic_name(name)))
-                .with_error_code(code.code()),
-        ),
-        Found::Topic(view) => Some(describe(&context, &request, view, partitions.clone())),
-    });
-    let (mute, throttle_time_ms) = throttle_work(&context, &request);
+    let topics = page
+        .parts
+        .iter()
+        .filter_map(|(index, partitions)| match found.get(*index)? {
+            Found::Refused(name, code) => Some(refused(name, *code)),
+            Found::Topic(view) => Some(describe(&context, &request, view, partitions.clone())),
+        });
     let response = DescribeTopicPartitionsResponse::default()
-        .with_throttle_time_ms(throttle_time_ms)
         .with_topics(topics.collect())
         .with_next_cursor(page.next.map(|next| {
             Cursor::default()
-                .with_topic_name(str_bytes(next.topic).into())
+                .with_topic_name(topic_name(&next.topic))
                 .with_partition_index(next.partition)
         }));
+    answer(&context, &request, response)
+}
+
+fn answer(
+    context: &Context,
+    request: &Request,
+    response: DescribeTopicPartitionsResponse,
+) -> Result<Reply, ApiError> {
+    let (mute, throttle_time_ms) = throttle_work(context, request);
+    let response = response.with_throttle_time_ms(throttle_time_ms);
     Ok(respond(&request.header, &response)?.throttled(mute).into())
+}
+
+fn refused(name: &str, code: ErrorCode) -> DescribeTopicPartitionsResponseTopic {
+    DescribeTopicPartitionsResponseTopic::default()
+        .with_name(Some(topic_name(name)))
+        .with_error_code(code.code())
 }
 
 /// What is known under a name.
@@ -129,14 +155,20 @@ fn page(topics: &[(&str, i32)], start: Option<&Place>, limit: i32) -> Page {
             _ => 0,
         };
         if left <= 0 {
-            let next = Some(Place { topic: (*name).to_owned(), partition: first });
+            let next = Some(Place {
+                topic: (*name).to_owned(),
+                partition: first,
+            });
             return Page { parts, next };
         }
         let end = partitions.saturating_sub(first).min(left).saturating_add(first);
         left = left.saturating_sub(end.saturating_sub(first));
         parts.push((index, first..end));
         if end < *partitions {
-            let next = Some(Place { topic: (*name).to_owned(), partition: end });
+            let next = Some(Place {
+                topic: (*name).to_owned(),
+                partition: end,
+            });
             return Page { parts, next };
         }
     }
@@ -164,7 +196,9 @@ fn describe(
         .with_is_internal(view.is_internal())
         .with_partitions(partitions.collect())
         .with_topic_authorized_operations(
-            context.authorizer.authorized_operations(&request.connection, resource),
+            context
+                .authorizer
+                .authorized_operations(&request.connection, resource),
         )
 }
 

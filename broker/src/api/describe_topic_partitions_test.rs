@@ -5,7 +5,10 @@ use super::*;
 const TOPICS: &[(&str, i32)] = &[("a", 3), ("b", 0), ("c", 2)];
 
 fn place(topic: &str, partition: i32) -> Place {
-    Place { topic: topic.to_owned(), partition }
+    Place {
+        topic: topic.to_owned(),
+        partition,
+    }
 }
 
 #[test]
@@ -18,15 +21,33 @@ fn rule_01_eligible_leaders_are_an_empty_list_and_never_null() {
 #[test]
 fn everything_fits_into_one_page_of_the_right_size() {
     let page = page(TOPICS, None, 5);
-    assert_eq!(page, Page { parts: vec![(0, 0..3), (1, 0..0), (2, 0..2)], next: None });
+    assert_eq!(
+        page,
+        Page {
+            parts: vec![(0, 0..3), (1, 0..0), (2, 0..2)],
+            next: None
+        }
+    );
 }
 
 #[test]
 fn a_page_ends_inside_a_topic_and_the_next_goes_on_there() {
     let first = page(TOPICS, None, 2);
-    assert_eq!(first, Page { parts: vec![(0, 0..2)], next: Some(place("a", 2)) });
+    assert_eq!(
+        first,
+        Page {
+            parts: vec![(0, 0..2)],
+            next: Some(place("a", 2))
+        }
+    );
     let second = page(TOPICS, first.next.as_ref(), 2);
-    assert_eq!(second, Page { parts: vec![(0, 2..3), (1, 0..0), (2, 0..1)], next: Some(place("c", 1)) });
+    assert_eq!(
+        second,
+        Page {
+            parts: vec![(0, 2..3), (1, 0..0), (2, 0..1)],
+            next: Some(place("c", 1))
+        }
+    );
 }
 
 #[test]
@@ -36,8 +57,17 @@ fn a_page_that_ends_with_a_topic_names_the_next_one() {
 
 #[test]
 fn a_cursor_at_a_topic_that_is_gone_goes_on_with_the_one_after() {
-    assert_eq!(page(TOPICS, Some(&place("aa", 7)), 9).parts, [(1, 0..0), (2, 0..2)]);
-    assert_eq!(page(TOPICS, Some(&place("z", 0)), 9), Page { parts: Vec::new(), next: None });
+    assert_eq!(
+        page(TOPICS, Some(&place("aa", 7)), 9).parts,
+        [(1, 0..0), (2, 0..2)]
+    );
+    assert_eq!(
+        page(TOPICS, Some(&place("z", 0)), 9),
+        Page {
+            parts: Vec::new(),
+            next: None
+        }
+    );
     assert_eq!(page(TOPICS, Some(&place("c", i32::MAX)), 9).parts, [(2, 2..2)]);
 }
 

@@ -23,7 +23,12 @@ pub(super) struct Exchange {
 impl Exchange {
     /// Takes over from the request, whose body has been decoded and copied.
     pub(super) fn new(context: Arc<Context>, request: Request) -> Self {
-        Self { context, header: request.header, connection: request.connection, started: Instant::now() }
+        Self {
+            context,
+            header: request.header,
+            connection: request.connection,
+            started: Instant::now(),
+        }
     }
 
     pub(super) fn version(&self) -> i16 {
@@ -31,7 +36,9 @@ impl Exchange {
     }
 
     pub(super) fn authorize(&self, operation: Operation, resource: Resource<'_>) -> Access {
-        self.context.authorizer.authorize(&self.connection, operation, resource)
+        self.context
+            .authorizer
+            .authorize(&self.connection, operation, resource)
     }
 
     pub(super) fn may(&self, operation: Operation, resource: Resource<'_>) -> bool {
@@ -43,7 +50,10 @@ impl Exchange {
         let client_id = self.header.client_id.as_deref();
         let work = Charge::WorkTime(self.started.elapsed());
         let throttle = self.context.throttle.charge(&self.connection, client_id, work);
-        Charged { header: self.header, throttle }
+        Charged {
+            header: self.header,
+            throttle,
+        }
     }
 }
 
@@ -65,7 +75,9 @@ impl Charged {
 
     /// Answers; `error` is the one that metrics count.
     pub(super) fn answer<T: Encodable>(self, body: &T, error: ErrorCode) -> Result<Response, ApiError> {
-        Ok(respond(&self.header, body)?.throttled(self.throttle).with_error(error))
+        Ok(respond(&self.header, body)?
+            .throttled(self.throttle)
+            .with_error(error))
     }
 }
 

@@ -47,16 +47,26 @@ struct Round {
 
 pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
     let header = request.header.clone();
-    let fetch = parse_fetch_request(header.api_version, &request.body, &GuardLimits::default())
-        .map_err(|cause| ApiError::Malformed { api: header.api_key, cause: DecodeError::Guard(cause) })?;
+    let fetch =
+        parse_fetch_request(header.api_version, &request.body, &GuardLimits::default()).map_err(|cause| {
+            ApiError::Malformed {
+                api: header.api_key,
+                cause: DecodeError::Guard(cause),
+            }
+        })?;
     let deadline = Instant::from_std(request.received_at) + wait_max(&fetch);
     let connection = Arc::clone(&request.connection);
     // A long poll holds no request memory.
     drop(request);
-    let session = match context.fetch_sessions.begin(&fetch, std::time::Instant::now()) {
-        Ok(session) => session,
-        Err(code) => {
-            let response = FetchResponse { error_code: code, ..FetchResponse::default() };
+    let begun = context.fetch_sessions.begin(&fetch, std::time::Instant::now());
+    let session = match begun {
+        Ok(session) if session.fits_version(header.api_version) => session,
+        unfit => {
+            let code = unfit.err().unwrap_or(ErrorCode::FetchSessionTopicIdError);
+            let response = FetchResponse {
+                error_code: code,
+                ..FetchResponse::default()
+            };
             let frame = encode_fetch_response(header.correlation_id, header.api_version, response)
                 .map_err(|cause| ApiError::Encode { cause })?;
             return Ok(Response::new(frame).with_error(code).into());
@@ -67,7 +77,10 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
         .iter()
         .map(|partition| {
             let log = resolve(&context, &connection, partition);
-            Target { partition: partition.clone(), log }
+            Target {
+                partition: partition.clone(),
+                log,
+            }
         })
         .collect();
     let targets = Arc::new(targets);
@@ -75,7 +88,9 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     Ok(Reply::later(async move {
         let round = poll(&context, &targets, limits, deadline).await;
         let charge = Charge::FetchBytes(round.bytes as u64);
-        let throttle = context.throttle.charge(&connection, header.client_id.as_deref(), charge);
+        let throttle = context
+            .throttle
+            .charge(&connection, header.client_id.as_deref(), charge);
         let (session_id, topics) = context.fetch_sessions.finish(&session, round.responses);
         let response = FetchResponse {
             throttle_time_ms: i32::try_from(throttle.as_millis()).unwrap_or(i32::MAX),
@@ -105,7 +120,9 @@ fn limits(context: &Context, fetch: &FetchRequest) -> Limits {
     let max_bytes = asked.min(ours).min(budget);
     Limits {
         max_bytes,
-        min_bytes: usize::try_from(fetch.min_bytes).unwrap_or(0).min(max_bytes.max(1)),
+        min_bytes: usize::try_from(fetch.min_bytes)
+            .unwrap_or(0)
+            .min(max_bytes.max(1)),
         limit: match fetch.isolation_level {
             IsolationLevel::ReadUncommitted => ReadLimit::HighWatermark,
             IsolationLevel::ReadCommitted => ReadLimit::LastStable,
@@ -119,10 +136,15 @@ fn resolve(
     partition: &SessionPartition,
 ) -> Result<Arc<PartitionLog>, ErrorCode> {
     let topic = match &partition.topic {
-        TopicKey::Name(name) => context.topics.by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition),
+        TopicKey::Name(name) => context
+            .topics
+            .by_name(name)
+            .ok_or(ErrorCode::UnknownTopicOrPartition),
         TopicKey::Id(id) => context.topics.by_id(*id).ok_or(ErrorCode::UnknownTopicId),
     }?;
-    let access = context.authorizer.authorize(connection, Operation::Read, Resource::topic(&topic.name));
+    let access = context
+        .authorizer
+        .authorize(connection, Operation::Read, Resource::topic(&topic.name));
     if !access.is_allowed() {
         return Err(ErrorCode::TopicAuthorizationFailed);
     }
@@ -139,7 +161,12 @@ fn resolve(
 }
 
 /// Reads until there is enough, an error, or no more time.
-async fn poll(context: &Arc<Context>, targets: &Arc<Vec<Target>>, limits: Limits, deadline: Instant) -> Round {
+async fn poll(
+    context: &Arc<Context>,
+    targets: &Arc<Vec<Target>>,
+    limits: Limits,
+    deadline: Instant,
+) -> Round {
     let round = read_round(context, targets, limits).await;
     if round.is_final(limits, deadline) || context.shutdown.is_requested() {
         return round;
@@ -209,8 +236,12 @@ enum Source {
 
 /// Reads every partition; `None` when one needs the disk and only memory is allowed.
 fn read_all(targets: &[Target], limits: Limits, source: Source) -> Option<Round> {
-    let mut round =
-        Round { responses: Vec::with_capacity(targets.len()), bytes: 0, answer_now: false, memory: None };
+    let mut round = Round {
+        responses: Vec::with_capacity(targets.len()),
+        bytes: 0,
+        answer_now: false,
+        memory: None,
+    };
     for (index, target) in targets.iter().enumerate() {
         let left = limits.max_bytes.saturating_sub(round.bytes);
         let request = ReadRequest {
@@ -283,6 +314,11 @@ impl Round {
             .enumerate()
             .map(|(index, target)| (index, refused(target, ErrorCode::KafkaStorageError)))
             .collect();
-        Self { responses, bytes: 0, answer_now: true, memory: None }
+        Self {
+            responses,
+            bytes: 0,
+            answer_now: true,
+            memory: None,
+        }
     }
 }

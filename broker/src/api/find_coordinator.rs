@@ -3,7 +3,8 @@
 //! v1 key type and error text, v3 flexible, v4 many keys (KIP-699), v6 share groups (KIP-932). This broker
 //! coordinates every group; the offsets topic is made before it says so, or it answers COORDINATOR_NOT_AVAILABLE.
 //!
-//! Left out: transactions and share groups, which get INVALID_REQUEST with a text.
+//! Left out: transactions (TRANSACTIONAL_ID_AUTHORIZATION_FAILED, which ends a client's attempt at once) and share
+//! groups (INVALID_REQUEST), each with a text.
 
 use std::sync::Arc;
 
@@ -33,7 +34,10 @@ struct Refusal {
 
 impl Refusal {
     fn new(error: ErrorCode, message: impl Into<String>) -> Self {
-        Self { error, message: message.into() }
+        Self {
+            error,
+            message: message.into(),
+        }
     }
 }
 
@@ -41,14 +45,21 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     let body: FindCoordinatorRequest = decode(&request)?;
     let exchange = Exchange::new(context, request);
     let is_batched = exchange.version() >= BATCHED_SINCE;
-    let keys = if is_batched { body.coordinator_keys } else { vec![body.key] };
+    let keys = if is_batched {
+        body.coordinator_keys
+    } else {
+        vec![body.key]
+    };
 
     let mut coordinators = Vec::with_capacity(keys.len());
     for key in keys {
         let found = find(&exchange, body.key_type, &key).await;
         coordinators.push(coordinator(&exchange, key, found));
     }
-    let error = coordinators.iter().map(|found| found.error_code).find(|code| *code != 0);
+    let error = coordinators
+        .iter()
+        .map(|found| found.error_code)
+        .find(|code| *code != 0);
     let error = error.and_then(ErrorCode::from_code).unwrap_or(ErrorCode::None);
 
     let charged = exchange.charged();
@@ -70,8 +81,9 @@ async fn find(exchange: &Exchange, key_type: i8, key: &str) -> Result<(), Refusa
     match key_type {
         GROUP => {}
         TRANSACTION => {
+            // Clients take this code as final; on any other they ask again until they time out.
             return Err(Refusal::new(
-                ErrorCode::InvalidRequest,
+                ErrorCode::TransactionalIdAuthorizationFailed,
                 "transactions are not supported by this broker yet; produce without a transactional.id",
             ));
         }
@@ -90,7 +102,12 @@ async fn find(exchange: &Exchange, key_type: i8, key: &str) -> Result<(), Refusa
         let error = ErrorCode::GroupAuthorizationFailed;
         return Err(Refusal::new(error, error.message()));
     }
-    exchange.context.groups.ensure().await.map_err(|error| Refusal::new(error.error_code(), error.to_string()))
+    exchange
+        .context
+        .groups
+        .ensure()
+        .await
+        .map_err(|error| Refusal::new(error.error_code(), error.to_string()))
 }
 
 fn coordinator(exchange: &Exchange, key: StrBytes, found: Result<(), Refusal>) -> Coordinator {

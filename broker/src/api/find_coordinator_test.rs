@@ -5,7 +5,11 @@ fn request(version: i16, key_type: i8, keys: &[&str]) -> FindCoordinatorRequest 
     let keys: Vec<StrBytes> = keys.iter().map(|key| text(*key)).collect();
     let request = FindCoordinatorRequest::default();
     // Version 0 knows groups only.
-    let request = if version >= 1 { request.with_key_type(key_type) } else { request };
+    let request = if version >= 1 {
+        request.with_key_type(key_type)
+    } else {
+        request
+    };
     if version >= BATCHED_SINCE {
         request.with_coordinator_keys(keys)
     } else {
@@ -25,27 +29,54 @@ async fn a_group_is_coordinated_here_in_every_version() {
         } else {
             assert_eq!(response.coordinators.len(), 2);
             for (found, key) in response.coordinators.iter().zip(["g", "h"]) {
-                assert_eq!((found.error_code, found.port, found.key.as_str()), (0, port, key), "v{version}");
+                assert_eq!(
+                    (found.error_code, found.port, found.key.as_str()),
+                    (0, port, key),
+                    "v{version}"
+                );
                 assert_eq!(found.host.as_str(), host);
             }
         }
     }
-    assert!(broker.running.topics.by_name(crate::groups::OFFSETS_TOPIC).is_some());
+    assert!(
+        broker
+            .running
+            .topics
+            .by_name(crate::groups::OFFSETS_TOPIC)
+            .is_some()
+    );
     broker.running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transactions_and_share_groups_are_refused_with_a_text() {
     let broker = TestBroker::start();
-    for (version, key_type) in [(1, TRANSACTION), (3, TRANSACTION), (4, TRANSACTION), (6, SHARE), (6, 9)] {
+    for (version, key_type) in [
+        (1, TRANSACTION),
+        (3, TRANSACTION),
+        (4, TRANSACTION),
+        (6, SHARE),
+        (6, 9),
+    ] {
         let response = broker.call(version, &request(version, key_type, &["t"])).await;
         let (code, message, node_id) = match response.coordinators.first() {
             Some(found) => (found.error_code, &found.error_message, found.node_id),
             None => (response.error_code, &response.error_message, response.node_id),
         };
-        assert_eq!((code, node_id), (ErrorCode::InvalidRequest.code(), BrokerId(-1)));
+        let expected = if key_type == TRANSACTION {
+            ErrorCode::TransactionalIdAuthorizationFailed
+        } else {
+            ErrorCode::InvalidRequest
+        };
+        assert_eq!((code, node_id), (expected.code(), BrokerId(-1)));
         assert!(message.as_ref().is_some_and(|message| !message.is_empty()));
     }
-    assert!(broker.running.topics.by_name(crate::groups::OFFSETS_TOPIC).is_none());
+    assert!(
+        broker
+            .running
+            .topics
+            .by_name(crate::groups::OFFSETS_TOPIC)
+            .is_none()
+    );
     broker.running.stop().await;
 }

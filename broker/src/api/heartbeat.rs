@@ -31,7 +31,10 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
         Err(error) => Ok(answer(charged, error.error_code())?.into()),
         Ok(asked) => Ok(Reply::later(async move {
             let outcome = asked.wait().await.and_then(|reply| reply.outcome);
-            answer(charged, outcome.err().map_or(ErrorCode::None, |error| error.error_code()))
+            answer(
+                charged,
+                outcome.err().map_or(ErrorCode::None, |error| error.error_code()),
+            )
         })),
     }
 }

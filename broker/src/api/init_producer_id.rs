@@ -22,7 +22,10 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     let (mute, throttle_time_ms) = throttle_work(&context, &request);
     let response = InitProducerIdResponse::default().with_throttle_time_ms(throttle_time_ms);
     let (response, error) = match outcome {
-        Ok(id) => (response.with_producer_id(id).with_producer_epoch(0), ErrorCode::None),
+        Ok(id) => (
+            response.with_producer_id(id).with_producer_epoch(0),
+            ErrorCode::None,
+        ),
         Err(refusal) => {
             // The response has no room for the words.
             tracing::warn!(
@@ -38,7 +41,10 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
             (refused, refusal.code)
         }
     };
-    Ok(respond(&request.header, &response)?.throttled(mute).with_error(error).into())
+    Ok(respond(&request.header, &response)?
+        .throttled(mute)
+        .with_error(error)
+        .into())
 }
 
 /// Judges the request by itself. Pure.
@@ -48,7 +54,11 @@ fn judge(body: &InitProducerIdRequest) -> Result<(), Refusal> {
         return if id.is_empty() {
             invalid("transactional.id is empty; leave it out")
         } else {
-            invalid("transactions are not supported by this broker yet; produce without a transactional.id")
+            // Clients take this code as final; on any other they ask again until they time out.
+            Err(Refusal::new(
+                ErrorCode::TransactionalIdAuthorizationFailed,
+                "transactions are not supported by this broker yet; produce without a transactional.id",
+            ))
         };
     }
     let has_id = body.producer_id.0 != thalweg_types::ProducerId::NONE.get();
@@ -61,7 +71,9 @@ fn judge(body: &InitProducerIdRequest) -> Result<(), Refusal> {
 
 async fn new_id(context: &Context, request: &Request) -> Result<ProducerId, Refusal> {
     let access =
-        context.authorizer.authorize(&request.connection, Operation::IdempotentWrite, Resource::CLUSTER);
+        context
+            .authorizer
+            .authorize(&request.connection, Operation::IdempotentWrite, Resource::CLUSTER);
     if !access.is_allowed() {
         return Err(Refusal::bare(ErrorCode::ClusterAuthorizationFailed));
     }

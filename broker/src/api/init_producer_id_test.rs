@@ -14,7 +14,9 @@ fn rule_12_a_producer_without_a_transactional_id_gets_an_id() {
 
 #[test]
 fn a_producer_that_has_an_id_and_an_epoch_gets_a_new_one() {
-    let known = asking(None).with_producer_id(ProducerId(7)).with_producer_epoch(i16::MAX);
+    let known = asking(None)
+        .with_producer_id(ProducerId(7))
+        .with_producer_epoch(i16::MAX);
     assert_eq!(judge(&known), Ok(()));
 }
 
@@ -31,7 +33,12 @@ fn an_id_without_an_epoch_and_an_epoch_without_an_id_are_invalid() {
 fn a_transactional_id_is_refused_by_name_and_never_accepted() {
     for id in ["", "orders-1"] {
         let refusal = judge(&asking(Some(id))).unwrap_err();
-        assert_eq!(refusal.code, ErrorCode::InvalidRequest);
+        let expected = if id.is_empty() {
+            ErrorCode::InvalidRequest
+        } else {
+            ErrorCode::TransactionalIdAuthorizationFailed
+        };
+        assert_eq!(refusal.code, expected);
         assert!(refusal.message.contains("transactional.id"));
     }
 }

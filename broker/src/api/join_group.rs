@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse};
 use thalweg_coordinator::group::{
@@ -18,6 +17,8 @@ use thalweg_types::ErrorCode;
 use super::errors::ToErrorCode;
 use super::exchange::{Charged, Exchange, text};
 use super::{ApiError, Context, Operation, Reply, Request, Resource, Response, decode};
+use crate::budget::MemoryBudget;
+use crate::groups::keep;
 
 /// First version in which the protocol name may be null and the protocol type is there.
 const PROTOCOL_TYPE_SINCE: i16 = 7;
@@ -26,28 +27,41 @@ const SKIP_ASSIGNMENT_SINCE: i16 = 9;
 
 pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
     let body: JoinGroupRequest = decode(&request)?;
-    let join = join(&request, &body);
+    let join = join(&context.budget, &request, &body);
+    let member_id = MemberId::from(body.member_id.as_str());
     drop(body);
     let exchange = Exchange::new(context, request);
-    let member_id = join.member_id.clone();
+    let Some(join) = join else {
+        return Ok(refused(exchange.charged(), &member_id, ErrorCode::GroupMaxSizeReached)?.into());
+    };
     if !exchange.may(Operation::Read, Resource::group(&join.group_id)) {
-        return Ok(refused(exchange.charged(), &member_id, ErrorCode::GroupAuthorizationFailed)?.into());
+        return Ok(refused(
+            exchange.charged(),
+            &member_id,
+            ErrorCode::GroupAuthorizationFailed,
+        )?
+        .into());
     }
     let asked = exchange.context.groups.ask(join).await;
     let charged = exchange.charged();
     match asked {
         Err(error) => Ok(refused(charged, &member_id, error.error_code())?.into()),
-        Ok(asked) => Ok(Reply::later(async move { answer(charged, &member_id, asked.wait().await) })),
+        Ok(asked) => Ok(Reply::later(async move {
+            answer(charged, &member_id, asked.wait().await)
+        })),
     }
 }
 
-/// The member's metadata outlives the request: it is copied, so that it does not hold the frame.
-fn join(request: &Request, body: &JoinGroupRequest) -> JoinGroup {
-    let protocols = body.protocols.iter().map(|protocol| JoinProtocol {
-        name: protocol.name.to_string(),
-        metadata: Bytes::copy_from_slice(&protocol.metadata),
+/// The member's metadata outlives the request: it is copied, so that it does not hold the frame. `None` when groups
+/// may not take more memory.
+fn join(budget: &MemoryBudget, request: &Request, body: &JoinGroupRequest) -> Option<JoinGroup> {
+    let protocols = body.protocols.iter().map(|protocol| {
+        Some(JoinProtocol {
+            name: protocol.name.to_string(),
+            metadata: keep(budget, &protocol.metadata)?,
+        })
     });
-    JoinGroup {
+    Some(JoinGroup {
         api_version: request.header.api_version,
         group_id: GroupId::from(body.group_id.as_str()),
         client: ClientInfo {
@@ -59,8 +73,8 @@ fn join(request: &Request, body: &JoinGroupRequest) -> JoinGroup {
         session_timeout_ms: body.session_timeout_ms,
         rebalance_timeout_ms: body.rebalance_timeout_ms,
         protocol_type: body.protocol_type.to_string(),
-        protocols: protocols.collect(),
-    }
+        protocols: protocols.collect::<Option<_>>()?,
+    })
 }
 
 fn answer(

@@ -9,9 +9,7 @@ use std::sync::Arc;
 
 use kafka_protocol::messages::leave_group_response::MemberResponse;
 use kafka_protocol::messages::{LeaveGroupRequest, LeaveGroupResponse};
-use thalweg_coordinator::group::{
-    GroupError, GroupId, LeaveGroup, LeaveGroupReply, LeavingMember, MemberId,
-};
+use thalweg_coordinator::group::{GroupError, GroupId, LeaveGroup, LeaveGroupReply, LeavingMember, MemberId};
 use thalweg_types::ErrorCode;
 
 use super::errors::ToErrorCode;
@@ -45,9 +43,15 @@ fn leave(body: &LeaveGroupRequest, version: i16) -> LeaveGroup {
         });
         members.collect()
     } else {
-        vec![LeavingMember { member_id: MemberId::from(body.member_id.as_str()), instance_id: None }]
+        vec![LeavingMember {
+            member_id: MemberId::from(body.member_id.as_str()),
+            instance_id: None,
+        }]
     };
-    LeaveGroup { group_id: GroupId::from(body.group_id.as_str()), members }
+    LeaveGroup {
+        group_id: GroupId::from(body.group_id.as_str()),
+        members,
+    }
 }
 
 fn answer(charged: Charged, reply: Result<LeaveGroupReply, GroupError>) -> Result<Response, ApiError> {
@@ -56,7 +60,9 @@ fn answer(charged: Charged, reply: Result<LeaveGroupReply, GroupError>) -> Resul
         Err(error) => return refused(charged, error.error_code()),
     };
     if charged.version() < MEMBERS_SINCE {
-        let error = reply.first_error().map_or(ErrorCode::None, |error| error.error_code());
+        let error = reply
+            .first_error()
+            .map_or(ErrorCode::None, |error| error.error_code());
         return refused(charged, error);
     }
     let members = match reply.outcome {

@@ -20,7 +20,9 @@ const TYPES_SINCE: i16 = 1;
 pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
     let body: ListConfigResourcesRequest = decode(&request)?;
     let access =
-        context.authorizer.authorize(&request.connection, Operation::DescribeConfigs, Resource::CLUSTER);
+        context
+            .authorizer
+            .authorize(&request.connection, Operation::DescribeConfigs, Resource::CLUSTER);
     let types = wanted(request.header.api_version, &body.resource_types);
     let (error, resources) = match types {
         _ if !access.is_allowed() => (ErrorCode::ClusterAuthorizationFailed, Vec::new()),
@@ -32,7 +34,10 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
         .with_throttle_time_ms(throttle_time_ms)
         .with_error_code(error.code())
         .with_config_resources(resources);
-    Ok(respond(&request.header, &response)?.throttled(mute).with_error(error).into())
+    Ok(respond(&request.header, &response)?
+        .throttled(mute)
+        .with_error(error)
+        .into())
 }
 
 /// Returns the types to list, each once; `None` if one is no type of Kafka's.
@@ -50,7 +55,9 @@ fn wanted(version: i16, asked: &[i8]) -> Option<BTreeSet<i8>> {
 
 fn list(context: &Context, types: &BTreeSet<i8>) -> Vec<ConfigResource> {
     let resource = |resource_type, name: String| {
-        ConfigResource::default().with_resource_type(resource_type).with_resource_name(str_bytes(name))
+        ConfigResource::default()
+            .with_resource_type(resource_type)
+            .with_resource_name(str_bytes(name))
     };
     let mut resources = Vec::new();
     if types.contains(&TOPIC) {

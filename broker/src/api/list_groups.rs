@@ -33,10 +33,15 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
             Err(error) => return answer(charged, Vec::new(), error.error_code()),
         };
         let may = |resource: Resource<'_>| -> bool {
-            context.authorizer.authorize(&connection, Operation::Describe, resource).is_allowed()
+            context
+                .authorizer
+                .authorize(&connection, Operation::Describe, resource)
+                .is_allowed()
         };
         let sees_all = may(Resource::CLUSTER);
-        let visible = listed.into_iter().filter(|group| sees_all || may(Resource::group(&group.group_id)));
+        let visible = listed
+            .into_iter()
+            .filter(|group| sees_all || may(Resource::group(&group.group_id)));
         answer(charged, visible.collect(), ErrorCode::None)
     }))
 }

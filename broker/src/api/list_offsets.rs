@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
-use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use kafka_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
 use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use thalweg_storage::log::{FoundOffset, LogOffsets, PartitionLog, ReadError, ReadLimit, SearchError};
 use thalweg_types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TimestampMs};
@@ -67,7 +69,10 @@ struct Search {
 pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
     let body: ListOffsetsRequest = decode(&request)?;
     let Some(isolation) = IsolationLevel::from_code(body.isolation_level) else {
-        return Err(ApiError::refused(format!("isolation level {} has no meaning", body.isolation_level)));
+        return Err(ApiError::refused(format!(
+            "isolation level {} has no meaning",
+            body.isolation_level
+        )));
     };
     let limit = match isolation {
         IsolationLevel::ReadUncommitted => ReadLimit::HighWatermark,
@@ -79,13 +84,19 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     let mut topics = Vec::with_capacity(body.topics.len());
     for topic in &body.topics {
         let name = topic.name.as_str();
-        let access = context.authorizer.authorize(&request.connection, Operation::Describe, Resource::topic(name));
+        let access =
+            context
+                .authorizer
+                .authorize(&request.connection, Operation::Describe, Resource::topic(name));
         let view = context.topics.by_name(name);
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for asked in &topic.partitions {
             let judged = if !access.is_allowed() {
                 Err(ErrorCode::TopicAuthorizationFailed)
-            } else if counts.get(&(name, asked.partition_index)).is_some_and(|count| *count > 1) {
+            } else if counts
+                .get(&(name, asked.partition_index))
+                .is_some_and(|count| *count > 1)
+            {
                 Err(ErrorCode::InvalidRequest)
             } else {
                 let wish = Wish::parse(asked.timestamp, version).ok_or(ErrorCode::UnsupportedVersion);
@@ -97,14 +108,20 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
             partitions.push(match judged {
                 Ok(Answer::Now(found)) => answer(asked.partition_index, version, found),
                 Ok(Answer::Search(wish, log)) => {
-                    searches.push(Search { place: (topics.len(), partitions.len()), log, wish });
+                    searches.push(Search {
+                        place: (topics.len(), partitions.len()),
+                        log,
+                        wish,
+                    });
                     answer(asked.partition_index, version, NOT_FOUND)
                 }
                 Err(code) => refused(asked.partition_index, code),
             });
         }
         topics.push(
-            ListOffsetsTopicResponse::default().with_name(topic.name.clone()).with_partitions(partitions),
+            ListOffsetsTopicResponse::default()
+                .with_name(topic.name.clone())
+                .with_partitions(partitions),
         );
     }
     let mut response = ListOffsetsResponse::default().with_topics(topics);
@@ -118,10 +135,15 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     let still_wanted = Arc::downgrade(&wanted);
     let found = tokio::task::spawn_blocking(move || search_all(searches, limit, &inflate, &still_wanted));
     Ok(Reply::later(async move {
-        let found = found.await.map_err(|error| ApiError::refused(format!("the search stopped: {error}")))?;
+        let found = found
+            .await
+            .map_err(|error| ApiError::refused(format!("the search stopped: {error}")))?;
         drop(wanted);
         for ((topic, partition), outcome) in found {
-            let slot = response.topics.get_mut(topic).and_then(|topic| topic.partitions.get_mut(partition));
+            let slot = response
+                .topics
+                .get_mut(topic)
+                .and_then(|topic| topic.partitions.get_mut(partition));
             if let Some(slot) = slot {
                 *slot = match outcome {
                     Ok(found) => answer(slot.partition_index, version, found.unwrap_or(NOT_FOUND)),
@@ -140,8 +162,11 @@ enum Answer {
 }
 
 /// No record fits.
-const NOT_FOUND: FoundOffset =
-    FoundOffset { offset: Offset::UNKNOWN, timestamp: TimestampMs::NONE, leader_epoch: LeaderEpoch::UNKNOWN };
+const NOT_FOUND: FoundOffset = FoundOffset {
+    offset: Offset::UNKNOWN,
+    timestamp: TimestampMs::NONE,
+    leader_epoch: LeaderEpoch::UNKNOWN,
+};
 
 fn judge(
     asked: &ListOffsetsPartition,
@@ -151,7 +176,11 @@ fn judge(
 ) -> Result<Answer, ErrorCode> {
     let offsets = log.offsets();
     check_leader_epoch(LeaderEpoch(asked.current_leader_epoch), offsets.leader_epoch)?;
-    let at = |offset, leader_epoch| FoundOffset { offset, timestamp: TimestampMs::NONE, leader_epoch };
+    let at = |offset, leader_epoch| FoundOffset {
+        offset,
+        timestamp: TimestampMs::NONE,
+        leader_epoch,
+    };
     Ok(match wish {
         Wish::Latest => Answer::Now(at(end(&offsets, limit), offsets.leader_epoch)),
         Wish::Earliest => {
@@ -205,13 +234,15 @@ fn search_all(
             _ => search.log.find_max_timestamp(limit, inflate),
         };
         let end = end(&search.log.offsets(), limit);
-        let outcome = outcome.map(|found| found.filter(|found| found.offset < end)).map_err(|error| {
-            let code = search_error_code(&error);
-            if code == ErrorCode::KafkaStorageError || code == ErrorCode::CorruptMessage {
-                tracing::error!(log = ?search.log, %error, "a search by timestamp failed");
-            }
-            code
-        });
+        let outcome = outcome
+            .map(|found| found.filter(|found| found.offset < end))
+            .map_err(|error| {
+                let code = search_error_code(&error);
+                if code == ErrorCode::KafkaStorageError || code == ErrorCode::CorruptMessage {
+                    tracing::error!(log = ?search.log, %error, "a search by timestamp failed");
+                }
+                code
+            });
         found.push((search.place, outcome));
     }
     found
@@ -232,14 +263,20 @@ fn count_partitions(body: &ListOffsetsRequest) -> HashMap<(&str, i32), usize> {
     let mut counts = HashMap::new();
     for topic in &body.topics {
         for partition in &topic.partitions {
-            *counts.entry((topic.name.as_str(), partition.partition_index)).or_insert(0) += 1;
+            *counts
+                .entry((topic.name.as_str(), partition.partition_index))
+                .or_insert(0) += 1;
         }
     }
     counts
 }
 
 fn answer(index: i32, version: i16, found: FoundOffset) -> ListOffsetsPartitionResponse {
-    let epoch = if version >= 4 { found.leader_epoch } else { LeaderEpoch::UNKNOWN };
+    let epoch = if version >= 4 {
+        found.leader_epoch
+    } else {
+        LeaderEpoch::UNKNOWN
+    };
     ListOffsetsPartitionResponse::default()
         .with_partition_index(index)
         .with_timestamp(found.timestamp.get())

@@ -16,7 +16,11 @@ fn special_timestamps_have_their_first_version() {
     ] {
         for version in 1..=10 {
             let expected = (version >= first).then_some(wish);
-            assert_eq!(Wish::parse(timestamp, version), expected, "{timestamp} in v{version}");
+            assert_eq!(
+                Wish::parse(timestamp, version),
+                expected,
+                "{timestamp} in v{version}"
+            );
         }
     }
     assert_eq!(Wish::parse(-6, 10), None);
@@ -28,14 +32,22 @@ fn an_older_epoch_is_fenced_a_newer_unknown_and_none_not_checked() {
     let current = LeaderEpoch(5);
     assert_eq!(check_leader_epoch(LeaderEpoch(-1), current), Ok(()));
     assert_eq!(check_leader_epoch(LeaderEpoch(5), current), Ok(()));
-    assert_eq!(check_leader_epoch(LeaderEpoch(4), current), Err(ErrorCode::FencedLeaderEpoch));
-    assert_eq!(check_leader_epoch(LeaderEpoch(6), current), Err(ErrorCode::UnknownLeaderEpoch));
+    assert_eq!(
+        check_leader_epoch(LeaderEpoch(4), current),
+        Err(ErrorCode::FencedLeaderEpoch)
+    );
+    assert_eq!(
+        check_leader_epoch(LeaderEpoch(6), current),
+        Err(ErrorCode::UnknownLeaderEpoch)
+    );
 }
 
 #[test]
 fn a_partition_named_in_two_places_counts_twice() {
     let topic = |indexes: &[i32]| {
-        let partitions = indexes.iter().map(|i| ListOffsetsPartition::default().with_partition_index(*i));
+        let partitions = indexes
+            .iter()
+            .map(|i| ListOffsetsPartition::default().with_partition_index(*i));
         ListOffsetsTopic::default()
             .with_name(TopicName(StrBytes::from_static_str("a")))
             .with_partitions(partitions.collect())
@@ -47,7 +59,11 @@ fn a_partition_named_in_two_places_counts_twice() {
 
 #[test]
 fn the_epoch_is_told_from_version_four_on() {
-    let found = FoundOffset { offset: Offset(3), timestamp: TimestampMs(9), leader_epoch: LeaderEpoch(2) };
+    let found = FoundOffset {
+        offset: Offset(3),
+        timestamp: TimestampMs(9),
+        leader_epoch: LeaderEpoch(2),
+    };
     assert_eq!(answer(0, 3, found).leader_epoch, -1);
     assert_eq!(answer(0, 4, found).leader_epoch, 2);
 }
@@ -61,9 +77,18 @@ async fn ask(broker: &TestBroker, topic: &crate::topics::TopicView, wish: Wish) 
         Answer::Now(found) => found,
         Answer::Search(wish, log) => tokio::task::spawn_blocking(move || {
             let wanted = Arc::new(());
-            let search = Search { place: (0, 0), log, wish };
+            let search = Search {
+                place: (0, 0),
+                log,
+                wish,
+            };
             let limits = CompressionLimits::default();
-            let mut found = search_all(vec![search], ReadLimit::HighWatermark, &limits, &Arc::downgrade(&wanted));
+            let mut found = search_all(
+                vec![search],
+                ReadLimit::HighWatermark,
+                &limits,
+                &Arc::downgrade(&wanted),
+            );
             found.remove(0).1.unwrap().unwrap_or(NOT_FOUND)
         })
         .await
@@ -86,9 +111,18 @@ async fn an_offset_by_time_is_that_of_the_record_inside_its_batch_with_its_epoch
         timestamp: TimestampMs(timestamp),
         leader_epoch: epoch,
     };
-    assert_eq!(ask(&broker, &topic, Wish::At(TimestampMs(0))).await, found(0, 100));
-    assert_eq!(ask(&broker, &topic, Wish::At(TimestampMs(101))).await, found(1, 300));
-    assert_eq!(ask(&broker, &topic, Wish::At(TimestampMs(301))).await, found(3, 400));
+    assert_eq!(
+        ask(&broker, &topic, Wish::At(TimestampMs(0))).await,
+        found(0, 100)
+    );
+    assert_eq!(
+        ask(&broker, &topic, Wish::At(TimestampMs(101))).await,
+        found(1, 300)
+    );
+    assert_eq!(
+        ask(&broker, &topic, Wish::At(TimestampMs(301))).await,
+        found(3, 400)
+    );
     assert_eq!(ask(&broker, &topic, Wish::At(TimestampMs(401))).await, NOT_FOUND);
     assert_eq!(ask(&broker, &topic, Wish::MaxTimestamp).await, found(3, 400));
     assert_eq!(ask(&broker, &topic, Wish::Latest).await, found(5, -1));
@@ -101,7 +135,11 @@ async fn a_search_that_nobody_waits_for_stops() {
     let broker = TestBroker::start(&[]);
     let topic = broker.create("a", 1).await;
     broker.append(&topic, 0, &[100]).await;
-    let search = Search { place: (0, 0), log: broker.log(&topic, 0), wish: Wish::MaxTimestamp };
+    let search = Search {
+        place: (0, 0),
+        log: broker.log(&topic, 0),
+        wish: Wish::MaxTimestamp,
+    };
     let limits = CompressionLimits::default();
     assert!(search_all(vec![search], ReadLimit::HighWatermark, &limits, &Weak::new()).is_empty());
 }

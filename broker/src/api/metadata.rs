@@ -39,8 +39,11 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     match asked {
         None => {
             for view in context.topics.all() {
-                let access =
-                    context.authorizer.authorize(&request.connection, Operation::Describe, Resource::topic(&view.name));
+                let access = context.authorizer.authorize(
+                    &request.connection,
+                    Operation::Describe,
+                    Resource::topic(&view.name),
+                );
                 if access.is_allowed() {
                     topics.push(found(&context, &view));
                 }
@@ -48,7 +51,11 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
         }
         Some(asked) => {
             let flag = version < AUTO_CREATION_FLAG_SINCE || body.allow_auto_topic_creation;
-            let create = if flag && settings.auto_create_topics_enable() { Missing::Create } else { Missing::Refuse };
+            let create = if flag && settings.auto_create_topics_enable() {
+                Missing::Create
+            } else {
+                Missing::Refuse
+            };
             for topic in asked {
                 topics.push(one(&context, &request, topic, create).await);
             }
@@ -56,10 +63,15 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     }
     if body.include_topic_authorized_operations {
         for topic in &mut topics {
-            let name = topic.name.as_ref().map(|name| name.to_string()).unwrap_or_default();
+            let name = topic
+                .name
+                .as_ref()
+                .map(|name| name.to_string())
+                .unwrap_or_default();
             let resource = Resource::topic(&name);
-            topic.topic_authorized_operations =
-                context.authorizer.authorized_operations(&request.connection, resource);
+            topic.topic_authorized_operations = context
+                .authorizer
+                .authorized_operations(&request.connection, resource);
         }
     }
     let (host, port) = advertised(&settings, &request.connection.listener);
@@ -68,9 +80,15 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
         .with_node_id(node_id)
         .with_host(StrBytes::from_string(host))
         .with_port(port)
-        .with_rack(settings.broker_rack().map(|rack| StrBytes::from_string(rack.to_owned())));
+        .with_rack(
+            settings
+                .broker_rack()
+                .map(|rack| StrBytes::from_string(rack.to_owned())),
+        );
     let cluster_operations = if body.include_cluster_authorized_operations {
-        context.authorizer.authorized_operations(&request.connection, Resource::CLUSTER)
+        context
+            .authorizer
+            .authorized_operations(&request.connection, Resource::CLUSTER)
     } else {
         NOT_ASKED
     };
@@ -103,7 +121,10 @@ async fn one(
     if check_topic_name(&name).is_err() {
         return refuse(ErrorCode::InvalidTopicException);
     }
-    let access = context.authorizer.authorize(&request.connection, Operation::Describe, Resource::topic(&name));
+    let access =
+        context
+            .authorizer
+            .authorize(&request.connection, Operation::Describe, Resource::topic(&name));
     if !access.is_allowed() {
         return refuse(ErrorCode::TopicAuthorizationFailed);
     }

@@ -18,53 +18,53 @@
 //! Owns the wire structs of requests and responses; below `api`, only domain types. Handlers get a
 //! [`Context`] of named handles. No `api/x.rs` imports another `api/y.rs`.
 
-mod api_versions;
 #[cfg(test)]
 mod admin_test;
+mod advertised;
 mod alter_configs;
+mod api_versions;
+pub mod authorize;
+pub mod codec;
 mod config_resources;
+pub mod context;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_topic_partitions;
-mod incremental_alter_configs;
-mod init_producer_id;
-mod list_config_resources;
-mod placement;
-mod refusal;
-mod advertised;
-mod delete_groups;
-mod describe_groups;
+pub mod errors;
 mod exchange;
+mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
+mod init_producer_id;
 mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
+mod list_offsets;
+mod metadata;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
-mod sync_group;
-pub mod authorize;
-pub mod codec;
-pub mod context;
-pub mod errors;
-mod list_offsets;
 mod offset_for_leader_epoch;
-pub mod reply;
-mod fetch;
-mod metadata;
+mod placement;
 mod produce;
+mod refusal;
+pub mod reply;
 pub mod request;
+mod sync_group;
 pub mod table;
-pub mod throttle;
 #[cfg(test)]
 #[path = "testing_test.rs"]
 mod testing;
+pub mod throttle;
 
 use std::sync::Arc;
 

@@ -34,7 +34,10 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     let body: OffsetCommitRequest = decode(&request)?;
     let exchange = Exchange::new(context, request);
     if !exchange.may(Operation::Read, Resource::group(&body.group_id)) {
-        let topics = body.topics.iter().map(|topic| refuse(topic, ErrorCode::GroupAuthorizationFailed));
+        let topics = body
+            .topics
+            .iter()
+            .map(|topic| refuse(topic, ErrorCode::GroupAuthorizationFailed));
         let topics = topics.collect();
         return Ok(answer(exchange.charged(), topics, Ok(Vec::new()))?.into());
     }
@@ -81,9 +84,15 @@ fn check(exchange: &Exchange, topic: &OffsetCommitRequestTopic) -> (AskedTopic, 
     let exists = |index: i32| (0..view.partitions).contains(&index);
     let asked = topic.partitions.iter().map(|partition| {
         let index = partition.partition_index;
-        (index, (!exists(index)).then_some(ErrorCode::UnknownTopicOrPartition))
+        (
+            index,
+            (!exists(index)).then_some(ErrorCode::UnknownTopicOrPartition),
+        )
     });
-    let commits = topic.partitions.iter().filter(|partition| exists(partition.partition_index));
+    let commits = topic
+        .partitions
+        .iter()
+        .filter(|partition| exists(partition.partition_index));
     let commits = commits.map(|partition| OffsetCommitPartition {
         partition: PartitionIndex(partition.partition_index),
         offset: Offset(partition.committed_offset),
@@ -91,15 +100,26 @@ fn check(exchange: &Exchange, topic: &OffsetCommitRequestTopic) -> (AskedTopic, 
         metadata: partition.committed_metadata.as_ref().map(ToString::to_string),
     });
     let commits: Vec<_> = commits.collect();
-    let asked = AskedTopic { name: copied(topic), partitions: asked.collect() };
-    let commit = (!commits.is_empty())
-        .then(|| OffsetCommitTopic { topic: topic.name.as_str().into(), partitions: commits });
+    let asked = AskedTopic {
+        name: copied(topic),
+        partitions: asked.collect(),
+    };
+    let commit = (!commits.is_empty()).then(|| OffsetCommitTopic {
+        topic: topic.name.as_str().into(),
+        partitions: commits,
+    });
     (asked, commit)
 }
 
 fn refuse(topic: &OffsetCommitRequestTopic, error: ErrorCode) -> AskedTopic {
-    let partitions = topic.partitions.iter().map(|partition| (partition.partition_index, Some(error)));
-    AskedTopic { name: copied(topic), partitions: partitions.collect() }
+    let partitions = topic
+        .partitions
+        .iter()
+        .map(|partition| (partition.partition_index, Some(error)));
+    AskedTopic {
+        name: copied(topic),
+        partitions: partitions.collect(),
+    }
 }
 
 fn copied(topic: &OffsetCommitRequestTopic) -> StrBytes {
@@ -113,17 +133,22 @@ fn outcomes(reply: Result<OffsetCommitReply, GroupError>) -> Outcomes {
     let reply = reply.map_err(|error| error.error_code())?;
     let partitions = reply.topics.iter().flat_map(|topic| &topic.partitions);
     Ok(partitions
-        .map(|partition| partition.outcome.err().map_or(ErrorCode::None, |error| error.error_code()))
+        .map(|partition| {
+            partition
+                .outcome
+                .err()
+                .map_or(ErrorCode::None, |error| error.error_code())
+        })
         .collect())
 }
 
-fn answer(
-    charged: Charged,
-    topics: Vec<AskedTopic>,
-    outcomes: Outcomes,
-) -> Result<Response, ApiError> {
+fn answer(charged: Charged, topics: Vec<AskedTopic>, outcomes: Outcomes) -> Result<Response, ApiError> {
     // A group answers every partition; were one missing, it must not read as committed.
-    let otherwise = outcomes.as_ref().err().copied().unwrap_or(ErrorCode::UnknownServerError);
+    let otherwise = outcomes
+        .as_ref()
+        .err()
+        .copied()
+        .unwrap_or(ErrorCode::UnknownServerError);
     let mut outcomes = outcomes.unwrap_or_default().into_iter();
     let mut first_error = ErrorCode::None;
     let topics = topics.into_iter().map(|topic| {
@@ -132,10 +157,14 @@ fn answer(
             if first_error == ErrorCode::None {
                 first_error = error;
             }
-            OffsetCommitResponsePartition::default().with_partition_index(index).with_error_code(error.code())
+            OffsetCommitResponsePartition::default()
+                .with_partition_index(index)
+                .with_error_code(error.code())
         });
         let partitions = partitions.collect();
-        OffsetCommitResponseTopic::default().with_name(topic.name.into()).with_partitions(partitions)
+        OffsetCommitResponseTopic::default()
+            .with_name(topic.name.into())
+            .with_partitions(partitions)
     });
     let topics = topics.collect();
     let response = OffsetCommitResponse::default()

@@ -37,11 +37,17 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     });
     let topics = topics.filter(|topic| !topic.partitions.is_empty()).collect();
     // Asked for even if nothing is left: an unknown group is an error of its own.
-    let asked = exchange.context.groups.ask(OffsetDelete { group_id, topics }).await;
+    let asked = exchange
+        .context
+        .groups
+        .ask(OffsetDelete { group_id, topics })
+        .await;
     let charged = exchange.charged();
     match asked {
         Err(error) => Ok(refused(charged, error.error_code())?.into()),
-        Ok(asked) => Ok(Reply::later(async move { answer(charged, asked_topics, asked.wait().await) })),
+        Ok(asked) => Ok(Reply::later(async move {
+            answer(charged, asked_topics, asked.wait().await)
+        })),
     }
 }
 
@@ -81,7 +87,9 @@ fn answer(
                 // A group answers every partition; were one missing, it must not read as deleted.
                 None => ErrorCode::UnknownServerError,
             });
-            OffsetDeleteResponsePartition::default().with_partition_index(index).with_error_code(error.code())
+            OffsetDeleteResponsePartition::default()
+                .with_partition_index(index)
+                .with_error_code(error.code())
         });
         let partitions = partitions.collect();
         OffsetDeleteResponseTopic::default()
@@ -89,8 +97,9 @@ fn answer(
             .with_partitions(partitions)
     });
     let topics = topics.collect();
-    let response =
-        OffsetDeleteResponse::default().with_throttle_time_ms(charged.throttle_ms()).with_topics(topics);
+    let response = OffsetDeleteResponse::default()
+        .with_throttle_time_ms(charged.throttle_ms())
+        .with_topics(topics);
     charged.answer(&response, ErrorCode::None)
 }
 

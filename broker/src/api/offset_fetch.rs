@@ -51,14 +51,21 @@ type Told = Result<FetchedOffset, (PartitionIndex, ErrorCode)>;
 pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
     let body: OffsetFetchRequest = decode(&request)?;
     let wanted = wanted(&body, request.header.api_version);
-    let stability = if body.require_stable { Stability::Stable } else { Stability::Any };
+    let stability = if body.require_stable {
+        Stability::Stable
+    } else {
+        Stability::Any
+    };
     drop(body);
     let exchange = Exchange::new(context, request);
     let mut asked = Vec::with_capacity(wanted.len());
     for (group_id, topics) in wanted {
         asked.push(ask(&exchange, group_id, topics, stability).await);
     }
-    let visible = Visible { context: Arc::clone(&exchange.context), connection: Arc::clone(&exchange.connection) };
+    let visible = Visible {
+        context: Arc::clone(&exchange.context),
+        connection: Arc::clone(&exchange.connection),
+    };
     let charged = exchange.charged();
     Ok(Reply::later(async move {
         let mut groups = Vec::with_capacity(asked.len());
@@ -70,7 +77,11 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
                     Err(error) => Err(error.error_code()),
                 },
             };
-            groups.push(Answered { group_id: group.group_id, wanted: group.wanted, outcome });
+            groups.push(Answered {
+                group_id: group.group_id,
+                wanted: group.wanted,
+                outcome,
+            });
         }
         if charged.version() >= GROUPS_SINCE {
             answer_groups(charged, &visible, groups)
@@ -105,12 +116,29 @@ async fn ask(
     stability: Stability,
 ) -> AskedGroup {
     if !exchange.may(Operation::Describe, Resource::group(&group_id)) {
-        return AskedGroup { group_id, wanted, progress: Err(ErrorCode::GroupAuthorizationFailed) };
+        return AskedGroup {
+            group_id,
+            wanted,
+            progress: Err(ErrorCode::GroupAuthorizationFailed),
+        };
     }
     let topics = wanted.clone().map_or(FetchTopics::All, FetchTopics::Some);
-    let fetch = OffsetFetch { group_id: group_id.clone(), topics, stability };
-    let progress = exchange.context.groups.ask(fetch).await.map_err(|error| error.error_code());
-    AskedGroup { group_id, wanted, progress }
+    let fetch = OffsetFetch {
+        group_id: group_id.clone(),
+        topics,
+        stability,
+    };
+    let progress = exchange
+        .context
+        .groups
+        .ask(fetch)
+        .await
+        .map_err(|error| error.error_code());
+    AskedGroup {
+        group_id,
+        wanted,
+        progress,
+    }
 }
 
 /// Which topics the client may see.
@@ -122,7 +150,9 @@ struct Visible {
 impl Visible {
     fn contains(&self, topic: &str) -> bool {
         let authorizer = &self.context.authorizer;
-        authorizer.authorize(&self.connection, Operation::Describe, Resource::topic(topic)).is_allowed()
+        authorizer
+            .authorize(&self.connection, Operation::Describe, Resource::topic(topic))
+            .is_allowed()
     }
 
     /// What of a group's offsets is told: a topic that was asked for by name is refused, another one left out.
@@ -150,7 +180,8 @@ impl Visible {
 fn answer_groups(charged: Charged, visible: &Visible, groups: Vec<Answered>) -> Result<Response, ApiError> {
     let mut first_error = ErrorCode::None;
     let groups = groups.into_iter().map(|group| {
-        let response = OffsetFetchResponseGroup::default().with_group_id(text(group.group_id.as_str()).into());
+        let response =
+            OffsetFetchResponseGroup::default().with_group_id(text(group.group_id.as_str()).into());
         match visible.topics(group) {
             Ok(topics) => response.with_topics(topics.into_iter().map(new_topic).collect()),
             Err(error) => {
@@ -162,8 +193,9 @@ fn answer_groups(charged: Charged, visible: &Visible, groups: Vec<Answered>) -> 
         }
     });
     let groups = groups.collect();
-    let response =
-        OffsetFetchResponse::default().with_throttle_time_ms(charged.throttle_ms()).with_groups(groups);
+    let response = OffsetFetchResponse::default()
+        .with_throttle_time_ms(charged.throttle_ms())
+        .with_groups(groups);
     charged.answer(&response, first_error)
 }
 

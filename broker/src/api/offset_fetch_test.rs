@@ -13,16 +13,20 @@ use super::*;
 fn request(version: i16, group: &str, everything: bool) -> OffsetFetchRequest {
     let request = OffsetFetchRequest::default();
     if version >= GROUPS_SINCE {
-        let topic =
-            OffsetFetchRequestTopics::default().with_name(text("orders").into()).with_partition_indexes(vec![0, 7]);
+        let topic = OffsetFetchRequestTopics::default()
+            .with_name(text("orders").into())
+            .with_partition_indexes(vec![0, 7]);
         let group = OffsetFetchRequestGroup::default()
             .with_group_id(text(group).into())
             .with_topics((!everything).then(|| vec![topic]));
         return request.with_groups(vec![group]);
     }
-    let topic =
-        OffsetFetchRequestTopic::default().with_name(text("orders").into()).with_partition_indexes(vec![0, 7]);
-    request.with_group_id(text(group).into()).with_topics((!everything).then(|| vec![topic]))
+    let topic = OffsetFetchRequestTopic::default()
+        .with_name(text("orders").into())
+        .with_partition_indexes(vec![0, 7]);
+    request
+        .with_group_id(text(group).into())
+        .with_topics((!everything).then(|| vec![topic]))
 }
 
 /// Partition, offset, metadata and error of every partition, after the errors above them were checked.
@@ -31,13 +35,23 @@ fn partitions(response: &OffsetFetchResponse) -> Vec<(i32, i64, String, i16)> {
     let mut flat = Vec::new();
     for partition in response.topics.iter().flat_map(|topic| &topic.partitions) {
         let metadata = partition.metadata.as_ref().unwrap().to_string();
-        flat.push((partition.partition_index, partition.committed_offset, metadata, partition.error_code));
+        flat.push((
+            partition.partition_index,
+            partition.committed_offset,
+            metadata,
+            partition.error_code,
+        ));
     }
     for group in &response.groups {
         assert_eq!(group.error_code, 0);
         for partition in group.topics.iter().flat_map(|topic| &topic.partitions) {
             let metadata = partition.metadata.as_ref().unwrap().to_string();
-            flat.push((partition.partition_index, partition.committed_offset, metadata, partition.error_code));
+            flat.push((
+                partition.partition_index,
+                partition.committed_offset,
+                metadata,
+                partition.error_code,
+            ));
         }
     }
     flat
@@ -84,7 +98,11 @@ async fn rule_19_a_commit_with_its_metadata_is_fetched_in_every_version() {
         assert_eq!(response.topics[0].partitions[0].error_code, 0, "v{version}");
         let told = (0, 40 + i64::from(version), "note".to_owned(), 0);
         let response = broker.call(version, &request(version, "g", false)).await;
-        assert_eq!(partitions(&response), [told.clone(), (7, -1, String::new(), 0)], "v{version}");
+        assert_eq!(
+            partitions(&response),
+            [told.clone(), (7, -1, String::new(), 0)],
+            "v{version}"
+        );
         let response = broker.call(version, &request(version, "g", true)).await;
         assert_eq!(partitions(&response), [told], "v{version}");
     }
@@ -97,8 +115,11 @@ async fn a_partition_that_does_not_exist_is_refused_alone() {
     broker.running.topic("orders").await;
     let unknown = ErrorCode::UnknownTopicOrPartition.code();
     let response = commit(&broker, 8, "orders", &[5, 1, -1, 0]).await;
-    let codes: Vec<(i32, i16)> =
-        response.topics[0].partitions.iter().map(|p| (p.partition_index, p.error_code)).collect();
+    let codes: Vec<(i32, i16)> = response.topics[0]
+        .partitions
+        .iter()
+        .map(|p| (p.partition_index, p.error_code))
+        .collect();
     assert_eq!(codes, [(5, unknown), (1, 0), (-1, unknown), (0, 0)]);
     let response = commit(&broker, 8, "nowhere", &[0]).await;
     assert_eq!(response.topics[0].partitions[0].error_code, unknown);

@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use kafka_protocol::messages::offset_for_leader_epoch_request::OffsetForLeaderPartition;
-use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
+use kafka_protocol::messages::offset_for_leader_epoch_response::{
+    EpochEndOffset, OffsetForLeaderTopicResult,
+};
 use kafka_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 use thalweg_storage::log::PartitionLog;
 use thalweg_types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex};
@@ -20,13 +22,17 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     let mut topics = Vec::with_capacity(body.topics.len());
     for topic in body.topics {
         let name = topic.topic.as_str();
-        let access = context.authorizer.authorize(&request.connection, Operation::Describe, Resource::topic(name));
+        let access =
+            context
+                .authorizer
+                .authorize(&request.connection, Operation::Describe, Resource::topic(name));
         let view = context.topics.by_name(name);
         let partitions = topic.partitions.iter().map(|asked| {
             let outcome = if access.is_allowed() {
                 let index = PartitionIndex(asked.partition);
                 let log = view.as_ref().and_then(|view| context.topics.log(view, index));
-                log.ok_or(ErrorCode::UnknownTopicOrPartition).and_then(|log| end_of(asked, &log))
+                log.ok_or(ErrorCode::UnknownTopicOrPartition)
+                    .and_then(|log| end_of(asked, &log))
             } else {
                 Err(ErrorCode::TopicAuthorizationFailed)
             };
@@ -40,7 +46,11 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
             }
         });
         let partitions = partitions.collect();
-        topics.push(OffsetForLeaderTopicResult::default().with_topic(topic.topic.clone()).with_partitions(partitions));
+        topics.push(
+            OffsetForLeaderTopicResult::default()
+                .with_topic(topic.topic.clone())
+                .with_partitions(partitions),
+        );
     }
     let response = OffsetForLeaderEpochResponse::default().with_topics(topics);
     Ok(respond(&request.header, &response)?.into())

@@ -10,12 +10,16 @@ use super::refusal::Refusal;
 pub(super) fn check_replicas(partition: i32, brokers: &[i32], node_id: BrokerId) -> Result<(), Refusal> {
     let refuse = |what: String| Err(Refusal::new(ErrorCode::InvalidReplicaAssignment, what));
     match brokers {
-        [] => refuse(format!("partition {partition} is assigned to no broker; assign it to {node_id}")),
+        [] => refuse(format!(
+            "partition {partition} is assigned to no broker; assign it to {node_id}"
+        )),
         _ if brokers.iter().any(|broker| *broker != node_id.get()) => refuse(format!(
             "partition {partition} is assigned to {brokers:?}; the only broker here is {node_id}"
         )),
         [_] => Ok(()),
-        _ => refuse(format!("partition {partition} is assigned to broker {node_id} more than once")),
+        _ => refuse(format!(
+            "partition {partition} is assigned to broker {node_id} more than once"
+        )),
     }
 }
 
@@ -52,8 +56,10 @@ pub(super) fn check_added<'a>(
 ) -> Result<(), Refusal> {
     let added = i64::from(wanted) - i64::from(present);
     if i64::try_from(assignments.len()) != Ok(added) {
-        let what =
-            format!("{added} partitions are added and {} assignments are given", assignments.len());
+        let what = format!(
+            "{added} partitions are added and {} assignments are given",
+            assignments.len()
+        );
         return Err(Refusal::new(ErrorCode::InvalidReplicaAssignment, what));
     }
     for (partition, brokers) in (present..).zip(assignments) {

@@ -20,7 +20,11 @@ fn gaps_repeats_and_negative_partitions_are_refused() {
         &[(-1, &[7]), (0, &[7])],
         &[(i32::MAX, &[7])],
     ] {
-        assert_eq!(new_topic(wrong), Err(ErrorCode::InvalidReplicaAssignment), "{wrong:?}");
+        assert_eq!(
+            new_topic(wrong),
+            Err(ErrorCode::InvalidReplicaAssignment),
+            "{wrong:?}"
+        );
     }
 }
 
@@ -42,5 +46,8 @@ fn added_partitions_need_as_many_assignments() {
     assert_eq!(code(2, 1, 3), Ok(()));
     assert_eq!(code(1, 1, 3), Err(ErrorCode::InvalidReplicaAssignment));
     assert_eq!(code(3, 1, 3), Err(ErrorCode::InvalidReplicaAssignment));
-    assert_eq!(code(1, i32::MAX, i32::MIN), Err(ErrorCode::InvalidReplicaAssignment));
+    assert_eq!(
+        code(1, i32::MAX, i32::MIN),
+        Err(ErrorCode::InvalidReplicaAssignment)
+    );
 }

@@ -29,15 +29,31 @@ struct Outcome {
 }
 
 pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
-    let Request { header, body, connection, memory, .. } = request;
+    let Request {
+        header,
+        body,
+        connection,
+        memory,
+        ..
+    } = request;
     // The frame is this request's alone, so its bytes can be patched in place; a shared one is copied.
-    let body = body.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+    let body = body
+        .try_into_mut()
+        .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
     let body_len = body.len() as u64;
-    let produce = parse_produce_request(header.api_version, body, &GuardLimits::default())
-        .map_err(|cause| ApiError::Malformed { api: header.api_key, cause: DecodeError::Guard(cause) })?;
+    let produce =
+        parse_produce_request(header.api_version, body, &GuardLimits::default()).map_err(|cause| {
+            ApiError::Malformed {
+                api: header.api_key,
+                cause: DecodeError::Guard(cause),
+            }
+        })?;
     let acks = produce.acks;
-    let throttle =
-        context.throttle.charge(&connection, header.client_id.as_deref(), Charge::ProduceBytes(body_len));
+    let throttle = context.throttle.charge(
+        &connection,
+        header.client_id.as_deref(),
+        Charge::ProduceBytes(body_len),
+    );
     let refused = refusal(&context, &produce);
     if refused.is_none() && context.topics.engine().client_room().await.is_err() {
         return Err(ApiError::refused("the write-ahead log failed"));
@@ -45,7 +61,10 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     let mut topics = Vec::with_capacity(produce.topics.len());
     for topic in produce.topics {
         let access = |name: &str| {
-            context.authorizer.authorize(&connection, Operation::Write, Resource::topic(name)).is_allowed()
+            context
+                .authorizer
+                .authorize(&connection, Operation::Write, Resource::topic(name))
+                .is_allowed()
         };
         topics.push(produce_topic(&context, topic, refused, &access));
     }
@@ -62,8 +81,7 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
                     && ticket.durable().await.is_err()
                 {
                     let index = outcome.response.index;
-                    outcome.response =
-                        ProducePartitionResponse::refused(index, ErrorCode::KafkaStorageError);
+                    outcome.response = ProducePartitionResponse::refused(index, ErrorCode::KafkaStorageError);
                 }
                 partitions.push(outcome.response);
             }
@@ -97,7 +115,7 @@ fn refusal(context: &Context, produce: &ProduceRequest) -> Option<ErrorCode> {
     if produce.transactional_id.is_some() {
         return Some(ProduceError::Transactional.error_code());
     }
-    // Internal topics are not produced to by clients in earnest, so the gate closes for the whole request.
+    // Clients do not produce to internal topics, so the gate closes for the whole request.
     if !context.disk_gate.is_open() {
         return Some(ErrorCode::KafkaStorageError);
     }
@@ -111,20 +129,33 @@ fn produce_topic(
     access: &dyn Fn(&str) -> bool,
 ) -> (TopicKey, Vec<Outcome>) {
     let view = match &topic.topic {
-        TopicKey::Name(name) => context.topics.by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition),
+        TopicKey::Name(name) => context
+            .topics
+            .by_name(name)
+            .ok_or(ErrorCode::UnknownTopicOrPartition),
         TopicKey::Id(id) => context.topics.by_id(*id).ok_or(ErrorCode::UnknownTopicId),
     };
     let view = match refused {
         Some(code) => Err(code),
         None => view.and_then(|view| {
-            if access(&view.name) { Ok(view) } else { Err(ErrorCode::TopicAuthorizationFailed) }
+            if !access(&view.name) {
+                Err(ErrorCode::TopicAuthorizationFailed)
+            } else if view.is_internal() {
+                // A client's records there could be taken for the coordinator's.
+                Err(ErrorCode::InvalidTopicException)
+            } else {
+                Ok(view)
+            }
         }),
     };
     let outcomes = topic.partitions.into_iter().map(|partition| {
         let index = partition.index;
         match &view {
             Ok(view) => produce_partition(context, view, partition),
-            Err(code) => Outcome { response: ProducePartitionResponse::refused(index, *code), ticket: None },
+            Err(code) => Outcome {
+                response: ProducePartitionResponse::refused(index, *code),
+                ticket: None,
+            },
         }
     });
     let outcomes = outcomes.collect();
@@ -133,11 +164,16 @@ fn produce_topic(
 
 fn produce_partition(context: &Context, topic: &TopicView, partition: ProducePartition) -> Outcome {
     let index = partition.index;
-    let refuse = |code| Outcome { response: ProducePartitionResponse::refused(index, code), ticket: None };
+    let refuse = |code| Outcome {
+        response: ProducePartitionResponse::refused(index, code),
+        ticket: None,
+    };
     let Some(log) = context.topics.log(topic, index) else {
         return refuse(ErrorCode::UnknownTopicOrPartition);
     };
-    let Some(records) = partition.records else { return refuse(ErrorCode::InvalidRecord) };
+    let Some(records) = partition.records else {
+        return refuse(ErrorCode::InvalidRecord);
+    };
     let limits = compression_limits(&context.settings.current());
     match append_from_client(&log, topic, records, context.clock.now(), &limits) {
         Ok(produced) => {
@@ -145,7 +181,10 @@ fn produce_partition(context: &Context, topic: &TopicView, partition: ProducePar
             response.base_offset = produced.place.base_offset;
             response.log_append_time_ms = produced.log_append_time.unwrap_or(TimestampMs::NONE);
             response.log_start_offset = produced.place.log_start_offset;
-            Outcome { response, ticket: produced.place.ticket }
+            Outcome {
+                response,
+                ticket: produced.place.ticket,
+            }
         }
         Err(error) => {
             tracing::debug!(topic = %topic.name, partition = index.0, %error, "produce refused");
@@ -161,14 +200,20 @@ fn produce_partition(context: &Context, topic: &TopicView, partition: ProducePar
                     })
                     .collect();
             }
-            Outcome { response, ticket: None }
+            Outcome {
+                response,
+                ticket: None,
+            }
         }
     }
 }
 
 /// acks=0: a client learns of a failure only by losing its connection, as with Kafka.
 fn answer_nothing(topics: &[(TopicKey, Vec<Outcome>)], throttle: Duration) -> Reply {
-    let failed = topics.iter().flat_map(|(_, outcomes)| outcomes).find(|o| !o.response.error_code.is_none());
+    let failed = topics
+        .iter()
+        .flat_map(|(_, outcomes)| outcomes)
+        .find(|o| !o.response.error_code.is_none());
     match failed {
         Some(outcome) => {
             let code = outcome.response.error_code.name();

@@ -22,7 +22,10 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 
     /// A refusal in the words that belong to the code.
@@ -41,7 +44,9 @@ impl Refusal {
             ErrorCode::UnknownServerError | ErrorCode::KafkaStorageError => {
                 tracing::error!(action, name, error = %self.message, "admin request failed");
             }
-            _ => tracing::debug!(action, name, code = %self.code, error = %self.message, "admin request refused"),
+            _ => {
+                tracing::debug!(action, name, code = %self.code, error = %self.message, "admin request refused")
+            }
         }
         self
     }
@@ -67,9 +72,10 @@ where
 {
     match tokio::spawn(change).await {
         Ok(outcome) => outcome.map_err(Refusal::from),
-        Err(error) => {
-            Err(Refusal::new(ErrorCode::UnknownServerError, format!("the change stopped: {error}")))
-        }
+        Err(error) => Err(Refusal::new(
+            ErrorCode::UnknownServerError,
+            format!("the change stopped: {error}"),
+        )),
     }
 }
 

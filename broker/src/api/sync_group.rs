@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use kafka_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 use thalweg_coordinator::group::{
     GenerationId, GroupError, GroupId, MemberAssignment, MemberId, SyncGroup, SyncGroupReply,
@@ -15,15 +14,20 @@ use thalweg_types::ErrorCode;
 use super::errors::ToErrorCode;
 use super::exchange::{Charged, Exchange, text};
 use super::{ApiError, Context, Operation, Reply, Request, Resource, Response, decode};
+use crate::budget::MemoryBudget;
+use crate::groups::keep;
 
 /// First version with protocol type and name.
 const PROTOCOL_TYPE_SINCE: i16 = 5;
 
 pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
     let body: SyncGroupRequest = decode(&request)?;
-    let sync = sync(&body);
+    let sync = sync(&context.budget, &body);
     drop(body);
     let exchange = Exchange::new(context, request);
+    let Some(sync) = sync else {
+        return Ok(refused(exchange.charged(), ErrorCode::GroupMaxSizeReached)?.into());
+    };
     if !exchange.may(Operation::Read, Resource::group(&sync.group_id)) {
         return Ok(refused(exchange.charged(), ErrorCode::GroupAuthorizationFailed)?.into());
     }
@@ -40,21 +44,25 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     }
 }
 
-/// Assignments outlive the request: they are copied, so that they do not hold the frame.
-fn sync(body: &SyncGroupRequest) -> SyncGroup {
-    let assignments = body.assignments.iter().map(|given| MemberAssignment {
-        member_id: MemberId::from(given.member_id.as_str()),
-        assignment: Bytes::copy_from_slice(&given.assignment),
+/// Assignments outlive the request: they are copied, so that they do not hold the frame. `None` when groups may not
+/// take more memory.
+fn sync(budget: &MemoryBudget, body: &SyncGroupRequest) -> Option<SyncGroup> {
+    let assignments = body.assignments.iter().map(|given| {
+        let member_id = MemberId::from(given.member_id.as_str());
+        Some(MemberAssignment {
+            member_id,
+            assignment: keep(budget, &given.assignment)?,
+        })
     });
-    SyncGroup {
+    Some(SyncGroup {
         group_id: GroupId::from(body.group_id.as_str()),
         generation: GenerationId(body.generation_id),
         member_id: MemberId::from(body.member_id.as_str()),
         instance_id: body.group_instance_id.as_ref().map(|id| id.as_str().into()),
         protocol_type: body.protocol_type.as_ref().map(ToString::to_string),
         protocol_name: body.protocol_name.as_ref().map(ToString::to_string),
-        assignments: assignments.collect(),
-    }
+        assignments: assignments.collect::<Option<_>>()?,
+    })
 }
 
 fn answer(charged: Charged, reply: Result<SyncGroupReply, GroupError>) -> Result<Response, ApiError> {

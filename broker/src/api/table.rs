@@ -7,15 +7,15 @@
 
 use kafka_protocol::messages::ApiKey;
 
-use super::{Handler, fetch, metadata, produce, api_versions, list_offsets, offset_for_leader_epoch};
+use super::{Handler, api_versions, fetch, list_offsets, metadata, offset_for_leader_epoch, produce};
+use super::{
+    alter_configs, create_partitions, create_topics, delete_records, delete_topics, describe_cluster,
+    describe_configs, describe_log_dirs, describe_topic_partitions, incremental_alter_configs,
+    init_producer_id, list_config_resources,
+};
 use super::{
     delete_groups, describe_groups, find_coordinator, heartbeat, join_group, leave_group, list_groups,
     offset_commit, offset_delete, offset_fetch, sync_group,
-};
-use super::{
-    alter_configs, create_partitions, create_topics, delete_records, delete_topics, describe_cluster,
-    describe_configs, describe_log_dirs, describe_topic_partitions, incremental_alter_configs, init_producer_id,
-    list_config_resources,
 };
 
 /// One API.

@@ -41,7 +41,12 @@ impl TestBroker {
             budget: MemoryBudget::new(BudgetSettings::from_settings(&current)),
             metrics: Metrics::new().unwrap(),
             topics: topics.clone(),
-            broker_configs: Arc::new(BrokerConfigs::new(metadata.clone(), settings, topics, Clock::System)),
+            broker_configs: Arc::new(BrokerConfigs::new(
+                metadata.clone(),
+                settings,
+                topics,
+                Clock::System,
+            )),
             disk: Arc::new(disk),
             groups: running.groups.clone(),
             fetch_sessions: Arc::new(FetchSessions::from_settings(&current)),
@@ -51,7 +56,11 @@ impl TestBroker {
             shutdown: running.trigger.watcher(),
         };
         let connection = ConnectionInfo::new(1, ([127, 0, 0, 1], 5).into(), Arc::from("PLAINTEXT"));
-        Self { running, context: Arc::new(context), connection: Arc::new(connection) }
+        Self {
+            running,
+            context: Arc::new(context),
+            connection: Arc::new(connection),
+        }
     }
 
     /// Asks in one version and returns the answer.
@@ -71,7 +80,11 @@ impl TestBroker {
                 correlation_id: 7,
                 client_id: Some(Arc::from("test")),
             },
-            memory: self.context.budget.acquire_request(bytes.len() as u64, bytes.len() as u64).await,
+            memory: self
+                .context
+                .budget
+                .acquire_request(bytes.len() as u64, bytes.len() as u64)
+                .await,
             body: bytes.freeze(),
             connection: self.connection.clone(),
             received_at: Instant::now(),

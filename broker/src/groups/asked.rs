@@ -84,7 +84,13 @@ impl<R: Ask> Asked<R> {
         token: ReplyToken,
         answer: oneshot::Receiver<Delivered>,
     ) -> Self {
-        Self { shard, token, answer, is_answered: false, request: PhantomData }
+        Self {
+            shard,
+            token,
+            answer,
+            is_answered: false,
+            request: PhantomData,
+        }
     }
 
     /// Waits for the answer, and until everything it may tell of is durable. It moves by itself: nothing else needs

@@ -27,7 +27,10 @@ pub(super) enum GroupClock {
 impl GroupClock {
     pub(super) fn new(clock: Clock) -> Self {
         match clock {
-            Clock::System => Self::Even { started_at: clock.now(), started: Instant::now() },
+            Clock::System => Self::Even {
+                started_at: clock.now(),
+                started: Instant::now(),
+            },
             Clock::Manual(_) => Self::Manual(clock),
         }
     }

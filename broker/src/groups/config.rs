@@ -16,7 +16,9 @@ pub(super) fn group_config(settings: &Settings) -> GroupConfig {
     let session_timeout_ms_min = settings.group_min_session_timeout_ms().max(1);
     GroupConfig {
         session_timeout_ms_min,
-        session_timeout_ms_max: settings.group_max_session_timeout_ms().max(session_timeout_ms_min),
+        session_timeout_ms_max: settings
+            .group_max_session_timeout_ms()
+            .max(session_timeout_ms_min),
         initial_rebalance_delay_ms: millis(settings.group_initial_rebalance_delay_ms()),
         group_size_max: usize::try_from(settings.group_max_size()).unwrap_or(usize::MAX),
         offset_metadata_max: usize::try_from(settings.offset_metadata_max_bytes()).unwrap_or(usize::MAX),

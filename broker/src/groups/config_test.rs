@@ -9,7 +9,11 @@ fn the_defaults_of_both_profiles_are_kafkas_and_valid() {
         assert_eq!(config.validate(), Ok(()));
         assert_eq!(config.initial_rebalance_delay_ms, delay_ms);
         assert_eq!(
-            (config.session_timeout_ms_min, config.session_timeout_ms_max, config.offset_metadata_max),
+            (
+                config.session_timeout_ms_min,
+                config.session_timeout_ms_max,
+                config.offset_metadata_max
+            ),
             (6_000, 1_800_000, 4_096)
         );
         assert_eq!(config.offsets_retention_ms, 7 * 24 * 3_600_000);

@@ -36,6 +36,7 @@ pub(crate) struct Running {
 fn settings() -> Settings {
     Settings::builder(Profile::Dev)
         .set("offsets.topic.num.partitions", "3")
+        .set("group.min.session.timeout.ms", "1")
         .set("wal.file.bytes", "4194304")
         .set("wal.max.bytes", "33554432")
         .set("wal.group.max.bytes", "1048576")
@@ -47,7 +48,9 @@ pub(crate) fn start(disk: &SimulatedDisk) -> Running {
     let settings = settings();
     let directory = DataDirectory::lock(Arc::new(disk.clone()), Path::new("/data")).unwrap();
     let clock = Arc::new(ManualClock::new(TimestampMs(1_000_000)));
-    let opened = directory.open(&settings, clock, Box::new(|error| panic!("{error}"))).unwrap();
+    let opened = directory
+        .open(&settings, clock, Box::new(|error| panic!("{error}")))
+        .unwrap();
     let live = LiveSettings::new(settings);
     let topics = Arc::new(Topics::new(
         opened.metadata.clone(),
@@ -90,11 +93,17 @@ impl Running {
     }
 
     async fn committed(&self, group: &str) -> Vec<(String, i32, i64)> {
-        let fetch =
-            OffsetFetch { group_id: GroupId::from(group), topics: FetchTopics::All, stability: Stability::Any };
+        let fetch = OffsetFetch {
+            group_id: GroupId::from(group),
+            topics: FetchTopics::All,
+            stability: Stability::Any,
+        };
         let topics = self.ask(fetch).await.outcome.unwrap();
         let flat = topics.iter().flat_map(|topic| {
-            topic.partitions.iter().map(|p| (topic.topic.to_string(), p.partition.0, p.offset.0))
+            topic
+                .partitions
+                .iter()
+                .map(|p| (topic.topic.to_string(), p.partition.0, p.offset.0))
         });
         flat.collect()
     }
@@ -103,7 +112,9 @@ impl Running {
         self.trigger.request();
         self.groups.stop().await;
         let engine = self.engine.clone();
-        tokio::task::spawn_blocking(move || engine.close(Duration::from_secs(5))).await.unwrap();
+        tokio::task::spawn_blocking(move || engine.close(Duration::from_secs(5)))
+            .await
+            .unwrap();
     }
 }
 
@@ -121,7 +132,10 @@ fn commit(group: &str, topic: &str, offset: i64) -> OffsetCommit {
         member_id: MemberId::unknown(),
         instance_id: None,
         retention_time_ms: None,
-        topics: vec![OffsetCommitTopic { topic: TopicName::from(topic), partitions: vec![partition] }],
+        topics: vec![OffsetCommitTopic {
+            topic: TopicName::from(topic),
+            partitions: vec![partition],
+        }],
     }
 }
 
@@ -129,13 +143,19 @@ fn join(group: &str, member: &str) -> JoinGroup {
     JoinGroup {
         api_version: 3,
         group_id: GroupId::from(group),
-        client: ClientInfo { client_id: "c".into(), client_host: "/127.0.0.1".into() },
+        client: ClientInfo {
+            client_id: "c".into(),
+            client_host: "/127.0.0.1".into(),
+        },
         member_id: MemberId::from(member),
         instance_id: None,
         session_timeout_ms: 30_000,
         rebalance_timeout_ms: 30_000,
         protocol_type: "consumer".into(),
-        protocols: vec![JoinProtocol { name: "range".into(), metadata: Bytes::from_static(b"x") }],
+        protocols: vec![JoinProtocol {
+            name: "range".into(),
+            metadata: Bytes::from_static(b"x"),
+        }],
     }
 }
 
@@ -161,7 +181,10 @@ async fn committed_offsets_are_there_after_a_restart() {
     assert_eq!(running.committed("b").await, [("orders".to_owned(), 0, 6)]);
     assert_eq!(running.committed("nobody").await, []);
     let view = running.groups.summary("c").unwrap();
-    assert_eq!((view.state, view.offsets[0].offset), (GroupState::Empty, Offset(7)));
+    assert_eq!(
+        (view.state, view.offsets[0].offset),
+        (GroupState::Empty, Offset(7))
+    );
     assert_eq!(running.groups.summaries().len(), 3);
     running.stop().await;
 }
@@ -184,7 +207,10 @@ async fn rule_06_a_second_member_does_not_lose_the_first() {
             assignment: Bytes::from_static(b"all"),
         }],
     };
-    assert_eq!(running.ask(sync).await.outcome.unwrap().assignment, Bytes::from_static(b"all"));
+    assert_eq!(
+        running.ask(sync).await.outcome.unwrap().assignment,
+        Bytes::from_static(b"all")
+    );
 
     let second = running.groups.ask(join("g", "")).await.unwrap();
     let heartbeat = Heartbeat {
@@ -193,7 +219,10 @@ async fn rule_06_a_second_member_does_not_lose_the_first() {
         member_id: first.clone(),
         instance_id: None,
     };
-    assert_eq!(running.ask(heartbeat).await.outcome, Err(GroupError::RebalanceInProgress));
+    assert_eq!(
+        running.ask(heartbeat).await.outcome,
+        Err(GroupError::RebalanceInProgress)
+    );
     let (again, generation) = joined(&running, "g", &first).await;
     let second = second.wait().await.unwrap();
     assert_eq!((again, generation.members.len()), (first, 2));
@@ -212,7 +241,10 @@ async fn who_waits_is_sent_away_when_the_broker_stops_and_commits_go_on() {
     running.trigger.request();
     assert_eq!(waiting.wait().await.err(), Some(GroupError::NotCoordinator));
     let late = running.groups.ask(join("g", &first)).await.unwrap();
-    assert!(matches!(late.wait().await, Err(GroupError::NotCoordinator) | Ok(_)));
+    assert!(matches!(
+        late.wait().await,
+        Err(GroupError::NotCoordinator) | Ok(_)
+    ));
     let reply = running.ask(commit("other", "orders", 1)).await;
     assert_eq!(reply.topics[0].partitions[0].outcome, Ok(()));
     running.stop().await;
@@ -257,8 +289,20 @@ async fn a_deleted_group_stays_deleted_after_a_restart() {
     let running = start(&disk);
     running.topic("orders").await;
     let _ = running.ask(commit("g", "orders", 3)).await;
-    assert_eq!(running.ask(DeleteGroup { group_id: GroupId::from("g") }).await.outcome, Ok(()));
-    let again = running.ask(DeleteGroup { group_id: GroupId::from("g") }).await;
+    assert_eq!(
+        running
+            .ask(DeleteGroup {
+                group_id: GroupId::from("g")
+            })
+            .await
+            .outcome,
+        Ok(())
+    );
+    let again = running
+        .ask(DeleteGroup {
+            group_id: GroupId::from("g"),
+        })
+        .await;
     assert_eq!(again.outcome, Err(GroupError::GroupIdNotFound));
     running.stop().await;
     let running = start(&disk);
@@ -279,4 +323,76 @@ async fn the_offsets_topic_is_made_once_with_kafkas_settings() {
     assert_eq!((topic.partitions, topic.config.segment_bytes), (3, 104_857_600));
     assert_eq!(running.groups.ask_lists(&ListGroups::default()).len(), 3);
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_member_is_removed_by_the_timers() {
+    let disk = SimulatedDisk::new();
+    let running = start(&disk);
+    let silent = JoinGroup {
+        session_timeout_ms: 50,
+        ..join("g", "")
+    };
+    assert!(running.ask(silent).await.outcome.is_ok());
+    let patient = running.ask(join("h", "")).await;
+    // A deadline nearer than all others wakes the timers early.
+    while running.groups.summary("g").is_some_and(|group| group.members > 0) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(running.groups.summary("h").unwrap().members, 1);
+    assert!(patient.outcome.is_ok());
+    assert_eq!(running.groups.stats().sessions_expired, 1);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_whose_log_is_closed_sends_everybody_away() {
+    let disk = SimulatedDisk::new();
+    let running = start(&disk);
+    running.topic("orders").await;
+    let _ = running.ask(commit("g", "orders", 1)).await;
+    let engine = running.engine.clone();
+    tokio::task::spawn_blocking(move || engine.close(Duration::from_secs(5)))
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        let asked = running.groups.ask(commit("g", "orders", 2)).await.unwrap();
+        match asked.wait().await {
+            Err(error) => assert_eq!(error, GroupError::NotCoordinator),
+            Ok(reply) => {
+                assert_eq!(
+                    reply.topics[0].partitions[0].outcome,
+                    Err(GroupError::NotCoordinator)
+                );
+            }
+        }
+    }
+    assert_eq!(running.groups.not_loaded().len(), 1);
+    running.stop().await;
+}
+
+/// Two clients commit and one restarts the broker again and again: an acknowledged offset never goes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acknowledged_offsets_never_go_back() {
+    let disk = SimulatedDisk::new();
+    let mut offset = 0;
+    for _ in 0..5 {
+        let running = start(&disk);
+        if running.topics.by_name("orders").is_none() {
+            running.topic("orders").await;
+        }
+        running.loaded().await;
+        for group in ["a", "b"] {
+            let committed = running.committed(group).await;
+            assert_eq!(committed.first().map_or(0, |(_, _, at)| *at), offset);
+        }
+        offset += 10;
+        for step in 1..=10 {
+            for group in ["a", "b"] {
+                let reply = running.ask(commit(group, "orders", offset - 10 + step)).await;
+                assert_eq!(reply.topics[0].partitions[0].outcome, Ok(()));
+            }
+        }
+        running.stop().await;
+    }
 }

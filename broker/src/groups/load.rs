@@ -33,7 +33,10 @@ pub(super) struct LoadReport {
 impl Loaded {
     /// A shard of an empty log.
     pub(super) fn empty(config: GroupConfig) -> Self {
-        Self { shard: GroupShard::new(config), report: LoadReport::default() }
+        Self {
+            shard: GroupShard::new(config),
+            report: LoadReport::default(),
+        }
     }
 }
 
@@ -115,15 +118,24 @@ fn replay_batch(
     if batch.header.is_control() {
         return Ok(());
     }
-    let records = decode_records(batch.bytes, &CompressionLimits::default())
-        .map_err(|cause| LoadError::Batch { offset: batch.header.base_offset, cause })?;
+    let records =
+        decode_records(batch.bytes, &CompressionLimits::default()).map_err(|cause| LoadError::Batch {
+            offset: batch.header.base_offset,
+            cause,
+        })?;
     for record in records {
         loaded.report.records += 1;
         let Some(key) = &record.key else {
-            note_malformed(&mut loaded.report, partition, &format!("offset {}: no key", record.offset));
+            note_malformed(
+                &mut loaded.report,
+                partition,
+                &format!("offset {}: no key", record.offset),
+            );
             continue;
         };
-        let replayed = loaded.shard.replay(key, record.value.as_deref(), record.offset, record.timestamp);
+        let replayed = loaded
+            .shard
+            .replay(key, record.value.as_deref(), record.offset, record.timestamp);
         if let Err(error) = replayed {
             note_malformed(&mut loaded.report, partition, &error.to_string());
         }
@@ -134,6 +146,10 @@ fn replay_batch(
 fn note_malformed(report: &mut LoadReport, partition: PartitionIndex, what: &str) {
     report.malformed += 1;
     if report.malformed <= MALFORMED_LOGGED_MAX {
-        tracing::error!(partition = partition.0, what, "a record of __consumer_offsets is left out");
+        tracing::error!(
+            partition = partition.0,
+            what,
+            "a record of __consumer_offsets is left out"
+        );
     }
 }

@@ -12,6 +12,7 @@ mod asked;
 mod clock;
 mod config;
 mod events;
+mod kept;
 mod load;
 mod offsets_topic;
 mod shard;
@@ -20,6 +21,7 @@ mod tasks;
 mod view;
 
 pub use asked::{Ask, Asked};
+pub use kept::keep;
 pub use offsets_topic::OFFSETS_TOPIC;
 pub use view::{CommittedView, GroupView};
 
@@ -65,16 +67,16 @@ impl Groups {
     ///
     /// Must be called inside a tokio runtime. The settings of groups are read once.
     #[must_use]
-    pub fn start(
-        topics: Arc<Topics>,
-        settings: LiveSettings,
-        clock: Clock,
-        shutdown: Shutdown,
-    ) -> Arc<Self> {
+    pub fn start(topics: Arc<Topics>, settings: LiveSettings, clock: Clock, shutdown: Shutdown) -> Arc<Self> {
         let current = settings.current();
         let (load, loads) = mpsc::unbounded_channel();
         let commit_timeout = current.offsets_commit_timeout_ms();
-        let shared = Arc::new(Shared::new(config::group_config(&current), commit_timeout, clock, load));
+        let shared = Arc::new(Shared::new(
+            config::group_config(&current),
+            commit_timeout,
+            clock,
+            load,
+        ));
         let groups = Arc::new(Self {
             topics,
             settings,
@@ -138,8 +140,13 @@ impl Groups {
     pub async fn ask<R: Ask>(&self, request: R) -> Result<Asked<R>, GroupError> {
         self.ensure().await?;
         let shards = self.shards();
-        let partition = partition_for(request.group_id(), i32::try_from(shards.len()).unwrap_or(i32::MAX));
-        let shard = usize::try_from(partition.0).ok().and_then(|index| shards.get(index));
+        let partition = partition_for(
+            request.group_id(),
+            i32::try_from(shards.len()).unwrap_or(i32::MAX),
+        );
+        let shard = usize::try_from(partition.0)
+            .ok()
+            .and_then(|index| shards.get(index));
         let shard = shard.ok_or(GroupError::CoordinatorNotAvailable)?;
         Ok(shard.ask(request))
     }
@@ -147,14 +154,20 @@ impl Groups {
     /// Puts a list request to every shard; no shard at all before the first group.
     #[must_use]
     pub fn ask_lists(&self, request: &ListGroups) -> Vec<Asked<ListGroups>> {
-        self.shards().iter().map(|shard| shard.ask(request.clone())).collect()
+        self.shards()
+            .iter()
+            .map(|shard| shard.ask(request.clone()))
+            .collect()
     }
 
     /// Returns a view of every group, by shard and id: for metrics and administrators. Groups of shards that are
     /// being loaded are missing.
     #[must_use]
     pub fn summaries(&self) -> Vec<GroupView> {
-        self.shards().iter().flat_map(|shard| view::views(shard)).collect()
+        self.shards()
+            .iter()
+            .flat_map(|shard| view::views(shard))
+            .collect()
     }
 
     /// Returns the view of one group, if it exists and is loaded.
@@ -196,7 +209,11 @@ impl Groups {
         let shards = (0..topic.partitions).map(PartitionIndex).filter_map(|partition| {
             // A live topic has all its logs.
             let log = self.topics.log(topic, partition)?;
-            Some(Arc::new(ShardRunner::new(partition, log, Arc::clone(&self.shared))))
+            Some(Arc::new(ShardRunner::new(
+                partition,
+                log,
+                Arc::clone(&self.shared),
+            )))
         });
         let shards: Vec<_> = shards.collect();
         if self.shards.set(shards).is_ok() {

@@ -39,9 +39,9 @@ pub(super) async fn find_or_create(
             Ok(topic)
         }
         // A client made it a moment ago.
-        Err(TopicError::Exists { .. }) => {
-            topics.by_name(OFFSETS_TOPIC).ok_or(GroupError::CoordinatorNotAvailable)
-        }
+        Err(TopicError::Exists { .. }) => topics
+            .by_name(OFFSETS_TOPIC)
+            .ok_or(GroupError::CoordinatorNotAvailable),
         Err(error) => {
             tracing::error!(%error, "{OFFSETS_TOPIC} cannot be created; consumer groups wait for it");
             Err(GroupError::CoordinatorNotAvailable)

@@ -50,7 +50,9 @@ struct State {
 
 /// As the shard's own, with what this side must know.
 enum Phase {
-    Loading { problem: Option<String> },
+    Loading {
+        problem: Option<String>,
+    },
     Serving,
     /// The log is gone; so is the process, soon.
     Gone,
@@ -80,7 +82,13 @@ impl ShardRunner {
             waiting: HashMap::new(),
             past_stats: GroupShardStats::default(),
         };
-        Self { partition, log, shared, state: Mutex::new(state), deadline: AtomicI64::new(NEVER) }
+        Self {
+            partition,
+            log,
+            shared,
+            state: Mutex::new(state),
+            deadline: AtomicI64::new(NEVER),
+        }
     }
 
     /// Serves at once if there is nothing to load; else queues for it.
@@ -146,7 +154,9 @@ impl ShardRunner {
         let mut state = self.state.lock();
         let now = self.shared.clock.now();
         state.waiting.insert(token, sender);
-        let step = state.shard.step(now, &mut RandomIds, request.into_request(), token);
+        let step = state
+            .shard
+            .step(now, &mut RandomIds, request.into_request(), token);
         self.settle(&mut state, step, now);
         if self.shared.is_stopping() {
             state.send_away(token, GroupError::NotCoordinator);
@@ -218,10 +228,16 @@ impl ShardRunner {
         if !matches!(state.phase, Phase::Serving) {
             return;
         }
-        let names: HashSet<&TopicName> =
-            state.shard.groups().flat_map(|group| group.offsets().map(|(topic, _, _)| topic)).collect();
-        let mut lost: Vec<TopicName> =
-            names.into_iter().filter(|name| topics.by_name(name).is_none()).cloned().collect();
+        let names: HashSet<&TopicName> = state
+            .shard
+            .groups()
+            .flat_map(|group| group.offsets().map(|(topic, _, _)| topic))
+            .collect();
+        let mut lost: Vec<TopicName> = names
+            .into_iter()
+            .filter(|name| topics.by_name(name).is_none())
+            .cloned()
+            .collect();
         if lost.is_empty() {
             return;
         }
@@ -256,7 +272,11 @@ impl ShardRunner {
             }
             batch.push(now, Some(&record.key), record.value.as_deref(), &[])?;
         }
-        if batch.is_empty() { Ok(()) } else { self.append_batch(batch, now) }
+        if batch.is_empty() {
+            Ok(())
+        } else {
+            self.append_batch(batch, now)
+        }
     }
 
     fn append_batch(&self, batch: BatchBuilder, now: TimestampMs) -> Result<(), RecordsError> {
@@ -270,9 +290,15 @@ impl ShardRunner {
     fn abandon(self: &Arc<Self>, state: &mut MutexGuard<'_, State>, error: &RecordsError) {
         let is_gone = matches!(
             error,
-            RecordsError::Append(AppendError::Closed | AppendError::Commit(CommitError::Closed | CommitError::Log(_)))
+            RecordsError::Append(
+                AppendError::Closed | AppendError::Commit(CommitError::Closed | CommitError::Log(_))
+            )
         );
-        let refusal = if is_gone { GroupError::NotCoordinator } else { GroupError::CoordinatorNotAvailable };
+        let refusal = if is_gone {
+            GroupError::NotCoordinator
+        } else {
+            GroupError::CoordinatorNotAvailable
+        };
         for (_, sender) in state.waiting.drain() {
             let _ = sender.send(Err(refusal));
         }
@@ -289,7 +315,9 @@ impl ShardRunner {
                 %error,
                 "a record of __consumer_offsets could not be appended; its groups are loaded again"
             );
-            state.phase = Phase::Loading { problem: Some(error.to_string()) };
+            state.phase = Phase::Loading {
+                problem: Some(error.to_string()),
+            };
             self.shared.load(Arc::clone(self));
         }
     }

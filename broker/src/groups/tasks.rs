@@ -99,7 +99,9 @@ async fn try_load(groups: &Arc<Groups>, shard: &Arc<ShardRunner>) -> Result<(), 
         load(what, &|| shared.is_stopping())
     };
     // Fails only when the runtime goes down, or on a panic, which the log has.
-    let loaded = tokio::task::spawn_blocking(work).await.unwrap_or(Err(LoadError::Stopping))?;
+    let loaded = tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or(Err(LoadError::Stopping))?;
     let report = loaded.report;
     shard.install(loaded, &groups.topics);
     tracing::info!(

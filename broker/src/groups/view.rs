@@ -60,7 +60,9 @@ pub(super) fn views(shard: &ShardRunner) -> Vec<GroupView> {
 }
 
 pub(super) fn view(shard: &ShardRunner, group_id: &str) -> Option<GroupView> {
-    shard.read(|shard| shard.group(group_id).map(|group| Raw::new(&group))).map(Raw::finish)
+    shard
+        .read(|shard| shard.group(group_id).map(|group| Raw::new(&group)))
+        .map(Raw::finish)
 }
 
 pub(super) fn stats(shards: &[Arc<ShardRunner>]) -> GroupShardStats {
@@ -84,16 +86,22 @@ pub(super) fn add_stats(total: &mut GroupShardStats, more: &GroupShardStats) {
 impl Raw {
     fn new(group: &GroupSummary<'_>) -> Self {
         let is_consumers = group.protocol_type() == Some(CONSUMER_PROTOCOL_TYPE);
-        let offsets = group.offsets().map(|(topic, partition, committed)| CommittedView {
-            topic: topic.clone(),
-            partition,
-            offset: committed.offset,
-            leader_epoch: committed.leader_epoch,
-            commit_timestamp: committed.commit_timestamp,
-        });
-        let assignments = group.members().filter(|member| is_consumers && !member.assignment().is_empty());
+        let offsets = group
+            .offsets()
+            .map(|(topic, partition, committed)| CommittedView {
+                topic: topic.clone(),
+                partition,
+                offset: committed.offset,
+                leader_epoch: committed.leader_epoch,
+                commit_timestamp: committed.commit_timestamp,
+            });
+        let assignments = group
+            .members()
+            .filter(|member| is_consumers && !member.assignment().is_empty());
         Self {
-            assignments: assignments.map(|member| Bytes::copy_from_slice(member.assignment())).collect(),
+            assignments: assignments
+                .map(|member| Bytes::copy_from_slice(member.assignment()))
+                .collect(),
             view: GroupView {
                 group_id: group.group_id().clone(),
                 state: group.state(),
@@ -117,7 +125,8 @@ impl Raw {
             for topic in assignment.assigned_partitions {
                 let name = TopicName::from(topic.topic.as_str());
                 let partitions = topic.partitions.into_iter();
-                view.assigned.extend(partitions.map(|partition| (name.clone(), PartitionIndex(partition))));
+                view.assigned
+                    .extend(partitions.map(|partition| (name.clone(), PartitionIndex(partition))));
             }
         }
         view.assigned.sort_unstable();

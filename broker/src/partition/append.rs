@@ -81,7 +81,7 @@ impl ProduceError {
             Self::Timestamp(_) => ErrorCode::InvalidTimestamp,
             Self::TooLarge { .. } => ErrorCode::MessageTooLarge,
             Self::Compression(_) => ErrorCode::UnsupportedCompressionType,
-            Self::Transactional => ErrorCode::InvalidTxnState,
+            Self::Transactional => ErrorCode::TransactionalIdAuthorizationFailed,
             Self::Append(error) => append_error_code(error),
         }
     }
@@ -141,7 +141,10 @@ pub fn append_from_client(
         TimestampType::CreateTime => None,
     };
     let place = log.append(prepared, Origin::Client, now)?.place();
-    Ok(Produced { place, log_append_time })
+    Ok(Produced {
+        place,
+        log_append_time,
+    })
 }
 
 /// Where a client's batch went.
@@ -166,12 +169,18 @@ fn prepare(
         return Err(ProduceError::Transactional);
     }
     if header.is_control() {
-        return Err(ProduceError::InvalidRecord("a client may not produce control batches".into()));
+        return Err(ProduceError::InvalidRecord(
+            "a client may not produce control batches".into(),
+        ));
     }
     check_client_header(&header)?;
     let codec = header.compression()?;
     let target = target_codec(config.compression_type, codec);
-    let walk = if topic.is_compacted() || target.is_some() { Walk::Full } else { Walk::Uncompressed };
+    let walk = if topic.is_compacted() || target.is_some() {
+        Walk::Full
+    } else {
+        Walk::Uncompressed
+    };
     let facts = check_batch(&records, walk, inflate)?;
     if topic.is_compacted() && facts.keyless_count > 0 {
         return Err(keyless(&facts));
@@ -190,18 +199,28 @@ fn prepare(
         records = recompress(&records, codec, level, inflate)?;
         check_size(records.len(), config)?;
     }
-    Ok(CheckedBatch { header: BatchHeader::parse(&records)?, bytes: records })
+    Ok(CheckedBatch {
+        header: BatchHeader::parse(&records)?,
+        bytes: records,
+    })
 }
 
 fn check_size(size: usize, config: &TopicConfig) -> Result<(), ProduceError> {
     let max = usize::try_from(config.max_message_bytes).unwrap_or(usize::MAX);
-    if size > max { Err(ProduceError::TooLarge { size, max }) } else { Ok(()) }
+    if size > max {
+        Err(ProduceError::TooLarge { size, max })
+    } else {
+        Ok(())
+    }
 }
 
 /// Exactly one batch, whole, with a CRC that holds.
 fn check_whole_batch(records: &[u8]) -> Result<BatchHeader, ProduceError> {
     if records.len() < LOG_OVERHEAD {
-        return Err(ProduceError::Corrupt(format!("{} bytes are no record batch", records.len())));
+        return Err(ProduceError::Corrupt(format!(
+            "{} bytes are no record batch",
+            records.len()
+        )));
     }
     let header = BatchHeader::parse(records)?;
     if header.total_len() < records.len() {
@@ -230,7 +249,10 @@ fn keyless(facts: &BatchFacts) -> ProduceError {
     let records = facts
         .keyless
         .iter()
-        .map(|index| RecordError { index: *index, message: message.clone() })
+        .map(|index| RecordError {
+            index: *index,
+            message: message.clone(),
+        })
         .collect();
     ProduceError::InvalidRecords { message, records }
 }
@@ -242,8 +264,10 @@ fn check_timestamps(
     now: TimestampMs,
 ) -> Result<(), ProduceError> {
     let clamp = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
-    let (before, after) =
-        (clamp(config.message_timestamp_before_max_ms), clamp(config.message_timestamp_after_max_ms));
+    let (before, after) = (
+        clamp(config.message_timestamp_before_max_ms),
+        clamp(config.message_timestamp_after_max_ms),
+    );
     let newest = facts.max_timestamp.max(header.max_timestamp);
     if newest.0.saturating_sub(now.0) > after {
         return Err(ProduceError::Timestamp(format!(

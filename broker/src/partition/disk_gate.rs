@@ -34,7 +34,11 @@ impl DiskGate {
         let used = space.total.saturating_sub(space.available);
         let percent = used.saturating_mul(100).checked_div(space.total).unwrap_or(0);
         let closed = self.closed.load(Ordering::Relaxed);
-        let close = if closed { percent >= marks.low_percent } else { percent >= marks.high_percent };
+        let close = if closed {
+            percent >= marks.low_percent
+        } else {
+            percent >= marks.high_percent
+        };
         if close != closed {
             self.closed.store(close, Ordering::Relaxed);
             if close {

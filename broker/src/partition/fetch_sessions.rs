@@ -171,7 +171,12 @@ impl FetchSessions {
     }
 
     fn with_partitions_max(slots: usize, partitions_max: usize) -> Self {
-        Self { slots, partitions_max, cache: Mutex::default(), evictions: AtomicU64::new(0) }
+        Self {
+            slots,
+            partitions_max,
+            cache: Mutex::default(),
+            evictions: AtomicU64::new(0),
+        }
     }
 
     /// Takes a request: finds its session, puts the request's changes into it, and returns what to read.
@@ -187,7 +192,11 @@ impl FetchSessions {
                 let kind = if opens { Kind::Opening } else { Kind::Sessionless };
                 let mut asked = PartitionSet::default();
                 asked.take_wishes(request);
-                Ok(SessionFetch { partitions: asked.to_read(), kind, began: now })
+                Ok(SessionFetch {
+                    partitions: asked.to_read(),
+                    kind,
+                    began: now,
+                })
             }
             _ => self.go_on(request, now),
         }
@@ -195,7 +204,12 @@ impl FetchSessions {
 
     fn go_on(&self, request: &FetchRequest, now: Instant) -> Result<SessionFetch, ErrorCode> {
         let id = request.session_id;
-        let found = self.cache.lock().sessions.get(&id).map(|slot| Arc::clone(&slot.session));
+        let found = self
+            .cache
+            .lock()
+            .sessions
+            .get(&id)
+            .map(|slot| Arc::clone(&slot.session));
         let session = found.ok_or(ErrorCode::FetchSessionIdNotFound)?;
         let mut locked = session.lock();
         if locked.epoch != request.session_epoch {
@@ -216,18 +230,30 @@ impl FetchSessions {
         let kept = !partitions.is_empty() && self.resize(id, &session, (partitions.len(), now));
         drop(locked);
         if kept {
-            return Ok(SessionFetch { partitions, kind: Kind::Incremental { id, session }, began: now });
+            return Ok(SessionFetch {
+                partitions,
+                kind: Kind::Incremental { id, session },
+                began: now,
+            });
         }
         // Empty, or grown past what there is room for: closed, and answered as a fetch without a session.
         self.close(id);
-        Ok(SessionFetch { partitions, kind: Kind::Sessionless, began: now })
+        Ok(SessionFetch {
+            partitions,
+            kind: Kind::Sessionless,
+            began: now,
+        })
     }
 
     /// Notes a session's new size and that it was used; `false` if there is no room for it.
     fn resize(&self, id: i32, session: &Arc<Mutex<Session>>, (size, now): (usize, Instant)) -> bool {
         let mut cache = self.cache.lock();
         let others = cache.partitions;
-        let Some(slot) = cache.sessions.get_mut(&id).filter(|slot| Arc::ptr_eq(&slot.session, session)) else {
+        let Some(slot) = cache
+            .sessions
+            .get_mut(&id)
+            .filter(|slot| Arc::ptr_eq(&slot.session, session))
+        else {
             // Evicted just now; this answer still counts, the next request will not find it.
             return true;
         };
@@ -301,17 +327,29 @@ impl FetchSessions {
                 partitions.tell(asked, response);
             }
         }
-        let session = Arc::new(Mutex::new(Session { epoch: next_epoch(EPOCH_INITIAL), partitions }));
+        let session = Arc::new(Mutex::new(Session {
+            epoch: next_epoch(EPOCH_INITIAL),
+            partitions,
+        }));
         let mut cache = self.cache.lock();
-        while cache.sessions.len() >= self.slots || cache.partitions.saturating_add(size) > self.partitions_max {
-            let Some(id) = cache.evictable(size, fetch.began) else { return NO_SESSION };
+        while cache.sessions.len() >= self.slots
+            || cache.partitions.saturating_add(size) > self.partitions_max
+        {
+            let Some(id) = cache.evictable(size, fetch.began) else {
+                return NO_SESSION;
+            };
             cache.remove(id);
             self.evictions.fetch_add(1, Ordering::Relaxed);
         }
         loop {
             let id = rand::rng().random_range(1..i32::MAX);
             if let Entry::Vacant(entry) = cache.sessions.entry(id) {
-                entry.insert(Slot { session, created: fetch.began, used: fetch.began, size });
+                entry.insert(Slot {
+                    session,
+                    created: fetch.began,
+                    used: fetch.began,
+                    size,
+                });
                 cache.partitions += size;
                 return id;
             }
@@ -338,7 +376,9 @@ impl Cache {
             return Some(*id);
         }
         let old = self.sessions.iter().filter(|(_, slot)| aged(slot.created));
-        old.min_by_key(|(_, slot)| slot.size).filter(|(_, slot)| slot.size < size).map(|(id, _)| *id)
+        old.min_by_key(|(_, slot)| slot.size)
+            .filter(|(_, slot)| slot.size < size)
+            .map(|(id, _)| *id)
     }
 }
 
@@ -404,7 +444,11 @@ impl PartitionSet {
             }
             Entry::Vacant(free) => {
                 free.insert(self.next_place);
-                let cached = Cached { topic: Arc::clone(topic), wish, told: Told::NOTHING };
+                let cached = Cached {
+                    topic: Arc::clone(topic),
+                    wish,
+                    told: Told::NOTHING,
+                };
                 self.ordered.insert(self.next_place, cached);
                 self.next_place += 1;
             }
@@ -452,7 +496,9 @@ impl PartitionSet {
             // Forgotten by a request that came in between; the client ignores what it no longer asks for.
             return has_news;
         };
-        let Some(cached) = self.ordered.get_mut(place) else { return has_news };
+        let Some(cached) = self.ordered.get_mut(place) else {
+            return has_news;
+        };
         let told = Told::of(response);
         let changed = cached.told != told;
         cached.told = told;
@@ -477,9 +523,14 @@ fn by_topic(fetch: &SessionFetch, results: Vec<(usize, FetchPartitionResponse)>)
     let mut places: HashMap<&TopicKey, usize> = HashMap::new();
     let mut topics: Vec<FetchTopicResponse> = Vec::new();
     for (index, response) in results {
-        let Some(asked) = fetch.partitions.get(index) else { continue };
+        let Some(asked) = fetch.partitions.get(index) else {
+            continue;
+        };
         let place = *places.entry(&asked.topic).or_insert_with(|| {
-            topics.push(FetchTopicResponse { topic: asked.topic.clone(), partitions: Vec::new() });
+            topics.push(FetchTopicResponse {
+                topic: asked.topic.clone(),
+                partitions: Vec::new(),
+            });
             topics.len() - 1
         });
         if let Some(topic) = topics.get_mut(place) {

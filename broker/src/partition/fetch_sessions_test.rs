@@ -36,7 +36,10 @@ fn request(id: i32, epoch: i32, topics: &[(TopicKey, &[(i32, i64)])]) -> FetchRe
             .iter()
             .map(|(topic, partitions)| FetchTopic {
                 topic: topic.clone(),
-                partitions: partitions.iter().map(|(index, offset)| wish(*index, *offset)).collect(),
+                partitions: partitions
+                    .iter()
+                    .map(|(index, offset)| wish(*index, *offset))
+                    .collect(),
             })
             .collect(),
         forgotten_topics: Vec::new(),
@@ -54,7 +57,10 @@ fn empty(index: i32, high_watermark: i64) -> FetchPartitionResponse {
 }
 
 fn full(index: i32, high_watermark: i64) -> FetchPartitionResponse {
-    FetchPartitionResponse { records: vec![Bytes::from_static(b"batch")], ..empty(index, high_watermark) }
+    FetchPartitionResponse {
+        records: vec![Bytes::from_static(b"batch")],
+        ..empty(index, high_watermark)
+    }
 }
 
 /// Answers each partition of a fetch with `answer(partition)`.
@@ -63,19 +69,36 @@ fn finish(
     fetch: &SessionFetch,
     answer: impl Fn(i32) -> FetchPartitionResponse,
 ) -> (i32, Vec<i32>) {
-    let results = fetch.partitions.iter().map(|p| answer(p.partition.get())).enumerate().collect();
+    let results = fetch
+        .partitions
+        .iter()
+        .map(|p| answer(p.partition.get()))
+        .enumerate()
+        .collect();
     let (id, topics) = sessions.finish(fetch, results);
-    (id, topics.iter().flat_map(|t| t.partitions.iter().map(|p| p.index.get())).collect())
+    (
+        id,
+        topics
+            .iter()
+            .flat_map(|t| t.partitions.iter().map(|p| p.index.get()))
+            .collect(),
+    )
 }
 
 fn order(fetch: &SessionFetch) -> Vec<i32> {
-    fetch.partitions.iter().map(|partition| partition.partition.get()).collect()
+    fetch
+        .partitions
+        .iter()
+        .map(|partition| partition.partition.get())
+        .collect()
 }
 
 /// Opens a session over partitions `0..count` of `topic`.
 fn open(sessions: &FetchSessions, topic: &str, count: i32, now: Instant) -> i32 {
     let partitions: Vec<(i32, i64)> = (0..count).map(|index| (index, 0)).collect();
-    let fetch = sessions.begin(&request(0, 0, &[(name(topic), &partitions)]), now).unwrap();
+    let fetch = sessions
+        .begin(&request(0, 0, &[(name(topic), &partitions)]), now)
+        .unwrap();
     finish(sessions, &fetch, |index| empty(index, 5)).0
 }
 
@@ -85,7 +108,10 @@ fn outside_sessions_every_partition_is_listed_and_the_id_is_zero() {
     let asked = request(0, -1, &[(name("a"), &[(1, 0), (0, 0)]), (name("b"), &[(7, 0)])]);
     for _ in 0..2 {
         let fetch = sessions.begin(&asked, Instant::now()).unwrap();
-        assert_eq!(finish(&sessions, &fetch, |index| empty(index, 5)), (0, vec![1, 0, 7]));
+        assert_eq!(
+            finish(&sessions, &fetch, |index| empty(index, 5)),
+            (0, vec![1, 0, 7])
+        );
     }
     assert_eq!(sessions.counts().sessions, 0);
 }
@@ -126,8 +152,14 @@ fn a_moved_log_start_or_stable_offset_is_told() {
     let id = open(&sessions, "a", 2, now);
     let fetch = sessions.begin(&request(id, 1, &[]), now).unwrap();
     let answer = |index| match index {
-        0 => FetchPartitionResponse { log_start_offset: Offset(2), ..empty(0, 5) },
-        other => FetchPartitionResponse { last_stable_offset: Offset(4), ..empty(other, 5) },
+        0 => FetchPartitionResponse {
+            log_start_offset: Offset(2),
+            ..empty(0, 5)
+        },
+        other => FetchPartitionResponse {
+            last_stable_offset: Offset(4),
+            ..empty(other, 5)
+        },
     };
     assert_eq!(finish(&sessions, &fetch, answer), (id, vec![0, 1]));
 }
@@ -137,8 +169,10 @@ fn requests_add_change_and_forget_partitions() {
     let (sessions, now) = (FetchSessions::new(10), Instant::now());
     let id = open(&sessions, "a", 3, now);
     let mut change = request(id, 1, &[(name("a"), &[(1, 9), (5, 0)])]);
-    change.forgotten_topics =
-        vec![ForgottenTopic { topic: name("a"), partitions: vec![PartitionIndex(0), PartitionIndex(77)] }];
+    change.forgotten_topics = vec![ForgottenTopic {
+        topic: name("a"),
+        partitions: vec![PartitionIndex(0), PartitionIndex(77)],
+    }];
     let fetch = sessions.begin(&change, now).unwrap();
     assert_eq!(order(&fetch), [1, 2, 5]);
     assert_eq!(fetch.partitions[0].fetch_offset, Offset(9));
@@ -151,7 +185,10 @@ fn wrong_ids_epochs_and_namings_have_their_codes() {
     let (sessions, now) = (FetchSessions::new(10), Instant::now());
     let id = open(&sessions, "a", 1, now);
     let code = |request: &FetchRequest| sessions.begin(request, now).unwrap_err();
-    assert_eq!(code(&request(id.wrapping_add(1), 1, &[])), ErrorCode::FetchSessionIdNotFound);
+    assert_eq!(
+        code(&request(id.wrapping_add(1), 1, &[])),
+        ErrorCode::FetchSessionIdNotFound
+    );
     assert_eq!(code(&request(0, 3, &[])), ErrorCode::FetchSessionIdNotFound);
     assert_eq!(code(&request(id, 2, &[])), ErrorCode::InvalidFetchSessionEpoch);
     let by_id = [(TopicKey::Id(TopicId([1; 16])), &[(0, 0)][..])];
@@ -165,11 +202,19 @@ fn wrong_ids_epochs_and_namings_have_their_codes() {
 fn a_full_fetch_closes_the_session_it_names() {
     let (sessions, now) = (FetchSessions::new(10), Instant::now());
     let first = open(&sessions, "a", 1, now);
-    let fetch = sessions.begin(&request(first, 0, &[(name("a"), &[(0, 0)])]), now).unwrap();
+    let fetch = sessions
+        .begin(&request(first, 0, &[(name("a"), &[(0, 0)])]), now)
+        .unwrap();
     let (second, _) = finish(&sessions, &fetch, |index| empty(index, 5));
     assert_eq!(sessions.counts().sessions, 1);
-    sessions.begin(&request(second, -1, &[(name("a"), &[(0, 0)])]), now).unwrap();
-    let counts = FetchSessionCounts { sessions: 0, partitions: 0, evictions: 0 };
+    sessions
+        .begin(&request(second, -1, &[(name("a"), &[(0, 0)])]), now)
+        .unwrap();
+    let counts = FetchSessionCounts {
+        sessions: 0,
+        partitions: 0,
+        evictions: 0,
+    };
     assert_eq!(sessions.counts(), counts);
 }
 
@@ -178,7 +223,10 @@ fn a_session_that_forgets_everything_is_closed() {
     let (sessions, now) = (FetchSessions::new(10), Instant::now());
     let id = open(&sessions, "a", 1, now);
     let mut forget = request(id, 1, &[]);
-    forget.forgotten_topics = vec![ForgottenTopic { topic: name("a"), partitions: vec![PartitionIndex(0)] }];
+    forget.forgotten_topics = vec![ForgottenTopic {
+        topic: name("a"),
+        partitions: vec![PartitionIndex(0)],
+    }];
     let fetch = sessions.begin(&forget, now).unwrap();
     assert_eq!(finish(&sessions, &fetch, |index| empty(index, 5)), (0, vec![]));
     assert_eq!(sessions.counts().partitions, 0);
@@ -189,7 +237,11 @@ fn a_young_session_keeps_its_place_and_an_old_small_one_makes_room() {
     let (sessions, now) = (FetchSessions::new(2), Instant::now());
     let small = open(&sessions, "a", 1, now);
     let large = open(&sessions, "b", 3, now);
-    assert_eq!(open(&sessions, "c", 2, now + EVICTION_AGE), 0, "too young to make room");
+    assert_eq!(
+        open(&sessions, "c", 2, now + EVICTION_AGE),
+        0,
+        "too young to make room"
+    );
     let later = now + EVICTION_AGE + Duration::from_secs(1);
     for id in [small, large] {
         sessions.begin(&request(id, 1, &[]), later).unwrap();
@@ -197,11 +249,18 @@ fn a_young_session_keeps_its_place_and_an_old_small_one_makes_room() {
     assert_eq!(open(&sessions, "c", 1, later), 0, "not larger than the smallest");
     let third = open(&sessions, "c", 2, later);
     assert_ne!(third, 0);
-    assert_eq!(sessions.begin(&request(small, 2, &[]), later).unwrap_err(), ErrorCode::FetchSessionIdNotFound);
+    assert_eq!(
+        sessions.begin(&request(small, 2, &[]), later).unwrap_err(),
+        ErrorCode::FetchSessionIdNotFound
+    );
     assert!(sessions.begin(&request(large, 2, &[]), later).is_ok());
     assert_eq!(sessions.counts().evictions, 1);
     let unused = later + EVICTION_AGE + Duration::from_secs(1);
-    assert_ne!(open(&sessions, "d", 1, unused), 0, "an unused session makes room for any");
+    assert_ne!(
+        open(&sessions, "d", 1, unused),
+        0,
+        "an unused session makes room for any"
+    );
 }
 
 #[test]
@@ -213,7 +272,10 @@ fn partitions_of_all_sessions_are_bounded() {
     // A session that outgrows the bound is answered in full and closed.
     let grown = request(id, 1, &[(name("b"), &[(10, 0), (11, 0), (12, 0)])]);
     let fetch = sessions.begin(&grown, now).unwrap();
-    assert_eq!(finish(&sessions, &fetch, |index| empty(index, 5)), (0, vec![0, 1, 2, 10, 11, 12]));
+    assert_eq!(
+        finish(&sessions, &fetch, |index| empty(index, 5)),
+        (0, vec![0, 1, 2, 10, 11, 12])
+    );
     assert_eq!(sessions.counts().partitions, 0);
 }
 

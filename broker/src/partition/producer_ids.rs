@@ -33,7 +33,10 @@ impl ProducerIds {
     /// Starts without a block.
     #[must_use]
     pub fn new(metadata: Arc<Metadata>) -> Self {
-        Self { metadata, block: Mutex::new(0..0) }
+        Self {
+            metadata,
+            block: Mutex::new(0..0),
+        }
     }
 
     /// Returns an id that was never given before.
@@ -50,8 +53,13 @@ impl ProducerIds {
             let taken = tokio::task::spawn_blocking(move || {
                 take_producer_id_block(&**metadata.store(), BLOCK_SIZE, base)
             });
-            *block = taken.await.map_err(|error| ProducerIdError(error.to_string()))??;
+            *block = taken
+                .await
+                .map_err(|error| ProducerIdError(error.to_string()))??;
         }
-        block.next().map(ProducerId).ok_or_else(|| ProducerIdError("an empty block".into()))
+        block
+            .next()
+            .map(ProducerId)
+            .ok_or_else(|| ProducerIdError("an empty block".into()))
     }
 }

@@ -34,7 +34,9 @@ const META_PROPERTIES_BYTES_MAX: u64 = 64 << 10;
 #[derive(Debug, Error)]
 pub enum OpenDataError {
     /// Another process uses it.
-    #[error("{path} is in use by another process (it holds {LOCK_FILE}); stop that one or set another log.dirs")]
+    #[error(
+        "{path} is in use by another process (it holds {LOCK_FILE}); stop that one or set another log.dirs"
+    )]
     Locked {
         /// The directory.
         path: PathBuf,
@@ -96,14 +98,23 @@ impl DataDirectory {
     pub fn lock(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, OpenDataError> {
         let failed = |source: io::Error| {
             if source.kind() == io::ErrorKind::WouldBlock {
-                OpenDataError::Locked { path: path.to_owned() }
+                OpenDataError::Locked {
+                    path: path.to_owned(),
+                }
             } else {
-                OpenDataError::Io { path: path.to_owned(), source }
+                OpenDataError::Io {
+                    path: path.to_owned(),
+                    source,
+                }
             }
         };
         disk.create_dir_all(path).map_err(failed)?;
         let lock = disk.lock(&path.join(LOCK_FILE)).map_err(failed)?;
-        Ok(Self { disk, path: path.to_owned(), _lock: lock })
+        Ok(Self {
+            disk,
+            path: path.to_owned(),
+            _lock: lock,
+        })
     }
 
     /// Returns the path.
@@ -135,7 +146,11 @@ impl DataDirectory {
             move |source| OpenDataError::Io { path, source }
         };
         let backend = DiskBackend::open(&*self.disk, &metadata_path).map_err(io_at(&metadata_path))?;
-        let mode = if has_logs { OpenMode::Existing } else { OpenMode::CreateIfMissing };
+        let mode = if has_logs {
+            OpenMode::Existing
+        } else {
+            OpenMode::CreateIfMissing
+        };
         let mut options = EmbeddedOptions::new(metadata_path.display().to_string(), mode);
         options.cache_bytes = usize::try_from(settings.metadata_cache_bytes()).unwrap_or(usize::MAX);
         let (store, _) = EmbeddedStore::open(backend, options)?;
@@ -170,12 +185,21 @@ impl DataDirectory {
             on_fatal: Arc::new(on_fatal),
         };
         let (engine, report) = LogEngine::open(parts, engine_config(settings))?;
-        Ok(OpenedData { directory: self, metadata, engine, stamp, report })
+        Ok(OpenedData {
+            directory: self,
+            metadata,
+            engine,
+            stamp,
+            report,
+        })
     }
 
     fn has_logs(&self) -> Result<bool, OpenDataError> {
         let entries = self.disk.list(&self.path);
-        let entries = entries.map_err(|source| OpenDataError::Io { path: self.path.clone(), source })?;
+        let entries = entries.map_err(|source| OpenDataError::Io {
+            path: self.path.clone(),
+            source,
+        })?;
         Ok(entries.iter().any(|entry| entry.name == "wal"))
     }
 
@@ -199,7 +223,10 @@ impl DataDirectory {
             (None, Some(_)) => {
                 let what = "names a cluster, but the metadata is new: metadata.redb was lost. Restore it from a \
                             copy, or move the directory aside";
-                return Err(OpenDataError::Disagreement { path, what: what.into() });
+                return Err(OpenDataError::Disagreement {
+                    path,
+                    what: what.into(),
+                });
             }
             (None, None) => {
                 let (mut cluster, mut directory) = ([0; 16], [0; 16]);
@@ -227,7 +254,9 @@ impl DataDirectory {
 fn parse_meta_properties(path: &Path, content: &[u8]) -> Result<Stamp, OpenDataError> {
     let text = String::from_utf8_lossy(content);
     let value = |key: &str| {
-        let found = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        let found = text
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         found.map(str::trim).ok_or_else(|| OpenDataError::Disagreement {
             path: path.to_owned(),
             what: format!("has no {key}: it is no data directory of Thalweg's, or was edited"),
@@ -239,22 +268,26 @@ fn parse_meta_properties(path: &Path, content: &[u8]) -> Result<Stamp, OpenDataE
     };
     Ok(Stamp {
         cluster_id: value("cluster.id")?.parse().map_err(|_| wrong("cluster.id"))?,
-        directory_id: value("directory.id")?.parse().map_err(|_| wrong("directory.id"))?,
-        format_version: value("thalweg.format.version")?.parse().map_err(|_| wrong("thalweg.format.version"))?,
+        directory_id: value("directory.id")?
+            .parse()
+            .map_err(|_| wrong("directory.id"))?,
+        format_version: value("thalweg.format.version")?
+            .parse()
+            .map_err(|_| wrong("thalweg.format.version"))?,
     })
 }
 
 fn engine_config(settings: &Settings) -> EngineConfig {
     let bytes = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
-    let file_bytes = u64::from(settings.wal_file_bytes()) / 4096 * 4096;
+    let file_bytes = settings.wal_file_bytes() / 4096 * 4096;
     EngineConfig {
         ring: RingConfig {
             file_bytes,
             max_bytes: settings.wal_max_bytes(),
-            group_bytes_max: bytes(settings.wal_group_max_bytes().into()),
+            group_bytes_max: bytes(settings.wal_group_max_bytes()),
         },
         tail_memory_bytes: bytes(settings.wal_tail_memory_bytes()),
-        segment_write_bytes: bytes(settings.segment_write_bytes().into()),
+        segment_write_bytes: bytes(settings.segment_write_bytes()),
         queue_bytes_max: bytes(file_bytes),
         reserve_bytes: file_bytes / 2,
     }

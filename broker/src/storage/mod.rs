@@ -8,5 +8,5 @@ mod recovery_rows;
 mod reserve;
 
 pub use data_directory::{DataDirectory, OpenDataError, OpenedData};
-pub use reserve::DiskReserve;
 pub(crate) use recovery_rows::is_no_space;
+pub use reserve::DiskReserve;

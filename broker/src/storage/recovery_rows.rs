@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use thalweg_metadata::{CommitError, MetadataError, MetadataStore, StoreError, put_many, scan_opaque};
-use thalweg_storage::log::rows::{RecoveryStore, RecoveryStoreError, RowChange};
+use thalweg_storage::log::rows::{RecoveryStore, RecoveryStoreError, RowChange, RowVisitor};
 
 /// Adapts the store.
 pub(super) struct RecoveryRows {
@@ -19,7 +19,7 @@ impl fmt::Debug for RecoveryRows {
 }
 
 impl RecoveryStore for RecoveryRows {
-    fn load(&self, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), String>) -> Result<(), String> {
+    fn load(&self, visit: &mut RowVisitor<'_>) -> Result<(), String> {
         let mut refused = None;
         scan_opaque(&*self.store, &[], &mut |row| match visit(row.key, row.value) {
             Ok(()) => ControlFlow::Continue(()),
@@ -53,6 +53,8 @@ pub(crate) fn is_no_space(error: &MetadataError) -> bool {
     matches!(
         error,
         MetadataError::Store(StoreError::NoSpace { .. })
-            | MetadataError::Commit(CommitError::NoSpace { .. } | CommitError::Store(StoreError::NoSpace { .. }))
+            | MetadataError::Commit(
+                CommitError::NoSpace { .. } | CommitError::Store(StoreError::NoSpace { .. })
+            )
     )
 }

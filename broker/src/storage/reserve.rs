@@ -24,7 +24,11 @@ impl DiskReserve {
     /// Makes the handle; touches no file.
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, data_directory: &Path, bytes: u64) -> Self {
-        Self { disk, path: data_directory.join(FILE), bytes }
+        Self {
+            disk,
+            path: data_directory.join(FILE),
+            bytes,
+        }
     }
 
     /// Fills the reserve up to its size, when the disk has twice that room. Blocks.

@@ -121,7 +121,9 @@ impl Topics {
     pub fn check_new(&self, new: &NewTopic) -> Result<TopicRecord, TopicError> {
         check_topic_name(&new.name)?;
         if self.by_name(&new.name).is_some() {
-            return Err(TopicError::Exists { name: new.name.clone() });
+            return Err(TopicError::Exists {
+                name: new.name.clone(),
+            });
         }
         let form = metric_form(&new.name);
         if let Some(other) = self.all().iter().find(|topic| metric_form(&topic.name) == form) {
@@ -175,7 +177,9 @@ impl Topics {
         let _changing = self.changing.lock().await;
         let view = self.by_id(id).ok_or(TopicError::Unknown)?;
         if view.is_internal() {
-            return Err(TopicError::Internal { name: view.name.to_string() });
+            return Err(TopicError::Internal {
+                name: view.name.to_string(),
+            });
         }
         let topics = Arc::clone(self);
         let at = self.clock.now();
@@ -219,13 +223,20 @@ impl Topics {
     /// [`TopicError`].
     pub fn check_partitions(&self, id: TopicId, count: i32) -> Result<Arc<TopicView>, TopicError> {
         let view = self.by_id(id).ok_or(TopicError::Unknown)?;
+        if view.is_internal() {
+            // The coordinator finds a group's partition by their number.
+            return Err(TopicError::Internal {
+                name: view.name.to_string(),
+            });
+        }
         if count > PARTITIONS_MAX {
             let what = format!("{count} partitions: a topic has at most {PARTITIONS_MAX}");
             return Err(TopicError::Partitions(what));
         }
         if count <= view.partitions {
             let (name, have) = (&view.name, view.partitions);
-            let what = format!("topic '{name}' has {have} partitions, which can only grow; {count} is not more");
+            let what =
+                format!("topic '{name}' has {have} partitions, which can only grow; {count} is not more");
             return Err(TopicError::Partitions(what));
         }
         Ok(view)
@@ -268,7 +279,10 @@ impl Topics {
         self.check_configs(id, &changes)?;
         let view = self.by_id(id).ok_or(TopicError::Unknown)?;
         let edit = ConfigEdit {
-            changes: changes.into_iter().map(|change| (change.key, change.value)).collect(),
+            changes: changes
+                .into_iter()
+                .map(|change| (change.key, change.value))
+                .collect(),
             at: self.clock.now(),
             principal: Some(principal),
         };

@@ -99,7 +99,10 @@ impl Topics {
     /// Returns the log of a partition; `None` when the topic has no such partition (any more).
     #[must_use]
     pub fn log(&self, topic: &TopicView, partition: PartitionIndex) -> Option<Arc<PartitionLog>> {
-        self.engine.get(TopicPartitionId { topic_id: topic.id, partition })
+        self.engine.get(TopicPartitionId {
+            topic_id: topic.id,
+            partition,
+        })
     }
 
     /// Returns the logs.
@@ -173,7 +176,9 @@ impl Topics {
     /// Takes files that retention put aside; they are removed after the topic's `file.delete.delay.ms`.
     pub fn doom(&self, paths: Vec<PathBuf>, delay: std::time::Duration) {
         let at = Instant::now() + delay;
-        self.doomed.lock().extend(paths.into_iter().map(|path| (at, path)));
+        self.doomed
+            .lock()
+            .extend(paths.into_iter().map(|path| (at, path)));
     }
 
     /// Returns the files and directories whose delay is over.
@@ -181,7 +186,9 @@ impl Topics {
     pub fn take_due(&self) -> Vec<PathBuf> {
         let now = Instant::now();
         let mut doomed = self.doomed.lock();
-        let (due, later) = std::mem::take(&mut *doomed).into_iter().partition(|(at, _)| *at <= now);
+        let (due, later) = std::mem::take(&mut *doomed)
+            .into_iter()
+            .partition(|(at, _)| *at <= now);
         *doomed = later;
         let due: Vec<(Instant, PathBuf)> = due;
         due.into_iter().map(|(_, path)| path).collect()

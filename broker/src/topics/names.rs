@@ -28,7 +28,9 @@ pub enum InvalidName {
         character: char,
     },
     /// Another topic's name differs in `.` and `_` only, which metrics cannot tell apart.
-    #[error("'{name}' differs from the topic '{other}' only in '.' and '_', which metric names do not tell apart")]
+    #[error(
+        "'{name}' differs from the topic '{other}' only in '.' and '_', which metric names do not tell apart"
+    )]
     Collision {
         /// The name.
         name: String,
@@ -53,9 +55,10 @@ pub fn check_topic_name(name: &str) -> Result<(), InvalidName> {
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     match name.chars().find(|c| !allowed(*c)) {
-        Some(character) => {
-            Err(InvalidName::Character { name: name.chars().take(80).collect(), character })
-        }
+        Some(character) => Err(InvalidName::Character {
+            name: name.chars().take(80).collect(),
+            character,
+        }),
         None => Ok(()),
     }
 }

@@ -71,7 +71,11 @@ pub fn log_config(config: &TopicConfig, settings: &Settings) -> LogConfig {
         retention_ms: config.retention_ms,
         retention_bytes: config.retention_bytes,
         file_delete_delay_ms: clamp(config.file_delete_delay_ms),
-        deletion: if config.cleanup_policy.delete { Deletion::ByRetention } else { Deletion::Never },
+        deletion: if config.cleanup_policy.delete {
+            Deletion::ByRetention
+        } else {
+            Deletion::Never
+        },
         producer_id_expiration_ms: i64::try_from(settings.producer_id_expiration_ms().as_millis())
             .unwrap_or(i64::MAX),
         producers_max: usize::try_from(settings.producer_ids_per_partition_max()).unwrap_or(usize::MAX),

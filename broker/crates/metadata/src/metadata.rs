@@ -32,7 +32,9 @@ pub struct Metadata {
 
 impl fmt::Debug for Metadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metadata").field("revision", &self.image.borrow().revision()).finish_non_exhaustive()
+        f.debug_struct("Metadata")
+            .field("revision", &self.image.borrow().revision())
+            .finish_non_exhaustive()
     }
 }
 

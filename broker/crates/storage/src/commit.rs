@@ -90,7 +90,11 @@ struct OpenGroup {
 
 impl OpenGroup {
     fn new() -> Self {
-        Self { entries: Vec::new(), encoded_len: encoded_len(0, 0), done: Arc::default() }
+        Self {
+            entries: Vec::new(),
+            encoded_len: encoded_len(0, 0),
+            done: Arc::default(),
+        }
     }
 }
 
@@ -113,7 +117,11 @@ impl GroupDone {
     }
 
     fn outcome(&self) -> Option<Result<(), CommitError>> {
-        if self.finished.load(Ordering::Acquire) { self.outcome.lock().clone() } else { None }
+        if self.finished.load(Ordering::Acquire) {
+            self.outcome.lock().clone()
+        } else {
+            None
+        }
     }
 }
 
@@ -256,15 +264,22 @@ impl Committer {
             sink,
             incarnation: start.incarnation,
             group_bytes_max: limits.group_bytes_max,
-            queue: Mutex::new(Queue { groups: VecDeque::new(), failed: None, closing: false }),
+            queue: Mutex::new(Queue {
+                groups: VecDeque::new(),
+                failed: None,
+                closing: false,
+            }),
             work: Condvar::new(),
             room: Notify::new(),
             next_slot: AtomicU64::new(start.next_slot.0),
             counters: CommitCounters::default(),
             on_fatal,
         });
-        let chain =
-            Chain { next_slot: start.next_slot, last_crc: start.last_crc, put_id: start.put_id_base };
+        let chain = Chain {
+            next_slot: start.next_slot,
+            last_crc: start.last_crc,
+            put_id: start.put_id_base,
+        };
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new().name(name.to_owned()).spawn(run)
         };
@@ -275,11 +290,20 @@ impl Committer {
         } else {
             let (sender, receiver) = std::sync::mpsc::sync_channel(limits.groups_in_flight_max - 1);
             let worker = shared.clone();
-            threads.push(spawn("wal-write", Box::new(move || worker.run_submitting(chain, &sender)))?);
+            threads.push(spawn(
+                "wal-write",
+                Box::new(move || worker.run_submitting(chain, &sender)),
+            )?);
             let worker = shared.clone();
-            threads.push(spawn("wal-done", Box::new(move || worker.run_completing(&receiver)))?);
+            threads.push(spawn(
+                "wal-done",
+                Box::new(move || worker.run_completing(&receiver)),
+            )?);
         }
-        Ok(Self { shared, threads: Mutex::new(threads) })
+        Ok(Self {
+            shared,
+            threads: Mutex::new(threads),
+        })
     }
 
     /// Adds an entry to the open group. Never blocks; the caller bounds what it pushes (see [`Committer::room`]).
@@ -297,17 +321,24 @@ impl Committer {
             return Err(CommitError::Closed);
         }
         let group_bytes_max = self.shared.group_bytes_max;
-        let full = queue.groups.back().is_none_or(|group| {
-            !group.entries.is_empty() && group.encoded_len + len > group_bytes_max
-        });
+        let full = queue
+            .groups
+            .back()
+            .is_none_or(|group| !group.entries.is_empty() && group.encoded_len + len > group_bytes_max);
         if full {
             queue.groups.push_back(OpenGroup::new());
         }
-        let group = queue.groups.back_mut().expect("a group was pushed when there was none");
+        let group = queue
+            .groups
+            .back_mut()
+            .expect("a group was pushed when there was none");
         group.entries.push(Entry { member, id, content });
         group.encoded_len += len;
         let ticket = Ticket(group.done.clone());
-        self.shared.counters.queued_bytes.fetch_add(len, Ordering::Relaxed);
+        self.shared
+            .counters
+            .queued_bytes
+            .fetch_add(len, Ordering::Relaxed);
         let first = queue.groups.len() == 1 && queue.groups[0].entries.len() == 1;
         drop(queue);
         if first {
@@ -446,8 +477,11 @@ impl Shared {
     fn submit(&self, chain: &mut Chain, group: OpenGroup) -> Result<InFlight, SinkError> {
         let started = std::time::Instant::now();
         let queued_bytes = group.entries.iter().map(|entry| entry_len(&entry.content)).sum();
-        let batches =
-            group.entries.iter().filter(|e| matches!(e.content, EntryContent::Batch(_))).count() as u64;
+        let batches = group
+            .entries
+            .iter()
+            .filter(|e| matches!(e.content, EntryContent::Batch(_)))
+            .count() as u64;
         let done = group.done;
         let mut members = gather(group.entries);
         let flat: Vec<EncodeRun<'_>> = members
@@ -455,7 +489,10 @@ impl Shared {
             .flat_map(|(member, runs)| {
                 let id = member.id();
                 runs.iter().map(move |run| EncodeRun {
-                    run: Run { id, content: run.content },
+                    run: Run {
+                        id,
+                        content: run.content,
+                    },
                     parts: &run.parts,
                 })
             })
@@ -490,11 +527,24 @@ impl Shared {
             run.location = location;
             run.content = placed.content;
         }
-        Ok(InFlight { slot, location, members, done, queued_bytes, encoded_bytes, batches, started })
+        Ok(InFlight {
+            slot,
+            location,
+            members,
+            done,
+            queued_bytes,
+            encoded_bytes,
+            batches,
+            started,
+        })
     }
 
     fn complete(&self, group: InFlight) {
-        tracing::trace!(slot = group.slot.0, position = group.location.position, "group durable");
+        tracing::trace!(
+            slot = group.slot.0,
+            position = group.location.position,
+            "group durable"
+        );
         let mut woken = Vec::with_capacity(group.members.len());
         for (member, runs) in group.members {
             member.clone().committed(runs);
@@ -502,10 +552,14 @@ impl Shared {
         }
         let nanos = u64::try_from(group.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.counters.groups.fetch_add(1, Ordering::Relaxed);
-        self.counters.bytes.fetch_add(group.encoded_bytes, Ordering::Relaxed);
+        self.counters
+            .bytes
+            .fetch_add(group.encoded_bytes, Ordering::Relaxed);
         self.counters.batches.fetch_add(group.batches, Ordering::Relaxed);
         self.counters.write_nanos.fetch_add(nanos, Ordering::Relaxed);
-        self.counters.queued_bytes.fetch_sub(group.queued_bytes, Ordering::Relaxed);
+        self.counters
+            .queued_bytes
+            .fetch_sub(group.queued_bytes, Ordering::Relaxed);
         // After the partitions know: a trim that sees this slot sees their uncovered entries too.
         self.next_slot.store(group.slot.next().0, Ordering::Release);
         group.done.complete(Ok(()));
@@ -544,7 +598,10 @@ struct FailOnPanic<'a>(&'a Shared);
 impl Drop for FailOnPanic<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.fail(SinkError::Fatal { file: "-".into(), what: "the commit thread panicked".into() });
+            self.0.fail(SinkError::Fatal {
+                file: "-".into(),
+                what: "the commit thread panicked".into(),
+            });
         }
     }
 }
@@ -569,7 +626,11 @@ fn gather(mut entries: Vec<Entry>) -> Vec<(Arc<dyn GroupMember>, Vec<CommittedRu
                 parts: Vec::new(),
             }),
             EntryContent::Batch(batch) => {
-                if let Some(CommittedRun { content: RunContent::Batches(run), parts, .. }) = runs.last_mut()
+                if let Some(CommittedRun {
+                    content: RunContent::Batches(run),
+                    parts,
+                    ..
+                }) = runs.last_mut()
                     && run.leader_epoch == batch.leader_epoch
                 {
                     run.last_offset = batch.last_offset;

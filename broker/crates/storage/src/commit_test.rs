@@ -10,8 +10,14 @@ struct Member {
 
 impl Member {
     fn new(partition: i32) -> Arc<Self> {
-        let id = TopicPartitionId { topic_id: TopicId([1; 16]), partition: PartitionIndex(partition) };
-        Arc::new(Self { id, seen: Mutex::default() })
+        let id = TopicPartitionId {
+            topic_id: TopicId([1; 16]),
+            partition: PartitionIndex(partition),
+        };
+        Arc::new(Self {
+            id,
+            seen: Mutex::default(),
+        })
     }
 }
 
@@ -22,15 +28,21 @@ impl GroupMember for Member {
     fn committed(self: Arc<Self>, runs: Vec<CommittedRun>) {
         for run in runs {
             if let RunContent::Batches(batches) = run.content {
-                self.seen.lock().push((run.slot, batches.base_offset.0, batches.last_offset.0));
+                self.seen
+                    .lock()
+                    .push((run.slot, batches.base_offset.0, batches.last_offset.0));
             }
         }
     }
     fn wake(&self) {}
 }
 
-const START: CommitStart =
-    CommitStart { incarnation: Incarnation([2; 16]), next_slot: Slot(0), last_crc: 0, put_id_base: 77 };
+const START: CommitStart = CommitStart {
+    incarnation: Incarnation([2; 16]),
+    next_slot: Slot(0),
+    last_crc: 0,
+    put_id_base: 77,
+};
 
 fn batch(offset: i64) -> EntryContent {
     EntryContent::Batch(PendingBatch {
@@ -64,13 +76,18 @@ fn tickets_complete_in_slot_order_whatever_order_the_sink_finishes_in() {
     let mut tickets = Vec::new();
     for offset in 0..4 {
         tickets.push(committer.push(member.clone(), batch(offset)).unwrap());
-        wait_until("the group is under way", || sink.pending().len() == offset as usize + 1);
+        wait_until("the group is under way", || {
+            sink.pending().len() == offset as usize + 1
+        });
     }
     for slot in [3, 1, 2] {
         assert!(sink.finish(Slot(slot)));
     }
     std::thread::sleep(std::time::Duration::from_millis(20));
-    assert!(tickets.iter().all(|ticket| !ticket.is_done()), "slot 0 is not durable yet");
+    assert!(
+        tickets.iter().all(|ticket| !ticket.is_done()),
+        "slot 0 is not durable yet"
+    );
     assert!(sink.finish(Slot(0)));
     for ticket in &tickets {
         ticket.wait().unwrap();
@@ -87,13 +104,17 @@ fn a_lost_session_fails_every_later_ticket_and_keeps_the_prefix() {
     let mut tickets = Vec::new();
     for offset in 0..3 {
         tickets.push(committer.push(member.clone(), batch(offset)).unwrap());
-        wait_until("the group is under way", || sink.pending().len() == offset as usize + 1);
+        wait_until("the group is under way", || {
+            sink.pending().len() == offset as usize + 1
+        });
     }
     sink.finish(Slot(0));
     tickets[0].wait().unwrap();
     sink.lose_session(Slot(1));
     assert!(tickets[1].wait().is_err() && tickets[2].wait().is_err());
-    wait_until("pushes are refused", || committer.push(member.clone(), batch(9)).is_err());
+    wait_until("pushes are refused", || {
+        committer.push(member.clone(), batch(9)).is_err()
+    });
     let mut replayed = Vec::new();
     let next = sink.replay(START.incarnation, &mut |group| {
         replayed.push(group.slot);
@@ -143,7 +164,9 @@ fn entries_that_gather_during_a_write_share_one_group_sorted_by_partition() {
     sink.replay(START.incarnation, &mut |replayed| {
         assert!(replayed.group.runs.is_sorted_by_key(|run| run.id));
         for run in &replayed.group.runs {
-            let group::RunContent::Batches(run) = run.content else { continue };
+            let group::RunContent::Batches(run) = run.content else {
+                continue;
+            };
             let bytes = replayed.group.batches(&run);
             assert_eq!(bytes[..8], run.base_offset.0.to_be_bytes());
         }
@@ -157,12 +180,16 @@ fn closing_commits_what_was_pushed() {
     let sink = MemorySink::new(1, Finish::AtOnce);
     let committer = start(&sink);
     let member = Member::new(0);
-    let tickets: Vec<Ticket> =
-        (0..100).map(|offset| committer.push(member.clone(), batch(offset)).unwrap()).collect();
+    let tickets: Vec<Ticket> = (0..100)
+        .map(|offset| committer.push(member.clone(), batch(offset)).unwrap())
+        .collect();
     committer.close();
     for ticket in tickets {
         assert!(ticket.is_done());
         ticket.wait().unwrap();
     }
-    assert!(matches!(committer.push(member, batch(100)), Err(CommitError::Closed)));
+    assert!(matches!(
+        committer.push(member, batch(100)),
+        Err(CommitError::Closed)
+    ));
 }

@@ -47,7 +47,11 @@ pub struct EngineConfig {
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
-            ring: RingConfig { file_bytes: 64 << 20, max_bytes: 1 << 30, group_bytes_max: 4 << 20 },
+            ring: RingConfig {
+                file_bytes: 64 << 20,
+                max_bytes: 1 << 30,
+                group_bytes_max: 4 << 20,
+            },
             tail_memory_bytes: 256 << 20,
             segment_write_bytes: 256 << 10,
             queue_bytes_max: 64 << 20,
@@ -164,7 +168,12 @@ pub struct LogEngine {
 
 impl fmt::Debug for LogEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LogEngine({}, {} logs)", self.shared.directory.display(), self.logs.read().len())
+        write!(
+            f,
+            "LogEngine({}, {} logs)",
+            self.shared.directory.display(),
+            self.logs.read().len()
+        )
     }
 }
 
@@ -195,7 +204,9 @@ impl Shared {
         let mut used = self.memory_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let mut evicted = Vec::new();
         while used > self.config.tail_memory_bytes {
-            let Some((log, slot, bytes)) = queue.pop_front() else { break };
+            let Some((log, slot, bytes)) = queue.pop_front() else {
+                break;
+            };
             used = self.memory_bytes.fetch_sub(bytes, Ordering::Relaxed) - bytes;
             evicted.push((log, slot));
         }
@@ -245,7 +256,10 @@ impl LogEngine {
     pub fn create(&self, topic: &LiveTopic, from: i32) {
         let mut logs = self.logs.write();
         for partition in from..topic.partitions {
-            let id = TopicPartitionId { topic_id: topic.id, partition: PartitionIndex(partition) };
+            let id = TopicPartitionId {
+                topic_id: topic.id,
+                partition: PartitionIndex(partition),
+            };
             logs.entry(id).or_insert_with(|| {
                 let new = NewLog {
                     id,
@@ -268,7 +282,11 @@ impl LogEngine {
     pub fn delete(&self, topic_id: TopicId, name: &str) -> std::io::Result<Vec<PathBuf>> {
         let closed: Vec<Arc<PartitionLog>> = {
             let mut logs = self.logs.write();
-            let ids: Vec<_> = logs.keys().filter(|id| id.topic_id == topic_id).copied().collect();
+            let ids: Vec<_> = logs
+                .keys()
+                .filter(|id| id.topic_id == topic_id)
+                .copied()
+                .collect();
             ids.iter().filter_map(|id| logs.remove(id)).collect()
         };
         let mut doomed = Vec::new();
@@ -276,7 +294,10 @@ impl LogEngine {
         for log in closed {
             log.close();
             let (bases, directory) = log.close_files();
-            changes.push(RowChange { key: partition_key(log.id()), value: None });
+            changes.push(RowChange {
+                key: partition_key(log.id()),
+                value: None,
+            });
             let keys = bases.into_iter().map(|base| segment_key(log.id(), base));
             changes.extend(keys.map(|key| RowChange { key, value: None }));
             let unique = log.id().topic_id.to_string();
@@ -292,7 +313,10 @@ impl LogEngine {
             self.shared.disk.sync_dir(&self.shared.directory)?;
         }
         let _rows = self.shared.rows.lock();
-        self.shared.recovery.commit(changes).map_err(std::io::Error::other)?;
+        self.shared
+            .recovery
+            .commit(changes)
+            .map_err(std::io::Error::other)?;
         Ok(doomed)
     }
 
@@ -318,7 +342,7 @@ impl LogEngine {
         *self.replay_from.lock() > slot
     }
 
-    /// Returns a slot at or above every entry that was pushed so far and is durable.
+    /// Returns the slot from which a start would replay: all groups before are covered by recovery points.
     #[must_use]
     pub fn replay_from(&self) -> Slot {
         *self.replay_from.lock()
@@ -352,7 +376,10 @@ impl LogEngine {
     /// Returns the slot after the last durable group.
     #[must_use]
     pub fn next_slot(&self) -> Slot {
-        self.shared.committer().map(Committer::next_slot).unwrap_or_default()
+        self.shared
+            .committer()
+            .map(Committer::next_slot)
+            .unwrap_or_default()
     }
 
     /// Returns the counters of the commit path.
@@ -412,7 +439,9 @@ impl LogEngine {
         }
         let deadline = std::time::Instant::now() + budget;
         self.stop_drainer();
-        let Some(committer) = self.shared.committer() else { return };
+        let Some(committer) = self.shared.committer() else {
+            return;
+        };
         // The sink stays open for reads; what was pushed is written.
         committer.close();
         if committer.failure().is_some() {
@@ -420,7 +449,8 @@ impl LogEngine {
         }
         let logs: Vec<_> = self.shared.dirty.lock().values().cloned().collect();
         for log in &logs {
-            if std::time::Instant::now() >= deadline || log.drain_counted(usize::MAX, Slot(u64::MAX)).is_err() {
+            if std::time::Instant::now() >= deadline || log.drain_counted(usize::MAX, Slot(u64::MAX)).is_err()
+            {
                 break;
             }
         }
@@ -430,13 +460,20 @@ impl LogEngine {
         for log in self.logs() {
             log.render_at_stop();
         }
-        let next = self.shared.committer().map(Committer::next_slot).unwrap_or_default();
+        let next = self
+            .shared
+            .committer()
+            .map(Committer::next_slot)
+            .unwrap_or_default();
         let row = WalRow {
             incarnation: self.incarnation,
             replay_from: *self.replay_from.lock(),
             clean_end: Some(next),
         };
-        let change = RowChange { key: wal_key(), value: Some(encode_wal(&row)) };
+        let change = RowChange {
+            key: wal_key(),
+            value: Some(encode_wal(&row)),
+        };
         if let Err(error) = self.shared.recovery.commit(vec![change]) {
             tracing::warn!(%error, "no marker of a clean stop: the next start replays as after a crash");
         }

@@ -1,12 +1,12 @@
 //! The logs against a simple model, over a simulated disk that forgets what was not synced.
 
 use super::*;
-use crate::log::rows::RecoveryStoreError;
-use crate::recovery::OpenError;
 use crate::clock::ManualClock;
 use crate::disk::{OpenMode, SimulatedDisk, read_file, replace_file};
+use crate::log::rows::RecoveryStoreError;
 use crate::log::rows::WriteState;
 use crate::log::{Append, CheckedBatch, MinOne, Origin, ReadLimit, ReadRequest};
+use crate::recovery::OpenError;
 use crate::test_batches::{batch, idempotent_header, with_header};
 use bytes::Bytes;
 use rand::rngs::StdRng;
@@ -31,17 +31,26 @@ impl FileStore {
             while let Some((len, tail)) = rest.split_first_chunk::<8>() {
                 let key_len = u32::from_be_bytes(len[..4].try_into().unwrap()) as usize;
                 let value_len = u32::from_be_bytes(len[4..].try_into().unwrap()) as usize;
-                rows.insert(tail[..key_len].to_vec(), tail[key_len..key_len + value_len].to_vec());
+                rows.insert(
+                    tail[..key_len].to_vec(),
+                    tail[key_len..key_len + value_len].to_vec(),
+                );
                 rest = &tail[key_len + value_len..];
             }
         }
-        Arc::new(Self { disk: disk.clone(), rows: Mutex::new(rows) })
+        Arc::new(Self {
+            disk: disk.clone(),
+            rows: Mutex::new(rows),
+        })
     }
 }
 
 impl RecoveryStore for FileStore {
-    fn load(&self, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), String>) -> Result<(), String> {
-        self.rows.lock().iter().try_for_each(|(key, value)| visit(key, value))
+    fn load(&self, visit: &mut crate::log::rows::RowVisitor<'_>) -> Result<(), String> {
+        self.rows
+            .lock()
+            .iter()
+            .try_for_each(|(key, value)| visit(key, value))
     }
 
     fn commit(&self, changes: Vec<RowChange>) -> Result<(), RecoveryStoreError> {
@@ -83,7 +92,12 @@ struct World {
 const TOPIC: TopicId = TopicId([5; 16]);
 
 fn config() -> LogConfig {
-    LogConfig { segment_bytes: 8 << 10, index_interval_bytes: 512, retention_ms: -1, ..LogConfig::default() }
+    LogConfig {
+        segment_bytes: 8 << 10,
+        index_interval_bytes: 512,
+        retention_ms: -1,
+        ..LogConfig::default()
+    }
 }
 
 impl World {
@@ -93,7 +107,12 @@ impl World {
         Self {
             disk,
             clock: Arc::new(ManualClock::new(TimestampMs(1_000_000))),
-            topic: LiveTopic { id: TOPIC, name: "events".into(), partitions, config: Arc::new(config()) },
+            topic: LiveTopic {
+                id: TOPIC,
+                name: "events".into(),
+                partitions,
+                config: Arc::new(config()),
+            },
             starts: 0,
             fatal: Arc::default(),
         }
@@ -114,7 +133,11 @@ impl World {
             on_fatal: Arc::new(Box::new(move |error| fatal.lock().push(error.to_string()))),
         };
         let engine_config = EngineConfig {
-            ring: RingConfig { file_bytes: 64 << 10, max_bytes: 256 << 10, group_bytes_max: 16 << 10 },
+            ring: RingConfig {
+                file_bytes: 64 << 10,
+                max_bytes: 256 << 10,
+                group_bytes_max: 16 << 10,
+            },
             tail_memory_bytes: 20 << 10,
             segment_write_bytes: 4 << 10,
             queue_bytes_max: 1 << 20,
@@ -125,11 +148,20 @@ impl World {
 }
 
 fn log(engine: &LogEngine, partition: i32) -> Arc<PartitionLog> {
-    engine.get(TopicPartitionId { topic_id: TOPIC, partition: PartitionIndex(partition) }).unwrap()
+    engine
+        .get(TopicPartitionId {
+            topic_id: TOPIC,
+            partition: PartitionIndex(partition),
+        })
+        .unwrap()
 }
 
 fn append(log: &Arc<PartitionLog>, bytes: bytes::BytesMut) -> Result<Append, AppendError> {
-    log.append(CheckedBatch::check(bytes).unwrap(), Origin::Client, TimestampMs(1_000_000))
+    log.append(
+        CheckedBatch::check(bytes).unwrap(),
+        Origin::Client,
+        TimestampMs(1_000_000),
+    )
 }
 
 fn append_durably(log: &Arc<PartitionLog>, bytes: bytes::BytesMut) -> Offset {
@@ -154,8 +186,15 @@ fn read_all(log: &PartitionLog) -> Vec<(i64, Bytes)> {
         for bytes in &result.batches {
             for batch in split_batches(bytes) {
                 let batch = batch.unwrap();
-                assert!(batch.header.last_offset() >= offset, "{:?} at {offset}", batch.header);
-                out.push((batch.header.base_offset.0, Bytes::copy_from_slice(&batch.bytes[21..])));
+                assert!(
+                    batch.header.last_offset() >= offset,
+                    "{:?} at {offset}",
+                    batch.header
+                );
+                out.push((
+                    batch.header.base_offset.0,
+                    Bytes::copy_from_slice(&batch.bytes[21..]),
+                ));
                 offset = batch.header.next_offset();
             }
         }
@@ -174,7 +213,10 @@ fn an_append_is_readable_when_its_ticket_completes_and_not_before() {
     assert_eq!(append_durably(&log, batch(3, 10, b"abc")), Offset(0));
     assert_eq!(append_durably(&log, batch(2, 11, b"de")), Offset(3));
     let offsets = log.offsets();
-    assert_eq!((offsets.high_watermark, offsets.log_end_offset), (Offset(5), Offset(5)));
+    assert_eq!(
+        (offsets.high_watermark, offsets.log_end_offset),
+        (Offset(5), Offset(5))
+    );
     let all = read_all(&log);
     assert_eq!(all.iter().map(|(offset, _)| *offset).collect::<Vec<_>>(), [0, 3]);
     assert!(all[1].1.ends_with(b"de"));
@@ -210,8 +252,24 @@ fn the_same_records_come_from_memory_the_write_ahead_log_and_segments() {
         min_one: MinOne::Yes,
     };
     let result = log.read(request).unwrap();
-    assert_eq!(split_batches(&result.batches[0]).next().unwrap().unwrap().header.base_offset, Offset(400));
-    assert_eq!(log.read(ReadRequest { min_one: MinOne::No, ..request }).unwrap().bytes, 0);
+    assert_eq!(
+        split_batches(&result.batches[0])
+            .next()
+            .unwrap()
+            .unwrap()
+            .header
+            .base_offset,
+        Offset(400)
+    );
+    assert_eq!(
+        log.read(ReadRequest {
+            min_one: MinOne::No,
+            ..request
+        })
+        .unwrap()
+        .bytes,
+        0
+    );
 }
 
 #[test]
@@ -240,7 +298,13 @@ fn rule_11_all_five_batches_of_a_producer_are_repeats_after_a_crash() {
             append(log, with_header(idempotent_header(9, 0, index * 2, 2), b"zz"))
         };
         for index in 0..7 {
-            send(&partition, index).unwrap().place().ticket.unwrap().wait().unwrap();
+            send(&partition, index)
+                .unwrap()
+                .place()
+                .ticket
+                .unwrap()
+                .wait()
+                .unwrap();
             if index == checkpoint {
                 engine.checkpoint().unwrap();
             }
@@ -269,7 +333,10 @@ fn deleted_records_stay_deleted_after_a_crash() {
     }
     let (start, ticket) = partition.delete_records(Offset(23)).unwrap();
     ticket.unwrap().wait().unwrap();
-    assert_eq!((start, partition.offsets().log_start_offset), (Offset(23), Offset(23)));
+    assert_eq!(
+        (start, partition.offsets().log_start_offset),
+        (Offset(23), Offset(23))
+    );
     assert!(partition.delete_records(Offset(51)).is_err());
     drop((engine, partition));
     world.disk.crash(&mut |_| 0);
@@ -288,13 +355,23 @@ fn retention_by_size_and_time_deletes_whole_old_segments_for_ever() {
     }
     engine.checkpoint().unwrap();
     let now = TimestampMs(1_000_100);
-    assert_eq!(partition.apply_retention(now).unwrap().segments, 0, "−1 keeps for ever");
-    partition.set_config(Arc::new(LogConfig { retention_bytes: 30_000, ..config() }));
+    assert_eq!(
+        partition.apply_retention(now).unwrap().segments,
+        0,
+        "−1 keeps for ever"
+    );
+    partition.set_config(Arc::new(LogConfig {
+        retention_bytes: 30_000,
+        ..config()
+    }));
     let report = partition.apply_retention(now).unwrap();
     assert!(report.segments > 0 && !report.doomed.is_empty(), "{report:?}");
     assert!(partition.size() >= 30_000);
     let start = partition.offsets().log_start_offset;
-    partition.set_config(Arc::new(LogConfig { retention_ms: 20, ..config() }));
+    partition.set_config(Arc::new(LogConfig {
+        retention_ms: 20,
+        ..config()
+    }));
     partition.apply_retention(now).unwrap();
     assert!(partition.offsets().log_start_offset > start);
     let start = partition.offsets().log_start_offset;
@@ -306,11 +383,17 @@ fn retention_by_size_and_time_deletes_whole_old_segments_for_ever() {
     assert_eq!(read_all(&log(&engine, 0)), left);
     // All of it expires, what no segment holds too.
     let partition = log(&engine, 0);
-    partition.set_config(Arc::new(LogConfig { retention_ms: 20, ..config() }));
+    partition.set_config(Arc::new(LogConfig {
+        retention_ms: 20,
+        ..config()
+    }));
     partition.apply_retention(TimestampMs(9_000_000)).unwrap();
     let offsets = partition.offsets();
     assert_eq!(offsets.log_start_offset, offsets.high_watermark);
-    assert_eq!(append_durably(&partition, batch(1, 9_000_000, b"new")), Offset(100));
+    assert_eq!(
+        append_durably(&partition, batch(1, 9_000_000, b"new")),
+        Offset(100)
+    );
     assert_eq!(read_all(&partition).len(), 1);
 }
 
@@ -326,8 +409,12 @@ fn a_damaged_index_is_rebuilt_and_damaged_records_are_named_not_served() {
     engine.close(Duration::from_secs(5));
     drop((engine, partition));
     let file = |name: &str| Path::new("/data/events-0").join(name);
-    world.disk.corrupt(&file("00000000000000000000.index"), |bytes| bytes.iter_mut().for_each(|b| *b ^= 0x15));
-    world.disk.corrupt(&file("00000000000000000000.log"), |bytes| bytes[3000] ^= 1);
+    world.disk.corrupt(&file("00000000000000000000.index"), |bytes| {
+        bytes.iter_mut().for_each(|b| *b ^= 0x15)
+    });
+    world
+        .disk
+        .corrupt(&file("00000000000000000000.log"), |bytes| bytes[3000] ^= 1);
     let (engine, _) = world.open().unwrap();
     let partition = log(&engine, 0);
     let read = |offset| {
@@ -341,7 +428,10 @@ fn a_damaged_index_is_rebuilt_and_damaged_records_are_named_not_served() {
     assert!(read(0).is_ok());
     assert!(read(12).is_ok(), "found without the index");
     let error = read(6).unwrap_err();
-    assert!(matches!(&error, crate::log::ReadError::Corrupt { position: 2766, .. }), "{error:?}");
+    assert!(
+        matches!(&error, crate::log::ReadError::Corrupt { position: 2766, .. }),
+        "{error:?}"
+    );
     assert_eq!(engine.problems().len(), 1);
 }
 
@@ -357,10 +447,16 @@ fn a_segment_shorter_than_its_recovery_point_refuses_the_start_by_name() {
     let path = Path::new("/data/events-0/00000000000000000000.log");
     let whole = world.disk.fork();
     world.disk.corrupt(path, |bytes| bytes.truncate(100));
-    assert!(matches!(world.open(), Err(OpenError::SegmentShort { found: 100, .. })));
+    assert!(matches!(
+        world.open(),
+        Err(OpenError::SegmentShort { found: 100, .. })
+    ));
     world.disk = whole;
     world.disk.remove_file(path).unwrap();
-    assert!(matches!(world.open(), Err(OpenError::SegmentShort { found: 0, .. })));
+    assert!(matches!(
+        world.open(),
+        Err(OpenError::SegmentShort { found: 0, .. })
+    ));
 }
 
 #[test]
@@ -379,7 +475,11 @@ fn a_full_disk_keeps_records_in_the_write_ahead_log_and_recovers() {
         append_durably(&partition, batch(1, index, &[1; 1000]));
     }
     assert!(engine.checkpoint().is_err());
-    assert!(world.fatal.lock().is_empty(), "a full disk is not fatal: {:?}", world.fatal.lock());
+    assert!(
+        world.fatal.lock().is_empty(),
+        "a full disk is not fatal: {:?}",
+        world.fatal.lock()
+    );
     let before = read_all(&partition).len();
     assert!(engine.counters().disk_full.load(Ordering::Relaxed) > 0);
     world.disk.set_capacity(1 << 30);
@@ -392,31 +492,59 @@ fn a_mirror_keeps_offsets_epochs_and_gaps_and_its_truncation_is_never_undone() {
     let mut world = World::new(1);
     let (engine, _) = world.open().unwrap();
     let partition = log(&engine, 0);
-    partition.set_write_state(WriteState::OwnedByLink).unwrap().wait().unwrap();
-    assert!(matches!(append(&partition, batch(1, 0, b"no")), Err(AppendError::WriteState { .. })));
+    partition
+        .set_write_state(WriteState::OwnedByLink)
+        .unwrap()
+        .wait()
+        .unwrap();
+    assert!(matches!(
+        append(&partition, batch(1, 0, b"no")),
+        Err(AppendError::WriteState { .. })
+    ));
     let mirrored = |base: i64, count: i32, epoch: i32, end: i64| {
         let mut header = idempotent_header(-1, -1, -1, count);
         header.base_offset = Offset(base);
         header.leader_epoch = LeaderEpoch(epoch);
         let batch = CheckedBatch::check(with_header(header, &[base as u8; 300])).unwrap();
-        let appended = partition.append(batch, Origin::Mirror { expected_end: Offset(end) }, TimestampMs(0))?;
+        let appended = partition.append(
+            batch,
+            Origin::Mirror {
+                expected_end: Offset(end),
+            },
+            TimestampMs(0),
+        )?;
         appended.place().ticket.unwrap().wait().unwrap();
         Ok::<(), AppendError>(())
     };
     mirrored(100, 10, 3, 0).unwrap();
     mirrored(110, 5, 4, 110).unwrap();
-    assert!(matches!(mirrored(110, 5, 4, 110), Err(AppendError::MirrorEnd { .. })));
+    assert!(matches!(
+        mirrored(110, 5, 4, 110),
+        Err(AppendError::MirrorEnd { .. })
+    ));
     partition.jump_to(Offset(500)).unwrap().wait().unwrap();
     mirrored(500, 5, 6, 500).unwrap();
-    assert_eq!(read_all(&partition).iter().map(|(o, _)| *o).collect::<Vec<_>>(), [100, 110, 500]);
+    assert_eq!(
+        read_all(&partition).iter().map(|(o, _)| *o).collect::<Vec<_>>(),
+        [100, 110, 500]
+    );
     engine.checkpoint().unwrap();
     mirrored(505, 5, 6, 505).unwrap();
-    assert!(partition.truncate_to(Offset(503), LeaderEpoch(7)).is_err(), "inside a batch");
+    assert!(
+        partition.truncate_to(Offset(503), LeaderEpoch(7)).is_err(),
+        "inside a batch"
+    );
     partition.truncate_to(Offset(500), LeaderEpoch(7)).unwrap();
     let check = |partition: &Arc<PartitionLog>| {
-        assert_eq!(read_all(partition).iter().map(|(o, _)| *o).collect::<Vec<_>>(), [100, 110]);
+        assert_eq!(
+            read_all(partition).iter().map(|(o, _)| *o).collect::<Vec<_>>(),
+            [100, 110]
+        );
         assert_eq!(partition.offsets().log_end_offset, Offset(500));
-        assert_eq!(partition.end_offset_for_epoch(LeaderEpoch(3)), Some((LeaderEpoch(3), Offset(110))));
+        assert_eq!(
+            partition.end_offset_for_epoch(LeaderEpoch(3)),
+            Some((LeaderEpoch(3), Offset(110)))
+        );
     };
     check(&partition);
     drop((engine, partition));
@@ -430,15 +558,25 @@ fn a_truncation_inside_a_run_keeps_its_first_batches_after_a_crash() {
     let mut world = World::new(1);
     let (engine, _) = world.open().unwrap();
     let partition = log(&engine, 0);
-    partition.set_write_state(WriteState::OwnedByLink).unwrap().wait().unwrap();
+    partition
+        .set_write_state(WriteState::OwnedByLink)
+        .unwrap()
+        .wait()
+        .unwrap();
     let mut last = None;
     for index in 0..20i64 {
         let mut header = idempotent_header(-1, -1, -1, 1);
         header.base_offset = Offset(index);
         header.leader_epoch = LeaderEpoch(0);
         let batch = CheckedBatch::check(with_header(header, &[1; 10])).unwrap();
-        let origin = Origin::Mirror { expected_end: Offset(index) };
-        last = partition.append(batch, origin, TimestampMs(0)).unwrap().place().ticket;
+        let origin = Origin::Mirror {
+            expected_end: Offset(index),
+        };
+        last = partition
+            .append(batch, origin, TimestampMs(0))
+            .unwrap()
+            .place()
+            .ticket;
     }
     last.unwrap().wait().unwrap();
     // Wherever the groups ended, some truncation cuts a run in two.
@@ -451,7 +589,10 @@ fn a_truncation_inside_a_run_keeps_its_first_batches_after_a_crash() {
         copy.starts = 50;
         copy.disk.crash(&mut |_| 0);
         let (engine, _) = copy.open().unwrap();
-        assert_eq!(numbers(&super::tests::log(&engine, 0)), (0..cut).collect::<Vec<_>>());
+        assert_eq!(
+            numbers(&super::tests::log(&engine, 0)),
+            (0..cut).collect::<Vec<_>>()
+        );
     }
 }
 
@@ -478,14 +619,34 @@ fn a_deleted_topic_is_gone_and_its_name_can_be_used_again() {
     let closed = log(&engine, 0);
     let doomed = engine.delete(TOPIC, "events").unwrap();
     assert_eq!(doomed.len(), 1);
-    assert!(matches!(append(&closed, batch(1, 0, b"x")), Err(AppendError::Closed)));
-    let again = LiveTopic { id: TopicId([8; 16]), ..world.topic.clone() };
+    assert!(matches!(
+        append(&closed, batch(1, 0, b"x")),
+        Err(AppendError::Closed)
+    ));
+    let again = LiveTopic {
+        id: TopicId([8; 16]),
+        ..world.topic.clone()
+    };
     engine.create(&again, 0);
-    let id = TopicPartitionId { topic_id: again.id, partition: PartitionIndex(0) };
-    assert_eq!(append_durably(&engine.get(id).unwrap(), batch(1, 0, b"new")), Offset(0));
+    let id = TopicPartitionId {
+        topic_id: again.id,
+        partition: PartitionIndex(0),
+    };
+    assert_eq!(
+        append_durably(&engine.get(id).unwrap(), batch(1, 0, b"new")),
+        Offset(0)
+    );
     engine.checkpoint().unwrap();
     engine.remove_doomed(&doomed[0]).unwrap();
-    assert!(world.disk.open(Path::new("/data/events-0/00000000000000000000.log"), OpenMode::Read).is_ok());
+    assert!(
+        world
+            .disk
+            .open(
+                Path::new("/data/events-0/00000000000000000000.log"),
+                OpenMode::Read
+            )
+            .is_ok()
+    );
 }
 
 /// What the model remembers of a partition: batches in order, with whether they were acknowledged.
@@ -519,7 +680,9 @@ fn run_model(seed: u64, steps: usize) {
                 let content = Bytes::copy_from_slice(&bytes[21..]);
                 let place = append(&partition, bytes).unwrap().place();
                 model.next_sequence += count;
-                model.batches.push((place.base_offset.0, place.last_offset.0, content));
+                model
+                    .batches
+                    .push((place.base_offset.0, place.last_offset.0, content));
                 if rng.random_bool(0.6) {
                     place.ticket.unwrap().wait().unwrap();
                     model.acknowledged_end = place.last_offset.0 + 1;
@@ -545,13 +708,19 @@ fn run_model(seed: u64, steps: usize) {
                     model.acknowledged_end = log(&engine, index as i32).offsets().log_end_offset.0;
                 }
                 drop((partition, engine));
-                engine = world.open().unwrap_or_else(|e| panic!("seed {seed} step {step}: {e}")).0;
+                engine = world
+                    .open()
+                    .unwrap_or_else(|e| panic!("seed {seed} step {step}: {e}"))
+                    .0;
             }
             _ => {
                 drop((partition, engine));
                 let mut choices = StdRng::seed_from_u64(rng.random());
                 world.disk.crash(&mut |n| choices.random_range(0..n));
-                engine = world.open().unwrap_or_else(|e| panic!("seed {seed} step {step}: {e}")).0;
+                engine = world
+                    .open()
+                    .unwrap_or_else(|e| panic!("seed {seed} step {step}: {e}"))
+                    .0;
                 for (index, model) in models.iter_mut().enumerate() {
                     settle(&log(&engine, index as i32), model, step, seed);
                 }
@@ -559,8 +728,13 @@ fn run_model(seed: u64, steps: usize) {
         }
     }
     // Threads of an earlier life notice the crash in their own time.
-    let fatal: Vec<String> =
-        world.fatal.lock().iter().filter(|what| !what.contains("simulated machine crashed")).cloned().collect();
+    let fatal: Vec<String> = world
+        .fatal
+        .lock()
+        .iter()
+        .filter(|what| !what.contains("simulated machine crashed"))
+        .cloned()
+        .collect();
     assert!(fatal.is_empty(), "seed {seed}: {fatal:?}");
 }
 
@@ -568,8 +742,15 @@ fn run_model(seed: u64, steps: usize) {
 fn settle(partition: &PartitionLog, model: &mut Model, step: usize, seed: u64) {
     let offsets = partition.offsets();
     let end = offsets.log_end_offset.0;
-    assert!(end >= model.acknowledged_end, "seed {seed} step {step}: end {end} < {}", model.acknowledged_end);
-    assert_eq!(offsets.log_start_offset.0, model.log_start, "seed {seed} step {step}");
+    assert!(
+        end >= model.acknowledged_end,
+        "seed {seed} step {step}: end {end} < {}",
+        model.acknowledged_end
+    );
+    assert_eq!(
+        offsets.log_start_offset.0, model.log_start,
+        "seed {seed} step {step}"
+    );
     model.batches.retain(|(_, last, _)| *last < end);
     if let Some((_, last, _)) = model.batches.last() {
         assert_eq!(*last + 1, end, "seed {seed} step {step}");
@@ -591,14 +772,24 @@ fn check(partition: &PartitionLog, model: &Model, step: usize, seed: u64) {
         .collect();
     let found = read_all(partition);
     let numbers = |all: &[(i64, Bytes)]| all.iter().map(|(offset, _)| *offset).collect::<Vec<_>>();
-    assert_eq!(numbers(&found), numbers(&expected), "seed {seed} step {step} {partition:?}");
+    assert_eq!(
+        numbers(&found),
+        numbers(&expected),
+        "seed {seed} step {step} {partition:?}"
+    );
     assert!(found == expected, "seed {seed} step {step}: bytes differ");
 }
 
 #[test]
 fn random_histories_with_crashes_agree_with_the_model() {
-    let first: u64 = std::env::var("THALWEG_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
-    let count: u64 = std::env::var("THALWEG_SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(25);
+    let first: u64 = std::env::var("THALWEG_SEED")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(1);
+    let count: u64 = std::env::var("THALWEG_SEEDS")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(25);
     for seed in first..first + count {
         println!("THALWEG_SEED={seed}");
         run_model(seed, 400);

@@ -49,7 +49,9 @@ pub enum OpenError {
         expected: u64,
     },
     /// A directory belongs to another topic of the same name.
-    #[error("{path}: holds topic id {found}, but the metadata says {expected}: the directory mixes two topics")]
+    #[error(
+        "{path}: holds topic id {found}, but the metadata says {expected}: the directory mixes two topics"
+    )]
     ForeignDirectory {
         /// Directory.
         path: PathBuf,
@@ -59,7 +61,9 @@ pub enum OpenError {
         expected: String,
     },
     /// The write-ahead log or a recovery point names a topic that neither lives nor was deleted.
-    #[error("{what} names topic id {id}, which the metadata does not know, neither live nor deleted: metadata and logs do not belong together")]
+    #[error(
+        "{what} names topic id {id}, which the metadata does not know, neither live nor deleted: metadata and logs do not belong together"
+    )]
     UnknownTopic {
         /// Where the id was found.
         what: String,
@@ -148,9 +152,10 @@ pub(crate) fn cut_partition(
     for segment in segments {
         let path = segment_file(directory, segment.base_offset, FileKind::Log);
         cut_file(disk, &path, segment.size)?;
-        for (kind, stamp) in
-            [(FileKind::OffsetIndex, segment.offset_index), (FileKind::TimeIndex, segment.time_index)]
-        {
+        for (kind, stamp) in [
+            (FileKind::OffsetIndex, segment.offset_index),
+            (FileKind::TimeIndex, segment.time_index),
+        ] {
             let path = segment_file(directory, segment.base_offset, kind);
             let len = disk.file_len(&path).map_err(failed(&path))?.unwrap_or(0);
             // A short index is found at its first use and rebuilt; a long one is cut so that it can grow.
@@ -164,10 +169,17 @@ pub(crate) fn cut_partition(
 }
 
 fn cut_file(disk: &dyn Disk, path: &Path, expected: u64) -> Result<(), OpenError> {
-    let failed = |source| OpenError::Io { path: path.to_owned(), source };
+    let failed = |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let found = disk.file_len(path).map_err(failed)?.unwrap_or(0);
     if found < expected {
-        return Err(OpenError::SegmentShort { path: path.to_owned(), found, expected });
+        return Err(OpenError::SegmentShort {
+            path: path.to_owned(),
+            found,
+            expected,
+        });
     }
     if found > expected {
         let file = disk.open(path, OpenMode::ReadWrite).map_err(failed)?;
@@ -248,8 +260,15 @@ pub(crate) fn rebuild_indexes(
             max = (header.max_timestamp.0, header.last_offset());
         }
         if unindexed > u64::from(interval_bytes) {
-            let entry = Entry { last_offset: header.last_offset(), position };
-            offsets.extend(offset_index::encode(segment.base_offset, entry).into_iter().flatten());
+            let entry = Entry {
+                last_offset: header.last_offset(),
+                position,
+            };
+            offsets.extend(
+                offset_index::encode(segment.base_offset, entry)
+                    .into_iter()
+                    .flatten(),
+            );
             if max.0 > last_time {
                 let bytes = time_index::encode(segment.base_offset, TimestampMs(max.0), max.1);
                 times.extend(bytes.into_iter().flatten());

@@ -65,6 +65,8 @@ pub struct GuardFacts {
     pub unknown_tagged_fields: usize,
     /// Memory that the decoded message takes beside the frame, in bytes; an upper bound of what decoding reserves.
     pub estimated_bytes: usize,
+    /// Bytes of the message itself; a body may be longer where that is allowed.
+    pub message_bytes: usize,
 }
 
 /// Why a body may not be decoded.
@@ -209,6 +211,8 @@ pub fn decode_response(
 
 /// Checks and decodes the body of a request of one API, as `decode_request_as::<MetadataRequest>(…)`.
 ///
+/// Bytes after the message are ignored, as Kafka does: librdkafka leaves some behind its newest Metadata request.
+///
 /// # Errors
 /// As [`decode_request`].
 pub fn decode_request_as<R: Request>(
@@ -216,12 +220,9 @@ pub fn decode_request_as<R: Request>(
     body: Bytes,
     limits: &GuardLimits,
 ) -> Result<R, DecodeError> {
-    decode_guarded(
-        message(Direction::Request, R::KEY, version)?,
-        version,
-        body,
-        limits,
-    )
+    let schema = message(Direction::Request, R::KEY, version)?;
+    let facts = walk::check_prefix(schema, version, &body, limits)?;
+    decode_guarded(schema, version, body.slice(..facts.message_bytes), limits)
 }
 
 /// Checks and decodes the response to a request of one API, as `decode_response_as::<MetadataRequest>(…)`.

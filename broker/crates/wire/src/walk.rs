@@ -69,7 +69,10 @@ fn walk(
             })),
         });
     match result {
-        Ok(()) => Ok(walk.facts),
+        Ok(()) => Ok(GuardFacts {
+            message_bytes: walk.cursor.position(),
+            ..walk.facts
+        }),
         Err(fault) => Err(GuardError::Malformed {
             name: schema.name,
             version,

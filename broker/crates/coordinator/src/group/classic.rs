@@ -1,6 +1,6 @@
 //! The data of one classic group and the questions that are asked of it. Changes of state live in `rebalance`.
 //!
-//! Invariants ([`Group::check`] states them in full): `awaiting_join` counts the members that wait for a generation;
+//! Invariants (`check` in the test file states them in full): `awaiting_join` counts the members that wait for a generation;
 //! `supported` counts for each protocol the members that support it; every static member is in `static_members`
 //! under its instance id; a member without a session timer waits for a reply.
 

@@ -391,7 +391,7 @@ fn chosen(protocols: u8, topics: &[&str]) -> Vec<JoinProtocol> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(400), ..ProptestConfig::default() })]
 
     #[test]
     fn any_sequence_of_requests_keeps_the_promises(ops in proptest::collection::vec(op(), 1..120)) {

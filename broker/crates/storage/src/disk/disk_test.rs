@@ -26,7 +26,10 @@ fn a_write_without_sync_can_be_lost() {
 fn a_name_without_directory_sync_can_be_lost() {
     let (disk, directory) = simulated();
     let path = directory.join("a");
-    disk.open(&path, OpenMode::CreateNew).unwrap().sync_data().unwrap();
+    disk.open(&path, OpenMode::CreateNew)
+        .unwrap()
+        .sync_data()
+        .unwrap();
     disk.crash(&mut |_| 0);
     assert_eq!(disk.file_len(&path).unwrap(), None);
 }
@@ -75,7 +78,10 @@ fn one_directory_has_one_lock_holder() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(".lock");
     let held = RealDisk.lock(&path).unwrap();
-    assert_eq!(RealDisk.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert_eq!(
+        RealDisk.lock(&path).unwrap_err().kind(),
+        io::ErrorKind::WouldBlock
+    );
     drop(held);
     RealDisk.lock(&path).unwrap();
 }

@@ -197,7 +197,10 @@ pub trait DiskFile: Send + Sync + Debug {
 /// Reports whether an error means that the disk is full, which passes, rather than broken.
 #[must_use]
 pub fn is_disk_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 /// Replaces a small file so that a crash leaves either the old or the new content.
@@ -228,7 +231,10 @@ pub fn read_file(disk: &dyn Disk, path: &Path, limit: u64) -> io::Result<Vec<u8>
     if len > limit {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("{} has {len} bytes, more than the {limit} expected at most", path.display()),
+            format!(
+                "{} has {len} bytes, more than the {limit} expected at most",
+                path.display()
+            ),
         ));
     }
     let mut content = vec![0; usize::try_from(len).map_err(io::Error::other)?];

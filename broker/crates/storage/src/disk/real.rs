@@ -1,6 +1,6 @@
 //! The operating system's file system.
 
-use super::{Disk, DiskFile, DiskLock, DiskSpace, DirEntry, EntryKind, OpenMode};
+use super::{DirEntry, Disk, DiskFile, DiskLock, DiskSpace, EntryKind, OpenMode};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::io::IoSlice;
@@ -34,9 +34,10 @@ impl Disk for RealDisk {
             OpenMode::ReadWrite => options.read(true).write(true),
             OpenMode::Create => options.read(true).write(true).create(true),
             OpenMode::CreateNew => options.read(true).write(true).create_new(true),
-            OpenMode::Direct => {
-                options.read(true).write(true).custom_flags(libc::O_DIRECT | libc::O_DSYNC)
-            }
+            OpenMode::Direct => options
+                .read(true)
+                .write(true)
+                .custom_flags(libc::O_DIRECT | libc::O_DSYNC),
         };
         Ok(Arc::new(RealFile(options.open(path)?)))
     }
@@ -65,9 +66,16 @@ impl Disk for RealDisk {
         let mut entries = Vec::new();
         for entry in std::fs::read_dir(path)? {
             let entry = entry?;
-            let kind = if entry.file_type()?.is_dir() { EntryKind::Directory } else { EntryKind::File };
+            let kind = if entry.file_type()?.is_dir() {
+                EntryKind::Directory
+            } else {
+                EntryKind::File
+            };
             // A name that is no UTF-8 is not ours; the lossy form is only ever printed.
-            entries.push(DirEntry { name: entry.file_name().to_string_lossy().into_owned(), kind });
+            entries.push(DirEntry {
+                name: entry.file_name().to_string_lossy().into_owned(),
+                kind,
+            });
         }
         Ok(entries)
     }
@@ -89,7 +97,12 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
         rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
         Ok(Box::new(RealLock { _file: file }))
     }

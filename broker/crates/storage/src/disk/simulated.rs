@@ -4,7 +4,7 @@
 //! sectors of 512 bytes), independently of its neighbours; an unsynced name may be lost or kept, in any
 //! order. What was synced always stays.
 
-use super::{Disk, DiskFile, DiskLock, DiskSpace, DirEntry, EntryKind, OpenMode};
+use super::{DirEntry, Disk, DiskFile, DiskLock, DiskSpace, EntryKind, OpenMode};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -80,8 +80,15 @@ impl SimulatedDisk {
     /// Makes an empty disk of 1 TiB.
     #[must_use]
     pub fn new() -> Self {
-        let state = State { capacity: 1 << 40, ..State::default() };
-        Self { state: Arc::new(Mutex::new(state)), direct: DirectWrites::Offered, life: None }
+        let state = State {
+            capacity: 1 << 40,
+            ..State::default()
+        };
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            direct: DirectWrites::Offered,
+            life: None,
+        }
     }
 
     /// The same disk, but direct writes are refused as tmpfs and overlay refuse them.
@@ -95,7 +102,11 @@ impl SimulatedDisk {
     #[must_use]
     pub fn until_crash(&self) -> Self {
         let life = Some(self.state.lock().life);
-        Self { state: self.state.clone(), direct: self.direct, life }
+        Self {
+            state: self.state.clone(),
+            direct: self.direct,
+            life,
+        }
     }
 
     /// Locks the state for one call that can fail.
@@ -205,7 +216,12 @@ impl SimulatedDisk {
         state
             .names
             .iter()
-            .map(|(path, id)| (path.clone(), state.inodes.get(id).map_or(0, |i| i.current.len() as u64)))
+            .map(|(path, id)| {
+                (
+                    path.clone(),
+                    state.inodes.get(id).map_or(0, |i| i.current.len() as u64),
+                )
+            })
             .collect()
     }
 
@@ -215,7 +231,11 @@ impl SimulatedDisk {
         let mut state = self.state.lock().clone();
         state.locks.clear();
         state.faults.clear();
-        Self { state: Arc::new(Mutex::new(state)), direct: self.direct, life: None }
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            direct: self.direct,
+            life: None,
+        }
     }
 }
 
@@ -293,8 +313,17 @@ impl Disk for SimulatedDisk {
             }
             (_, None) => return Err(io::ErrorKind::NotFound.into()),
         };
-        let sync = if mode == OpenMode::Direct { SyncEach::Write } else { SyncEach::Request };
-        Ok(Arc::new(SimulatedFile { state: self.state.clone(), inode, life: state.life, sync }))
+        let sync = if mode == OpenMode::Direct {
+            SyncEach::Write
+        } else {
+            SyncEach::Request
+        };
+        Ok(Arc::new(SimulatedFile {
+            state: self.state.clone(),
+            inode,
+            life: state.life,
+            sync,
+        }))
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
@@ -320,7 +349,13 @@ impl Disk for SimulatedDisk {
             rename_all(&mut state.durable_names);
             state.directories = std::mem::take(&mut state.directories)
                 .into_iter()
-                .map(|path| if path == from { to.to_owned() } else { moved(&path).unwrap_or(path) })
+                .map(|path| {
+                    if path == from {
+                        to.to_owned()
+                    } else {
+                        moved(&path).unwrap_or(path)
+                    }
+                })
                 .collect();
             return Ok(());
         }
@@ -347,7 +382,12 @@ impl Disk for SimulatedDisk {
         state.names.retain(|name, _| !name.starts_with(path));
         state.durable_names.retain(|name, _| !name.starts_with(path));
         state.directories.retain(|name| !name.starts_with(path));
-        let live: BTreeSet<u64> = state.names.values().chain(state.durable_names.values()).copied().collect();
+        let live: BTreeSet<u64> = state
+            .names
+            .values()
+            .chain(state.durable_names.values())
+            .copied()
+            .collect();
         state.inodes.retain(|id, _| live.contains(id));
         Ok(())
     }
@@ -356,10 +396,19 @@ impl Disk for SimulatedDisk {
         let mut state = self.call()?;
         let here = |name: &PathBuf| name.parent() == Some(path);
         state.durable_names.retain(|name, _| !here(name));
-        let now: Vec<_> =
-            state.names.iter().filter(|(name, _)| here(name)).map(|(n, i)| (n.clone(), *i)).collect();
+        let now: Vec<_> = state
+            .names
+            .iter()
+            .filter(|(name, _)| here(name))
+            .map(|(n, i)| (n.clone(), *i))
+            .collect();
         state.durable_names.extend(now);
-        let live: BTreeSet<u64> = state.names.values().chain(state.durable_names.values()).copied().collect();
+        let live: BTreeSet<u64> = state
+            .names
+            .values()
+            .chain(state.durable_names.values())
+            .copied()
+            .collect();
         state.inodes.retain(|id, _| live.contains(id));
         Ok(())
     }
@@ -371,12 +420,19 @@ impl Disk for SimulatedDisk {
         }
         let entry = |name: &PathBuf, kind| {
             (name.parent() == Some(path)).then(|| DirEntry {
-                name: name.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                name: name
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned(),
                 kind,
             })
         };
         let files = state.names.keys().filter_map(|name| entry(name, EntryKind::File));
-        let directories = state.directories.iter().filter_map(|name| entry(name, EntryKind::Directory));
+        let directories = state
+            .directories
+            .iter()
+            .filter_map(|name| entry(name, EntryKind::Directory));
         Ok(files.chain(directories).collect())
     }
 
@@ -388,7 +444,10 @@ impl Disk for SimulatedDisk {
 
     fn space(&self, _path: &Path) -> io::Result<DiskSpace> {
         let state = self.state.lock();
-        Ok(DiskSpace { total: state.capacity, available: state.capacity.saturating_sub(state.used()) })
+        Ok(DiskSpace {
+            total: state.capacity,
+            available: state.capacity.saturating_sub(state.used()),
+        })
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
@@ -396,7 +455,11 @@ impl Disk for SimulatedDisk {
         if !state.locks.insert(path.to_owned()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        Ok(Box::new(SimulatedLock { state: self.state.clone(), path: path.to_owned(), life: state.life }))
+        Ok(Box::new(SimulatedLock {
+            state: self.state.clone(),
+            path: path.to_owned(),
+            life: state.life,
+        }))
     }
 }
 
@@ -420,7 +483,9 @@ impl SimulatedFile {
 impl DiskFile for SimulatedFile {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
         self.with(|inode, _| {
-            let start = usize::try_from(position).unwrap_or(usize::MAX).min(inode.current.len());
+            let start = usize::try_from(position)
+                .unwrap_or(usize::MAX)
+                .min(inode.current.len());
             let count = buffer.len().min(inode.current.len() - start);
             buffer[..count].copy_from_slice(&inode.current[start..start + count]);
             Ok(count)

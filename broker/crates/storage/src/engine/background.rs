@@ -26,7 +26,10 @@ impl LogEngine {
                 prepared.push((log, rows));
             }
         }
-        let changes: Vec<RowChange> = prepared.iter().flat_map(|(_, rows)| rows.changes.clone()).collect();
+        let changes: Vec<RowChange> = prepared
+            .iter()
+            .flat_map(|(_, rows)| rows.changes.clone())
+            .collect();
         if changes.is_empty() {
             return Ok(());
         }
@@ -54,16 +57,39 @@ impl LogEngine {
     /// Frees what all committed recovery points cover.
     pub(super) fn trim(&self) -> Result<(), String> {
         let _rows = self.shared.rows.lock();
-        let next = self.shared.committer().map(Committer::next_slot).unwrap_or_default();
+        let next = self
+            .shared
+            .committer()
+            .map(Committer::next_slot)
+            .unwrap_or_default();
         let dirty: Vec<_> = self.shared.dirty.lock().values().cloned().collect();
-        let first = dirty.iter().filter_map(|log| log.first_uncovered()).min().unwrap_or(next).min(next);
-        let Some(through) = first.0.checked_sub(1).map(Slot) else { return Ok(()) };
-        let frees = self.shared.sink.usage().oldest_file_last_slot.is_some_and(|last| last <= through);
+        let first = dirty
+            .iter()
+            .filter_map(|log| log.first_uncovered())
+            .min()
+            .unwrap_or(next)
+            .min(next);
+        let Some(through) = first.0.checked_sub(1).map(Slot) else {
+            return Ok(());
+        };
+        let frees = self
+            .shared
+            .sink
+            .usage()
+            .oldest_file_last_slot
+            .is_some_and(|last| last <= through);
         if !frees {
             return Ok(());
         }
-        let row = WalRow { incarnation: self.incarnation, replay_from: first, clean_end: None };
-        let change = RowChange { key: wal_key(), value: Some(encode_wal(&row)) };
+        let row = WalRow {
+            incarnation: self.incarnation,
+            replay_from: first,
+            clean_end: None,
+        };
+        let change = RowChange {
+            key: wal_key(),
+            value: Some(encode_wal(&row)),
+        };
         match self.shared.recovery.commit(vec![change]) {
             Ok(()) => {
                 *self.replay_from.lock() = first;
@@ -104,7 +130,9 @@ impl LogEngine {
             self.fatal(&error.to_string());
         }
         let usage = self.shared.sink.usage();
-        let Some(last) = usage.oldest_file_last_slot else { return };
+        let Some(last) = usage.oldest_file_last_slot else {
+            return;
+        };
         if usage.used > usage.capacity / 2 || jobs.checkpoint {
             let old: Vec<_> = self
                 .shared
@@ -116,7 +144,9 @@ impl LogEngine {
                 .into_iter()
                 .filter(|log| log.first_uncovered().is_some_and(|slot| slot <= last))
                 .collect();
-            let drained = old.iter().try_for_each(|log| log.drain_counted(usize::MAX, last).map(drop));
+            let drained = old
+                .iter()
+                .try_for_each(|log| log.drain_counted(usize::MAX, last).map(drop));
             // What was drained before a full disk stopped it is covered all the same.
             let committed = self.commit_rows(old).and_then(|()| self.trim());
             if let Err(error) = drained.and(committed) {
@@ -174,7 +204,10 @@ impl PartitionLog {
         let shared = self.shared();
         match self.drain(bytes, through) {
             Ok(count) => {
-                shared.counters.drained_bytes.fetch_add(count as u64, Ordering::Relaxed);
+                shared
+                    .counters
+                    .drained_bytes
+                    .fetch_add(count as u64, Ordering::Relaxed);
                 if count > 0 {
                     shared.note_not_full();
                 }

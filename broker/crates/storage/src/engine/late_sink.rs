@@ -22,7 +22,10 @@ impl fmt::Debug for LateSink {
 impl LateSink {
     /// Reads through the opener's files meanwhile.
     pub(super) fn reading(reader: RingReader) -> Self {
-        Self { sink: OnceLock::new(), reader }
+        Self {
+            sink: OnceLock::new(),
+            reader,
+        }
     }
 
     /// Puts the sink in its place; a second one is dropped.
@@ -37,7 +40,11 @@ impl LateSink {
 
 impl WalSink for LateSink {
     fn limits(&self) -> SinkLimits {
-        let unknown = SinkLimits { group_bytes_max: 0, group_bytes_hard_max: 0, groups_in_flight_max: 1 };
+        let unknown = SinkLimits {
+            group_bytes_max: 0,
+            group_bytes_hard_max: 0,
+            groups_in_flight_max: 1,
+        };
         self.get().map_or(unknown, WalSink::limits)
     }
 

@@ -4,9 +4,7 @@ use super::background::run_background;
 use super::late_sink::LateSink;
 use super::{EngineConfig, EngineCounters, EngineParts, LiveTopic, LogEngine, OpenReport, Shared};
 use crate::commit::{CommitStart, Committer};
-use crate::log::rows::{
-    PartitionRow, RowChange, WalRow, encode_wal, partition_key, segment_key, wal_key,
-};
+use crate::log::rows::{PartitionRow, RowChange, WalRow, encode_wal, partition_key, segment_key, wal_key};
 use crate::log::{NewLog, PartitionLog, ReplayedRun};
 use crate::recovery::{self, OpenError};
 use crate::segment::{Segment, names, render};
@@ -34,21 +32,34 @@ impl LogEngine {
         let mut rows = recovery::load_rows(&*parts.recovery)?;
         let wal_row = wal_row(&parts, rows.wal)?;
         let wal_directory = parts.directory.join("wal");
-        let opener =
-            RingOpener::open(parts.disk.clone(), &wal_directory, wal_row.incarnation, config.ring)?;
+        let opener = RingOpener::open(
+            parts.disk.clone(),
+            &wal_directory,
+            wal_row.incarnation,
+            config.ring,
+        )?;
         let replayed = Replayed::new(&parts, &mut rows)?;
         // Logs need the sink and the sink needs the replay: the logs hold a place for it, which meanwhile reads
         // through the opener.
         let late = Arc::new(LateSink::reading(opener.reader()));
         let shared = Arc::new(new_shared(&parts, config, late.clone()));
         let logs = replayed.build(&shared, &parts)?;
-        let mut report =
-            OpenReport { partitions: logs.len(), clean: wal_row.clean_end.is_some(), ..OpenReport::default() };
+        let mut report = OpenReport {
+            partitions: logs.len(),
+            clean: wal_row.clean_end.is_some(),
+            ..OpenReport::default()
+        };
         let (sink, end) = replay(opener, &wal_row, &logs, (&parts, &mut report))?;
         late.set(sink);
         if wal_row.clean_end.is_some() {
             // From here on the end is open again: a marker that stayed would refuse the next start after a crash.
-            commit_wal_row(&parts, &WalRow { clean_end: None, ..wal_row })?;
+            commit_wal_row(
+                &parts,
+                &WalRow {
+                    clean_end: None,
+                    ..wal_row
+                },
+            )?;
         }
         let start = CommitStart {
             incarnation: wal_row.incarnation,
@@ -59,7 +70,10 @@ impl LogEngine {
         let callback = shared.on_fatal.clone();
         let committer = Committer::start(late, start, Box::new(move |error| callback(error)))
             .map_err(OpenError::Thread)?;
-        shared.committer.set(committer).map_err(|_| OpenError::Disagreement("opened twice".into()))?;
+        shared
+            .committer
+            .set(committer)
+            .map_err(|_| OpenError::Disagreement("opened twice".into()))?;
         let engine = Arc::new(Self {
             shared: shared.clone(),
             logs: RwLock::new(logs),
@@ -85,14 +99,24 @@ fn wal_row(parts: &EngineParts, found: Option<WalRow>) -> Result<WalRow, OpenErr
         return Ok(row);
     }
     let incarnation = Incarnation(parts.random.to_be_bytes());
-    let row = WalRow { incarnation, replay_from: Slot(0), clean_end: None };
+    let row = WalRow {
+        incarnation,
+        replay_from: Slot(0),
+        clean_end: None,
+    };
     commit_wal_row(parts, &row)?;
     Ok(row)
 }
 
 fn commit_wal_row(parts: &EngineParts, row: &WalRow) -> Result<(), OpenError> {
-    let change = RowChange { key: wal_key(), value: Some(encode_wal(row)) };
-    parts.recovery.commit(vec![change]).map_err(|error| OpenError::Rows(error.to_string()))
+    let change = RowChange {
+        key: wal_key(),
+        value: Some(encode_wal(row)),
+    };
+    parts
+        .recovery
+        .commit(vec![change])
+        .map_err(|error| OpenError::Rows(error.to_string()))
 }
 
 fn new_shared(parts: &EngineParts, config: EngineConfig, sink: Arc<LateSink>) -> Shared {
@@ -122,10 +146,14 @@ fn replay(
     logs: &Logs,
     (parts, report): (&EngineParts, &mut OpenReport),
 ) -> Result<(RingSink, ReplayEnd), OpenError> {
-    let range = ReplayRange { from: wal_row.replay_from, durable_before: wal_row.clean_end };
+    let range = ReplayRange {
+        from: wal_row.replay_from,
+        durable_before: wal_row.clean_end,
+    };
     let mut tombstoned = 0;
-    let (sink, end) =
-        opener.replay(range, &mut |group| replay_group(&group, logs, (parts, &mut tombstoned)))?;
+    let (sink, end) = opener.replay(range, &mut |group| {
+        replay_group(&group, logs, (parts, &mut tombstoned))
+    })?;
     report.groups = end.groups;
     report.bytes = end.bytes;
     report.tombstoned_runs = tombstoned;
@@ -151,7 +179,12 @@ fn replay_group(
             RunContent::Event(_) => &[],
         };
         let (slot, location, content) = (replayed.slot, replayed.location, run.content);
-        log.replay(&ReplayedRun { slot, location, content, bytes })?;
+        log.replay(&ReplayedRun {
+            slot,
+            location,
+            content,
+            bytes,
+        })?;
     }
     Ok(())
 }
@@ -167,44 +200,61 @@ impl Replayed {
         for topic in &parts.topics {
             for partition in 0..topic.partitions {
                 let partition = PartitionIndex(partition);
-                let id = TopicPartitionId { topic_id: topic.id, partition };
+                let id = TopicPartitionId {
+                    topic_id: topic.id,
+                    partition,
+                };
                 let row = rows.partitions.remove(&id).unwrap_or_else(recovery::empty_row);
                 let segments = rows.segments.remove(&id).unwrap_or_default();
                 partitions.push((topic.clone(), partition, row, segments));
             }
         }
         let unknown = rows.partitions.keys().chain(rows.segments.keys());
-        if let Some(id) = unknown.copied().find(|id| !parts.tombstones.contains(&id.topic_id)) {
-            return Err(OpenError::UnknownTopic { what: "a recovery point".into(), id });
+        if let Some(id) = unknown
+            .copied()
+            .find(|id| !parts.tombstones.contains(&id.topic_id))
+        {
+            return Err(OpenError::UnknownTopic {
+                what: "a recovery point".into(),
+                id,
+            });
         }
         // Left by a crash in the middle of a deletion.
         let partition_keys = rows.partitions.keys().map(|id| partition_key(*id));
         let segments = rows.segments.iter();
         let segment_keys = segments.flat_map(|(id, all)| all.iter().map(|s| segment_key(*id, s.base_offset)));
-        let changes: Vec<RowChange> =
-            partition_keys.chain(segment_keys).map(|key| RowChange { key, value: None }).collect();
+        let changes: Vec<RowChange> = partition_keys
+            .chain(segment_keys)
+            .map(|key| RowChange { key, value: None })
+            .collect();
         if !changes.is_empty() {
-            parts.recovery.commit(changes).map_err(|error| OpenError::Rows(error.to_string()))?;
+            parts
+                .recovery
+                .commit(changes)
+                .map_err(|error| OpenError::Rows(error.to_string()))?;
         }
         Ok(Self { partitions })
     }
 
-    fn build(
-        self,
-        shared: &Arc<Shared>,
-        parts: &EngineParts,
-    ) -> Result<Logs, OpenError> {
+    fn build(self, shared: &Arc<Shared>, parts: &EngineParts) -> Result<Logs, OpenError> {
         let present = sweep(parts)?;
         let mut logs = HashMap::with_capacity(self.partitions.len());
         for (topic, partition, row, segments) in self.partitions {
-            let id = TopicPartitionId { topic_id: topic.id, partition };
+            let id = TopicPartitionId {
+                topic_id: topic.id,
+                partition,
+            };
             let name = names::partition_directory(&topic.name, partition);
             let directory = parts.directory.join(&name);
             if present.contains(&name) {
                 recovery::cut_partition(&*parts.disk, &directory, id, &segments)?;
             } else if let Some(segment) = segments.iter().find(|segment| segment.size > 0) {
                 let path = names::segment_file(&directory, segment.base_offset, names::FileKind::Log);
-                return Err(OpenError::SegmentShort { path, found: 0, expected: segment.size });
+                return Err(OpenError::SegmentShort {
+                    path,
+                    found: 0,
+                    expected: segment.size,
+                });
             }
             let new = NewLog {
                 id,
@@ -226,10 +276,17 @@ fn sweep(parts: &EngineParts) -> Result<BTreeSet<String>, OpenError> {
         let path = path.to_owned();
         move |source| OpenError::Io { path, source }
     };
-    parts.disk.create_dir_all(&parts.directory).map_err(failed(&parts.directory))?;
+    parts
+        .disk
+        .create_dir_all(&parts.directory)
+        .map_err(failed(&parts.directory))?;
     let live: HashMap<&str, TopicId> = parts.topics.iter().map(|t| (&*t.name, t.id)).collect();
     let mut present = BTreeSet::new();
-    for entry in parts.disk.list(&parts.directory).map_err(failed(&parts.directory))? {
+    for entry in parts
+        .disk
+        .list(&parts.directory)
+        .map_err(failed(&parts.directory))?
+    {
         let path = parts.directory.join(&entry.name);
         if entry.kind != crate::disk::EntryKind::Directory || entry.name == "wal" {
             continue;
@@ -251,7 +308,10 @@ fn sweep(parts: &EngineParts) -> Result<BTreeSet<String>, OpenError> {
         }
         if !live.contains_key(topic) {
             let what = format!("the directory {}", path.display());
-            let id = TopicPartitionId { topic_id: found, partition: PartitionIndex(0) };
+            let id = TopicPartitionId {
+                topic_id: found,
+                partition: PartitionIndex(0),
+            };
             return Err(OpenError::UnknownTopic { what, id });
         }
         present.insert(entry.name);

@@ -40,7 +40,10 @@ impl CheckedBatch {
     /// [`BatchError`].
     pub fn check(bytes: BytesMut) -> Result<Self, BatchError> {
         thalweg_wire::batch::verify_crc(&bytes)?;
-        Ok(Self { header: BatchHeader::parse(&bytes)?, bytes })
+        Ok(Self {
+            header: BatchHeader::parse(&bytes)?,
+            bytes,
+        })
     }
 }
 
@@ -110,7 +113,9 @@ pub enum AppendError {
         high_watermark: Offset,
     },
     /// The batch does not fit into one group of the write-ahead log.
-    #[error("a batch of {len} bytes does not fit into the write-ahead log's files; raise wal.file.bytes above {len}")]
+    #[error(
+        "a batch of {len} bytes does not fit into the write-ahead log's files; raise wal.file.bytes above {len}"
+    )]
     TooLarge {
         /// Bytes of the batch.
         len: usize,
@@ -145,7 +150,10 @@ impl PartitionLog {
         if origin == Origin::Client
             && let SequenceCheck::Duplicate(range) = state.producers.check(&batch.header)?
         {
-            let ticket = state.last_ticket.clone().filter(|_| range.last_offset >= state.high_watermark);
+            let ticket = state
+                .last_ticket
+                .clone()
+                .filter(|_| range.last_offset >= state.high_watermark);
             return Ok(Append::Duplicate(Appended {
                 base_offset: range.base_offset,
                 last_offset: range.last_offset,
@@ -173,7 +181,12 @@ impl PartitionLog {
         state.log_end = last_offset.next();
         state.note_batch(&batch.header, base_offset, leader_epoch, now);
         let log_start_offset = state.log_start;
-        Ok(Append::Written(Appended { base_offset, last_offset, log_start_offset, ticket: Some(ticket) }))
+        Ok(Append::Written(Appended {
+            base_offset,
+            last_offset,
+            log_start_offset,
+            ticket: Some(ticket),
+        }))
     }
 
     /// Moves the log end up to `offset` without records (a mirror whose source has a gap there). Durable with the
@@ -184,9 +197,14 @@ impl PartitionLog {
     pub fn jump_to(self: &Arc<Self>, offset: Offset) -> Result<Ticket, AppendError> {
         let mut state = self.state.lock();
         state.check_open()?;
-        state.check_origin(Origin::Mirror { expected_end: state.log_end })?;
+        state.check_origin(Origin::Mirror {
+            expected_end: state.log_end,
+        })?;
         if offset < state.log_end || offset.0 == i64::MAX {
-            return Err(AppendError::MirrorEnd { log_end: state.log_end, expected: offset });
+            return Err(AppendError::MirrorEnd {
+                log_end: state.log_end,
+                expected: offset,
+            });
         }
         let event = crate::wal::group::LogEvent::JumpTo(offset);
         let ticket = self.push(&mut state, EntryContent::Event(event))?;
@@ -204,7 +222,14 @@ impl LogState {
             | (WriteState::OwnedByLink, Origin::Client | Origin::Coordinator)
             | (WriteState::SealedAt(_), _) => false,
         };
-        if allowed { Ok(()) } else { Err(AppendError::WriteState { state: self.write_state, origin }) }
+        if allowed {
+            Ok(())
+        } else {
+            Err(AppendError::WriteState {
+                state: self.write_state,
+                origin,
+            })
+        }
     }
 
     /// Returns the first and last offset of a batch.
@@ -214,7 +239,10 @@ impl LogState {
             Origin::Mirror { expected_end } => {
                 if expected_end != self.log_end || header.base_offset < self.log_end {
                     let expected = expected_end.max(header.base_offset);
-                    return Err(AppendError::MirrorEnd { log_end: self.log_end, expected });
+                    return Err(AppendError::MirrorEnd {
+                        log_end: self.log_end,
+                        expected,
+                    });
                 }
                 header.base_offset
             }

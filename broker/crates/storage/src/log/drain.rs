@@ -115,7 +115,11 @@ impl SegmentWriter {
     pub(super) fn note_removed(&mut self, base_offset: Offset) {
         self.changed.remove(&base_offset);
         self.removed.insert(base_offset);
-        if self.open.as_ref().is_some_and(|open| open.base_offset == base_offset) {
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|open| open.base_offset == base_offset)
+        {
             self.open = None;
         }
     }
@@ -186,7 +190,9 @@ impl PartitionLog {
         let mut pending = Pending::default();
         for run in runs {
             for part in self.checked_parts(run)? {
-                let Ok(header) = BatchHeader::parse(&part) else { continue };
+                let Ok(header) = BatchHeader::parse(&part) else {
+                    continue;
+                };
                 let full = current.as_ref().is_some_and(|s| must_roll(s, &header, config));
                 if full && let Some(mut segment) = current.take() {
                     self.finish_segment(io, &mut segment, &mut pending)?;
@@ -198,7 +204,11 @@ impl PartitionLog {
                     Some(segment) => segment,
                     None => current.insert(Segment::new(header.base_offset, now)),
                 };
-                if io.open.as_ref().is_none_or(|open| open.base_offset != segment.base_offset) {
+                if io
+                    .open
+                    .as_ref()
+                    .is_none_or(|open| open.base_offset != segment.base_offset)
+                {
                     self.open_segment(io, segment)?;
                     pending = Pending {
                         position: segment.size,
@@ -290,16 +300,19 @@ impl PartitionLog {
         segment: &mut Segment,
         pending: &mut Pending,
     ) -> Result<(), DrainError> {
-        if io.open.as_ref().is_none_or(|open| open.base_offset != segment.base_offset) {
+        if io
+            .open
+            .as_ref()
+            .is_none_or(|open| open.base_offset != segment.base_offset)
+        {
             self.open_segment(io, segment)?;
             pending.position = segment.size;
             pending.index_position = u64::from(segment.offset_index.len);
             pending.times_position = u64::from(segment.time_index.len);
         }
         add_time_entry(io, segment, pending);
-        self.render(segment.next_offset).map_err(|error| {
-            drain_error(&self.directory().display().to_string(), error)
-        })
+        self.render(segment.next_offset)
+            .map_err(|error| drain_error(&self.directory().display().to_string(), error))
     }
 
     /// Writes the producer snapshot at `offset` and the epoch checkpoint: renderings for Kafka's tools.
@@ -318,8 +331,12 @@ impl PartitionLog {
         let path = segment_file(&self.directory(), open.base_offset, FileKind::Log);
         let failed = |error| drain_error(&path.display().to_string(), error);
         let log_len = write_parts(&*open.log, &pending.parts, pending.position).map_err(failed)?;
-        open.offset_index.write_all_at(&pending.index, pending.index_position).map_err(failed)?;
-        open.time_index.write_all_at(&pending.times, pending.times_position).map_err(failed)?;
+        open.offset_index
+            .write_all_at(&pending.index, pending.index_position)
+            .map_err(failed)?;
+        open.time_index
+            .write_all_at(&pending.times, pending.times_position)
+            .map_err(failed)?;
         for (file, written) in [
             (&open.log, log_len > 0),
             (&open.offset_index, !pending.index.is_empty()),
@@ -341,14 +358,20 @@ impl PartitionLog {
     pub(crate) fn prepare_rows(&self) -> Result<Option<PreparedRows>, DrainError> {
         let mut io = self.io.lock();
         let directory = self.directory();
-        let failed = |source| DrainError::Io { path: directory.display().to_string(), source };
+        let failed = |source| DrainError::Io {
+            path: directory.display().to_string(),
+            source,
+        };
         for file in &io.unsynced {
             file.sync_data().map_err(failed)?;
         }
         io.unsynced.clear();
         if io.unsynced_names {
             self.shared.disk.sync_dir(&directory).map_err(failed)?;
-            self.shared.disk.sync_dir(&self.shared.directory).map_err(failed)?;
+            self.shared
+                .disk
+                .sync_dir(&self.shared.directory)
+                .map_err(failed)?;
             io.unsynced_names = false;
         }
         // No descriptor stays open for a partition that may be idle from here on.
@@ -369,20 +392,35 @@ impl PartitionLog {
             epochs: state.durable_epochs(),
             producers: state.producers.durable_entries(state.high_watermark),
         };
-        let mut changes =
-            vec![RowChange { key: partition_key(self.id), value: Some(encode_partition(&row)) }];
+        let mut changes = vec![RowChange {
+            key: partition_key(self.id),
+            value: Some(encode_partition(&row)),
+        }];
         for base in &io.changed {
-            let Ok(index) = state.segments.binary_search_by_key(base, |s| s.base_offset) else { continue };
+            let Ok(index) = state.segments.binary_search_by_key(base, |s| s.base_offset) else {
+                continue;
+            };
             let value = Some(encode_segment(&state.segments[index]));
-            changes.push(RowChange { key: segment_key(self.id, *base), value });
+            changes.push(RowChange {
+                key: segment_key(self.id, *base),
+                value,
+            });
         }
         for base in &io.removed {
-            changes.push(RowChange { key: segment_key(self.id, *base), value: None });
+            changes.push(RowChange {
+                key: segment_key(self.id, *base),
+                value: None,
+            });
         }
         drop(state);
         let changed = std::mem::take(&mut io.changed);
         let removed = std::mem::take(&mut io.removed);
-        Ok(Some(PreparedRows { changes, covered, changed, removed }))
+        Ok(Some(PreparedRows {
+            changes,
+            covered,
+            changed,
+            removed,
+        }))
     }
 
     /// Takes note that prepared rows are durable.
@@ -424,9 +462,14 @@ impl PartitionLog {
 
 pub(super) fn drain_error(path: &str, source: io::Error) -> DrainError {
     if crate::disk::is_disk_full(&source) {
-        DrainError::Full { path: path.to_owned() }
+        DrainError::Full {
+            path: path.to_owned(),
+        }
     } else {
-        DrainError::Io { path: path.to_owned(), source }
+        DrainError::Io {
+            path: path.to_owned(),
+            source,
+        }
     }
 }
 
@@ -439,9 +482,16 @@ fn must_roll(segment: &Segment, header: &BatchHeader, config: &LogConfig) -> boo
     let aged = header.max_timestamp.0.saturating_sub(segment.first_timestamp.0) > config.segment_ms;
     let by_time = segment.first_timestamp > TimestampMs::NONE && aged;
     let by_offset = header.last_offset().0 - segment.base_offset.0 > i64::from(i32::MAX);
-    let by_index = segment.offset_index.len.saturating_add(offset_index::ENTRY_LEN as u32)
+    let by_index = segment
+        .offset_index
+        .len
+        .saturating_add(offset_index::ENTRY_LEN as u32)
         > config.segment_index_bytes
-        || segment.time_index.len.saturating_add(2 * time_index::ENTRY_LEN as u32) > config.segment_index_bytes;
+        || segment
+            .time_index
+            .len
+            .saturating_add(2 * time_index::ENTRY_LEN as u32)
+            > config.segment_index_bytes;
     by_size || by_time || by_offset || by_index
 }
 
@@ -462,7 +512,10 @@ fn add_batch(
     }
     segment.next_offset = header.last_offset().next();
     if segment.unindexed_bytes > config.index_interval_bytes {
-        let entry = Entry { last_offset: header.last_offset(), position: segment.size };
+        let entry = Entry {
+            last_offset: header.last_offset(),
+            position: segment.size,
+        };
         if let Some(bytes) = offset_index::encode(segment.base_offset, entry) {
             pending.index.extend_from_slice(&bytes);
             segment.offset_index = segment.offset_index.extended(&bytes);
@@ -479,7 +532,11 @@ fn add_time_entry(io: &mut SegmentWriter, segment: &mut Segment, pending: &mut P
     if segment.max_timestamp <= open.last_indexed {
         return;
     }
-    let entry = time_index::encode(segment.base_offset, segment.max_timestamp, segment.max_timestamp_offset);
+    let entry = time_index::encode(
+        segment.base_offset,
+        segment.max_timestamp,
+        segment.max_timestamp_offset,
+    );
     if let Some(bytes) = entry {
         pending.times.extend_from_slice(&bytes);
         segment.time_index = segment.time_index.extended(&bytes);

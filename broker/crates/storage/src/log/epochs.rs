@@ -28,7 +28,11 @@ impl Epochs {
     /// Returns the epoch of the record at an offset.
     #[must_use]
     pub fn epoch_at(&self, offset: Offset) -> Option<LeaderEpoch> {
-        self.entries.iter().rev().find(|(_, start)| *start <= offset).map(|(epoch, _)| *epoch)
+        self.entries
+            .iter()
+            .rev()
+            .find(|(_, start)| *start <= offset)
+            .map(|(epoch, _)| *epoch)
     }
 
     /// Answers OffsetForLeaderEpoch: the largest epoch at or below the one asked for, and the offset after its

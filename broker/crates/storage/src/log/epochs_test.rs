@@ -17,7 +17,11 @@ fn epochs_never_go_back() {
 #[test]
 fn the_end_of_an_epoch_is_the_start_of_the_next() {
     let epochs = sample();
-    let end = |epoch| epochs.end_offset(LeaderEpoch(epoch), Offset(30)).map(|(e, o)| (e.0, o.0));
+    let end = |epoch| {
+        epochs
+            .end_offset(LeaderEpoch(epoch), Offset(30))
+            .map(|(e, o)| (e.0, o.0))
+    };
     assert_eq!(end(1), Some((1, 10)));
     assert_eq!(end(2), Some((1, 10)));
     assert_eq!(end(3), Some((3, 20)));

@@ -21,10 +21,10 @@ mod tail;
 mod truncate;
 mod waiters;
 
-pub(crate) use drain::DrainError;
-pub(crate) use replay::ReplayedRun;
 pub use append::{Append, AppendError, Appended, CheckedBatch, Origin};
+pub(crate) use drain::DrainError;
 pub use read::{MinOne, ReadError, ReadLimit, ReadRequest, ReadResult};
+pub(crate) use replay::ReplayedRun;
 pub use retention::RetentionReport;
 pub use search::{FoundOffset, SearchError};
 pub use waiters::Waiter;
@@ -106,7 +106,11 @@ pub struct LogOffsets {
 
 impl fmt::Debug for PartitionLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PartitionLog({}-{} {})", self.topic, self.id.partition, self.id)
+        write!(
+            f,
+            "PartitionLog({}-{} {})",
+            self.topic, self.id.partition, self.id
+        )
     }
 }
 
@@ -126,7 +130,9 @@ impl Drop for Waiting {
 impl PartitionLog {
     pub(crate) fn new(shared: Arc<Shared>, new: NewLog) -> Arc<Self> {
         let row = new.row;
-        let log_end = row.log_end.max(new.segments.last().map_or(Offset::ZERO, |s| s.next_offset));
+        let log_end = row
+            .log_end
+            .max(new.segments.last().map_or(Offset::ZERO, |s| s.next_offset));
         let mut producers = Producers::default();
         for (id, entry) in row.producers {
             producers.restore(id, entry);
@@ -173,7 +179,9 @@ impl PartitionLog {
     /// Returns the directory of the segments; it exists once the first one does.
     #[must_use]
     pub fn directory(&self) -> PathBuf {
-        self.shared.directory.join(names::partition_directory(&self.topic, self.id.partition))
+        self.shared
+            .directory
+            .join(names::partition_directory(&self.topic, self.id.partition))
     }
 
     /// Returns the offsets now.
@@ -243,7 +251,10 @@ impl PartitionLog {
     /// Registers a waiter that fires when records become durable here.
     #[must_use]
     pub fn wait(self: &Arc<Self>, waiter: &Arc<Waiter>) -> Waiting {
-        Waiting { log: self.clone(), id: self.waiters.add(waiter.clone()) }
+        Waiting {
+            log: self.clone(),
+            id: self.waiters.add(waiter.clone()),
+        }
     }
 
     /// Deletes the records below `offset` (DeleteRecords, KIP-107): the new log start is readable once the
@@ -254,10 +265,17 @@ impl PartitionLog {
     pub fn delete_records(self: &Arc<Self>, offset: Offset) -> Result<(Offset, Option<Ticket>), AppendError> {
         let mut state = self.state.lock();
         state.check_open()?;
-        let target = if offset == Offset::UNKNOWN { state.high_watermark } else { offset };
+        let target = if offset == Offset::UNKNOWN {
+            state.high_watermark
+        } else {
+            offset
+        };
         if target > state.high_watermark || target < Offset::ZERO {
             let high_watermark = state.high_watermark;
-            return Err(AppendError::OffsetOutOfRange { offset: target, high_watermark });
+            return Err(AppendError::OffsetOutOfRange {
+                offset: target,
+                high_watermark,
+            });
         }
         if target <= state.log_start {
             return Ok((state.log_start, state.last_ticket.clone()));
@@ -445,7 +463,10 @@ impl PartitionLog {
         let mut io = self.io.lock();
         io.forget_files();
         let segments = std::mem::take(&mut self.state.lock().segments);
-        (segments.into_iter().map(|segment| segment.base_offset).collect(), self.directory())
+        (
+            segments.into_iter().map(|segment| segment.base_offset).collect(),
+            self.directory(),
+        )
     }
 
     /// Writes the renderings for Kafka's tools when the log has files; failing to is no loss.
@@ -466,7 +487,11 @@ impl PartitionLog {
         let mut io = self.io.lock();
         let (segment, interval) = {
             let state = self.state.lock();
-            let found = state.segments.iter().find(|segment| segment.base_offset == base_offset).copied();
+            let found = state
+                .segments
+                .iter()
+                .find(|segment| segment.base_offset == base_offset)
+                .copied();
             (found, state.config.index_interval_bytes)
         };
         let Some(segment) = segment else { return };
@@ -476,7 +501,10 @@ impl PartitionLog {
         match rebuilt {
             Ok((offset_index, time_index)) => {
                 let mut state = self.state.lock();
-                let found = state.segments.iter_mut().find(|segment| segment.base_offset == base_offset);
+                let found = state
+                    .segments
+                    .iter_mut()
+                    .find(|segment| segment.base_offset == base_offset);
                 if let Some(segment) = found {
                     segment.offset_index = offset_index;
                     segment.time_index = time_index;

@@ -96,46 +96,68 @@ impl Producers {
             return Ok(SequenceCheck::Next);
         }
         let producer_id = header.producer_id;
-        let Some(entry) = self.entries.get(&producer_id) else { return Ok(SequenceCheck::Next) };
+        let Some(entry) = self.entries.get(&producer_id) else {
+            return Ok(SequenceCheck::Next);
+        };
         if header.producer_epoch < entry.epoch {
             let (found, current) = (header.producer_epoch, entry.epoch);
-            return Err(SequenceError::StaleEpoch { producer_id, found, current });
+            return Err(SequenceError::StaleEpoch {
+                producer_id,
+                found,
+                current,
+            });
         }
         let found = header.base_sequence;
         if header.producer_epoch > entry.epoch {
             return match found {
                 0 => Ok(SequenceCheck::Next),
-                _ => Err(SequenceError::OutOfOrder { producer_id, found, expected: 0 }),
+                _ => Err(SequenceError::OutOfOrder {
+                    producer_id,
+                    found,
+                    expected: 0,
+                }),
             };
         }
-        let repeat = entry.batches.iter().find(|batch| {
-            batch.base_sequence == found && batch.last_sequence == header.last_sequence()
-        });
+        let repeat = entry
+            .batches
+            .iter()
+            .find(|batch| batch.base_sequence == found && batch.last_sequence == header.last_sequence());
         if let Some(batch) = repeat {
             return Ok(SequenceCheck::Duplicate(*batch));
         }
         match entry.batches.back().map(|last| next_sequence(last.last_sequence)) {
-            Some(expected) if expected != found => {
-                Err(SequenceError::OutOfOrder { producer_id, found, expected })
-            }
+            Some(expected) if expected != found => Err(SequenceError::OutOfOrder {
+                producer_id,
+                found,
+                expected,
+            }),
             _ => Ok(SequenceCheck::Next),
         }
     }
 
     /// Takes note of an appended batch. Repeating a note changes nothing, so that replay may overlap with a
     /// recovery point.
-    pub fn note(&mut self, header: &BatchHeader, base_offset: Offset, now: TimestampMs, producers_max: usize) {
+    pub fn note(
+        &mut self,
+        header: &BatchHeader,
+        base_offset: Offset,
+        now: TimestampMs,
+        producers_max: usize,
+    ) {
         if !header.has_producer_id() || header.is_control() {
             return;
         }
         if !self.entries.contains_key(&header.producer_id) && self.entries.len() >= producers_max {
             self.forget_longest_idle();
         }
-        let entry = self.entries.entry(header.producer_id).or_insert_with(|| ProducerEntry {
-            epoch: header.producer_epoch,
-            batches: VecDeque::new(),
-            last_seen: now,
-        });
+        let entry = self
+            .entries
+            .entry(header.producer_id)
+            .or_insert_with(|| ProducerEntry {
+                epoch: header.producer_epoch,
+                batches: VecDeque::new(),
+                last_seen: now,
+            });
         if header.producer_epoch < entry.epoch {
             return;
         }
@@ -143,7 +165,11 @@ impl Producers {
             entry.epoch = header.producer_epoch;
             entry.batches.clear();
         }
-        if entry.batches.back().is_some_and(|last| last.base_offset >= base_offset) {
+        if entry
+            .batches
+            .back()
+            .is_some_and(|last| last.base_offset >= base_offset)
+        {
             return;
         }
         if entry.batches.len() == BATCHES_KEPT {
@@ -160,7 +186,12 @@ impl Producers {
     }
 
     fn forget_longest_idle(&mut self) {
-        if let Some(id) = self.entries.iter().min_by_key(|(id, e)| (e.last_seen, **id)).map(|(id, _)| *id) {
+        if let Some(id) = self
+            .entries
+            .iter()
+            .min_by_key(|(id, e)| (e.last_seen, **id))
+            .map(|(id, _)| *id)
+        {
             self.entries.remove(&id);
         }
     }

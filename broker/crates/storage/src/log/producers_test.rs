@@ -13,15 +13,28 @@ fn append(producers: &mut Producers, header: &BatchHeader, offset: i64) {
 fn rule_11_each_of_the_last_five_batches_is_a_repeat_and_the_sixth_is_out_of_order() {
     let mut producers = Producers::default();
     for index in 0..6 {
-        append(&mut producers, &idempotent_header(7, 0, index * 10, 10), i64::from(index) * 10);
+        append(
+            &mut producers,
+            &idempotent_header(7, 0, index * 10, 10),
+            i64::from(index) * 10,
+        );
     }
     for index in 1..6 {
         let check = producers.check(&idempotent_header(7, 0, index * 10, 10)).unwrap();
-        let SequenceCheck::Duplicate(batch) = check else { panic!("{check:?}") };
+        let SequenceCheck::Duplicate(batch) = check else {
+            panic!("{check:?}")
+        };
         assert_eq!(batch.base_offset, Offset(i64::from(index) * 10));
     }
     let oldest = producers.check(&idempotent_header(7, 0, 0, 10));
-    assert!(matches!(oldest, Err(SequenceError::OutOfOrder { found: 0, expected: 60, .. })));
+    assert!(matches!(
+        oldest,
+        Err(SequenceError::OutOfOrder {
+            found: 0,
+            expected: 60,
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -40,7 +53,14 @@ fn a_gap_is_out_of_order_and_an_unknown_producer_starts_anywhere() {
     let mut producers = Producers::default();
     append(&mut producers, &idempotent_header(7, 0, 40, 2), 0);
     let gap = producers.check(&idempotent_header(7, 0, 43, 1));
-    assert!(matches!(gap, Err(SequenceError::OutOfOrder { found: 43, expected: 42, .. })));
+    assert!(matches!(
+        gap,
+        Err(SequenceError::OutOfOrder {
+            found: 43,
+            expected: 42,
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -48,7 +68,10 @@ fn a_new_epoch_starts_at_zero_and_fences_the_old() {
     let mut producers = Producers::default();
     append(&mut producers, &idempotent_header(7, 3, 40, 2), 0);
     let wrong = producers.check(&idempotent_header(7, 4, 42, 2));
-    assert!(matches!(wrong, Err(SequenceError::OutOfOrder { expected: 0, .. })));
+    assert!(matches!(
+        wrong,
+        Err(SequenceError::OutOfOrder { expected: 0, .. })
+    ));
     append(&mut producers, &idempotent_header(7, 4, 0, 2), 2);
     let stale = producers.check(&idempotent_header(7, 3, 42, 2));
     assert!(matches!(stale, Err(SequenceError::StaleEpoch { .. })));

@@ -10,7 +10,7 @@ use crate::segment::names::{FileKind, segment_file};
 use crate::segment::{Segment, offset_index};
 use bytes::Bytes;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use thalweg_types::Offset;
 use thalweg_wire::batch::{BatchHeader, HEADER_LEN, split_batches, verify_crc};
@@ -145,7 +145,11 @@ impl PartitionLog {
                 Ok(batches) => {
                     let bytes = batches.len();
                     let batches = if bytes == 0 { Vec::new() } else { vec![batches] };
-                    return Ok(ReadResult { offsets, batches, bytes });
+                    return Ok(ReadResult {
+                        offsets,
+                        batches,
+                        bytes,
+                    });
                 }
                 Err(Lost::Race) if lost_races < REPLANS_MAX => lost_races += 1,
                 Err(Lost::Race) => {
@@ -175,15 +179,27 @@ impl PartitionLog {
         };
         if offset < offsets.log_start_offset || offset > offsets.high_watermark {
             let start = offsets.log_start_offset;
-            return Err(ReadError::OutOfRange { offset, start, end: offsets.high_watermark });
+            return Err(ReadError::OutOfRange {
+                offset,
+                start,
+                end: offsets.high_watermark,
+            });
         }
-        let nothing = || Plan::Done(ReadResult { offsets, batches: Vec::new(), bytes: 0 });
+        let nothing = || {
+            Plan::Done(ReadResult {
+                offsets,
+                batches: Vec::new(),
+                bytes: 0,
+            })
+        };
         if offset >= end || (request.max_bytes == 0 && request.min_one == MinOne::No) {
             return Ok(nothing());
         }
         if state.tail.start().is_none_or(|start| offset < start) {
             // The last segment that starts at or below the offset, or the first one behind a gap.
-            let below = state.segments.partition_point(|segment| segment.base_offset <= offset);
+            let below = state
+                .segments
+                .partition_point(|segment| segment.base_offset <= offset);
             let candidates = state.segments[below.saturating_sub(1)..].iter();
             if let Some(segment) = candidates.copied().find(|s| s.next_offset > offset && s.size > 0) {
                 return Ok(Plan::Segment { offsets, segment });
@@ -194,7 +210,10 @@ impl PartitionLog {
         for run in state.tail.runs_from(offset) {
             let Some(parts) = &run.parts else {
                 if batches.is_empty() {
-                    return Ok(Plan::Wal { offsets, run: Box::new(run.clone()) });
+                    return Ok(Plan::Wal {
+                        offsets,
+                        run: Box::new(run.clone()),
+                    });
                 }
                 break;
             };
@@ -202,7 +221,11 @@ impl PartitionLog {
                 break;
             }
         }
-        Ok(Plan::Done(ReadResult { offsets, batches, bytes }))
+        Ok(Plan::Done(ReadResult {
+            offsets,
+            batches,
+            bytes,
+        }))
     }
 
     fn read_wal(&self, run: &TailRun, offset: Offset, request: ReadRequest) -> Result<Bytes, Lost> {
@@ -223,7 +246,10 @@ impl PartitionLog {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Lost::Race),
             Err(error) => {
                 let path = format!("write-ahead log file {}", run.location.file);
-                Err(Lost::Error(ReadError::Io { path, what: error.to_string() }))
+                Err(Lost::Error(ReadError::Io {
+                    path,
+                    what: error.to_string(),
+                }))
             }
         }
     }
@@ -233,7 +259,11 @@ impl PartitionLog {
         let file = self.open(&path)?;
         let mut position = self.start_position(segment, &*file, offset)?;
         let corrupt = |position: u64, what: String| {
-            Lost::Error(ReadError::Corrupt { path: path.display().to_string(), position, what })
+            Lost::Error(ReadError::Corrupt {
+                path: path.display().to_string(),
+                position,
+                what,
+            })
         };
         let mut want = request.max_bytes.max(SEGMENT_READ_BYTES_MIN);
         loop {
@@ -246,7 +276,10 @@ impl PartitionLog {
             match file.read_exact_at(&mut buffer, position) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    let what = format!("the file is shorter than the {} bytes that were durable", segment.size);
+                    let what = format!(
+                        "the file is shorter than the {} bytes that were durable",
+                        segment.size
+                    );
                     return Err(corrupt(position, what));
                 }
                 Err(error) => {
@@ -255,8 +288,8 @@ impl PartitionLog {
                 }
             }
             let buffer = Bytes::from(buffer);
-            let (skipped, first_len) = skip_below(&buffer, offset)
-                .map_err(|(at, what)| corrupt(position + at as u64, what))?;
+            let (skipped, first_len) =
+                skip_below(&buffer, offset).map_err(|(at, what)| corrupt(position + at as u64, what))?;
             match first_len {
                 // The batch starts in this read but does not end in it: read again from its start.
                 Some(len) if skipped + len > buffer.len() => {
@@ -275,7 +308,10 @@ impl PartitionLog {
                         .map_err(|(at, what)| corrupt(position + skipped as u64 + at, what));
                 }
                 None if skipped == 0 => {
-                    return Err(corrupt(position, format!("{left} bytes are no whole batch header")));
+                    return Err(corrupt(
+                        position,
+                        format!("{left} bytes are no whole batch header"),
+                    ));
                 }
                 None => position += skipped as u64,
             }
@@ -286,9 +322,7 @@ impl PartitionLog {
     fn start_position(&self, segment: &Segment, log: &dyn DiskFile, offset: Offset) -> Result<u64, Lost> {
         let path = segment_file(&self.directory(), segment.base_offset, FileKind::OffsetIndex);
         let found = match self.shared.disk.open(&path, OpenMode::Read) {
-            Ok(file) => {
-                offset_index::lookup(&*file, segment.offset_index.len, segment.base_offset, offset)
-            }
+            Ok(file) => offset_index::lookup(&*file, segment.offset_index.len, segment.base_offset, offset),
             Err(error) => Err(error),
         };
         let entry = match found {
@@ -312,7 +346,7 @@ impl PartitionLog {
         Ok(0)
     }
 
-    pub(super) fn open(&self, path: &PathBuf) -> Result<Arc<dyn DiskFile>, Lost> {
+    pub(super) fn open(&self, path: &Path) -> Result<Arc<dyn DiskFile>, Lost> {
         match self.shared.disk.open(path, OpenMode::Read) {
             Ok(file) => Ok(file),
             // Retention may have removed it: the next plan says what is true now.
@@ -337,7 +371,9 @@ fn gather(parts: &[Bytes], offset: Offset, request: ReadRequest, out: (&mut Vec<
     let (batches, bytes) = out;
     for part in parts {
         // Our own bytes, checked on the way in.
-        let Ok(header) = BatchHeader::parse(part) else { return false };
+        let Ok(header) = BatchHeader::parse(part) else {
+            return false;
+        };
         if header.last_offset() < offset {
             continue;
         }

@@ -41,16 +41,30 @@ impl PartitionLog {
         let mut state = self.state.lock();
         let segments_end = state.segments.last().map(|segment| segment.next_offset);
         if segments_end.is_none_or(|end| batches.last_offset >= end) {
-            let start = state.tail.runs_from(batches.base_offset).next().map(|r| r.run.base_offset);
+            let start = state
+                .tail
+                .runs_from(batches.base_offset)
+                .next()
+                .map(|r| r.run.base_offset);
             if let Some(start) = start {
                 let (base, topic) = (batches.base_offset, &self.topic);
-                return Err(format!("{topic}-{}: offset {base} follows {start}", self.id.partition));
+                return Err(format!(
+                    "{topic}-{}: offset {base} follows {start}",
+                    self.id.partition
+                ));
             }
             state.tail.push_replayed(run.slot, run.location, batches);
         }
         for batch in split_batches(run.bytes) {
-            let header = batch.map_err(|e| format!("{}-{}: {e}", self.topic, self.id.partition))?.header;
-            state.note_batch(&header, header.base_offset, header.leader_epoch, now.max(TimestampMs(0)));
+            let header = batch
+                .map_err(|e| format!("{}-{}: {e}", self.topic, self.id.partition))?
+                .header;
+            state.note_batch(
+                &header,
+                header.base_offset,
+                header.leader_epoch,
+                now.max(TimestampMs(0)),
+            );
         }
         state.log_end = state.log_end.max(batches.last_offset.next());
         state.high_watermark = state.log_end;

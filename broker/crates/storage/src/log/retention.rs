@@ -42,13 +42,21 @@ impl PartitionLog {
             let count = expired_prefix(&state.segments, state.size(), state.log_start, now, &config);
             let tail_start = state.tail.start().unwrap_or(state.high_watermark);
             // Never the segment that is open for writes, unless nothing is on its way into it.
-            let all = count > 0 && count == state.segments.len() && state.tail.first_undrained_slot().is_some();
+            let all =
+                count > 0 && count == state.segments.len() && state.tail.first_undrained_slot().is_some();
             let count = if all { count - 1 } else { count };
             if count == 0 {
                 return Ok(RetentionReport::default());
             }
-            let next = state.segments.get(count).map_or(state.high_watermark, |s| s.base_offset);
-            let next = if count == state.segments.len() { next.max(tail_start.min(next)) } else { next };
+            let next = state
+                .segments
+                .get(count)
+                .map_or(state.high_watermark, |s| s.base_offset);
+            let next = if count == state.segments.len() {
+                next.max(tail_start.min(next))
+            } else {
+                next
+            };
             (state.segments[..count].to_vec(), next.max(state.log_start))
         };
         for segment in &doomed {
@@ -62,7 +70,9 @@ impl PartitionLog {
             state.log_start = state.log_start.max(new_start);
             let log_start = state.log_start;
             state.epochs.advance_start(log_start);
-            state.segments.retain(|segment| doomed.iter().all(|gone| gone.base_offset != segment.base_offset));
+            state
+                .segments
+                .retain(|segment| doomed.iter().all(|gone| gone.base_offset != segment.base_offset));
         }
         io.close_open_segment();
         drop(io);
@@ -92,7 +102,9 @@ impl PartitionLog {
 
     fn commit_log_start(self: &Arc<Self>, new_start: Offset) -> Result<(), DrainError> {
         let _rows = self.shared.rows.lock();
-        let Some(mut rows) = self.prepare_rows()? else { return Ok(()) };
+        let Some(mut rows) = self.prepare_rows()? else {
+            return Ok(());
+        };
         // The row that is about to be durable already names the new start.
         if let Some(first) = rows.changes.first_mut() {
             let decoded = super::rows::decode(&first.key, first.value.as_deref().unwrap_or_default());
@@ -118,13 +130,19 @@ impl PartitionLog {
         self.rows_refused(rows);
         Err(match error {
             RecoveryStoreError::Full(_) => DrainError::Full { path },
-            RecoveryStoreError::Failed(what) => DrainError::Io { path, source: std::io::Error::other(what) },
+            RecoveryStoreError::Failed(what) => DrainError::Io {
+                path,
+                source: std::io::Error::other(what),
+            },
         })
     }
 
     fn doom_files(&self, doomed: &[Segment]) -> RetentionReport {
         let directory = self.directory();
-        let mut report = RetentionReport { segments: doomed.len(), ..RetentionReport::default() };
+        let mut report = RetentionReport {
+            segments: doomed.len(),
+            ..RetentionReport::default()
+        };
         for segment in doomed {
             report.bytes += segment.size;
             for kind in FileKind::ALL {

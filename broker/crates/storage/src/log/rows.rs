@@ -4,7 +4,7 @@
 //! format version; a newer one is refused. Integers are big-endian, so that keys sort.
 
 use super::epochs::Epochs;
-use super::producers::{BatchRange, BATCHES_KEPT, ProducerEntry};
+use super::producers::{BATCHES_KEPT, BatchRange, ProducerEntry};
 use crate::segment::{IndexStamp, Segment};
 use crate::wal::{Incarnation, Slot};
 use std::collections::VecDeque;
@@ -35,13 +35,16 @@ pub enum RecoveryStoreError {
     Failed(String),
 }
 
+/// Takes a row's key and value; its error ends the load.
+pub type RowVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), String> + 'a;
+
 /// Where recovery points are kept: a few opaque rows beside the broker's metadata.
 pub trait RecoveryStore: Send + Sync + std::fmt::Debug {
     /// Gives every row to `visit`, in key order.
     ///
     /// # Errors
     /// The store's, in words.
-    fn load(&self, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), String>) -> Result<(), String>;
+    fn load(&self, visit: &mut RowVisitor<'_>) -> Result<(), String>;
 
     /// Applies all changes or none; durable on return.
     ///
@@ -209,7 +212,9 @@ pub fn decode(key: &[u8], value: &[u8]) -> Result<Row, String> {
     let mut reader = Reader { bytes: value };
     let version = reader.u8().ok_or("an empty row")?;
     if version > VERSION {
-        return Err(format!("row version {version} is newer than {VERSION}, the newest this program reads"));
+        return Err(format!(
+            "row version {version} is newer than {VERSION}, the newest this program reads"
+        ));
     }
     let row = match key.split_first() {
         Some((b'w', [])) => decode_wal(&mut reader).map(Row::Wal),
@@ -232,7 +237,13 @@ fn id_of(bytes: &[u8]) -> Option<(TopicPartitionId, &[u8])> {
     let (topic, rest) = bytes.split_first_chunk::<16>()?;
     let (partition, rest) = rest.split_first_chunk::<4>()?;
     let partition = PartitionIndex(i32::from_be_bytes(*partition));
-    Some((TopicPartitionId { topic_id: TopicId(*topic), partition }, rest))
+    Some((
+        TopicPartitionId {
+            topic_id: TopicId(*topic),
+            partition,
+        },
+        rest,
+    ))
 }
 
 struct Reader<'a> {
@@ -283,8 +294,14 @@ fn decode_segment(reader: &mut Reader<'_>, base_offset: Offset) -> Option<Segmen
         max_timestamp_offset: Offset(reader.i64()?),
         first_timestamp: TimestampMs(reader.i64()?),
         modified: TimestampMs(reader.i64()?),
-        offset_index: IndexStamp { len: reader.u32()?, crc: reader.u32()? },
-        time_index: IndexStamp { len: reader.u32()?, crc: reader.u32()? },
+        offset_index: IndexStamp {
+            len: reader.u32()?,
+            crc: reader.u32()?,
+        },
+        time_index: IndexStamp {
+            len: reader.u32()?,
+            crc: reader.u32()?,
+        },
         unindexed_bytes: reader.u32()?,
     };
     (segment.next_offset >= base_offset && base_offset >= Offset::ZERO).then_some(segment)
@@ -303,7 +320,10 @@ fn decode_partition(reader: &mut Reader<'_>) -> Option<PartitionRow> {
     };
     let mut epochs = Vec::new();
     for _ in 0..reader.count(12)? {
-        epochs.push((LeaderEpoch(reader.array().map(i32::from_be_bytes)?), Offset(reader.i64()?)));
+        epochs.push((
+            LeaderEpoch(reader.array().map(i32::from_be_bytes)?),
+            Offset(reader.i64()?),
+        ));
     }
     let mut producers = Vec::new();
     for _ in 0..reader.count(19)? {
@@ -321,7 +341,14 @@ fn decode_partition(reader: &mut Reader<'_>) -> Option<PartitionRow> {
                 timestamp: TimestampMs(reader.i64()?),
             });
         }
-        producers.push((id, ProducerEntry { epoch, batches, last_seen }));
+        producers.push((
+            id,
+            ProducerEntry {
+                epoch,
+                batches,
+                last_seen,
+            },
+        ));
     }
     let sound = log_start >= Offset::ZERO && log_end >= log_start;
     sound.then(|| PartitionRow {

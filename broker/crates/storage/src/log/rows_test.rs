@@ -2,7 +2,10 @@ use super::*;
 use proptest::prelude::*;
 
 fn id() -> TopicPartitionId {
-    TopicPartitionId { topic_id: TopicId([4; 16]), partition: PartitionIndex(11) }
+    TopicPartitionId {
+        topic_id: TopicId([4; 16]),
+        partition: PartitionIndex(11),
+    }
 }
 
 fn partition() -> PartitionRow {
@@ -30,15 +33,25 @@ fn partition() -> PartitionRow {
 
 #[test]
 fn rows_read_back_as_written() {
-    let wal = WalRow { incarnation: Incarnation([1; 16]), replay_from: Slot(4), clean_end: Some(Slot(8)) };
+    let wal = WalRow {
+        incarnation: Incarnation([1; 16]),
+        replay_from: Slot(4),
+        clean_end: Some(Slot(8)),
+    };
     assert_eq!(decode(&wal_key(), &encode_wal(&wal)), Ok(Row::Wal(wal)));
     let row = partition();
-    assert_eq!(decode(&partition_key(id()), &encode_partition(&row)), Ok(Row::Partition(id(), row)));
+    assert_eq!(
+        decode(&partition_key(id()), &encode_partition(&row)),
+        Ok(Row::Partition(id(), row))
+    );
     let mut segment = Segment::new(Offset(100), TimestampMs(5));
     segment.next_offset = Offset(200);
     segment.time_index = IndexStamp { len: 12, crc: 99 };
     let key = segment_key(id(), Offset(100));
-    assert_eq!(decode(&key, &encode_segment(&segment)), Ok(Row::Segment(id(), segment)));
+    assert_eq!(
+        decode(&key, &encode_segment(&segment)),
+        Ok(Row::Segment(id(), segment))
+    );
 }
 
 #[test]

@@ -25,6 +25,9 @@ pub struct FoundOffset {
     pub leader_epoch: LeaderEpoch,
 }
 
+/// Takes a batch; says whether the walk goes on.
+type BatchVisitor<'a> = dyn FnMut(&BatchHeader, &[u8]) -> Result<ControlFlow<()>, BatchError> + 'a;
+
 /// Why a search failed.
 #[derive(Clone, Debug, Error)]
 pub enum SearchError {
@@ -59,7 +62,11 @@ impl PartitionLog {
             let Some((offset, timestamp)) = record else {
                 return Ok(ControlFlow::Continue(()));
             };
-            found = Some(FoundOffset { offset, timestamp, leader_epoch: header.leader_epoch });
+            found = Some(FoundOffset {
+                offset,
+                timestamp,
+                leader_epoch: header.leader_epoch,
+            });
             Ok(ControlFlow::Break(()))
         })?;
         Ok(found)
@@ -87,7 +94,13 @@ impl PartitionLog {
                 .map(|run| (run.run.max_timestamp, run.run.base_offset))
                 .reduce(|best, next| if next.0 > best.0 { next } else { best });
             match (in_segments, in_tail) {
-                (Some(a), Some(b)) => if b.0 > a.0 { b } else { a },
+                (Some(a), Some(b)) => {
+                    if b.0 > a.0 {
+                        b
+                    } else {
+                        a
+                    }
+                }
                 (a, b) => match a.or(b) {
                     Some(best) => best,
                     None => return Ok(None),
@@ -103,7 +116,11 @@ impl PartitionLog {
                 return Ok(ControlFlow::Continue(()));
             }
             if let Some((offset, timestamp)) = offset_of_max_timestamp(batch, inflate)? {
-                best = Some(FoundOffset { offset, timestamp, leader_epoch: header.leader_epoch });
+                best = Some(FoundOffset {
+                    offset,
+                    timestamp,
+                    leader_epoch: header.leader_epoch,
+                });
             }
             Ok(match best {
                 Some(found) if found.timestamp >= max => ControlFlow::Break(()),
@@ -118,8 +135,14 @@ impl PartitionLog {
         let (segment, tail_start) = {
             let state = self.state.lock();
             let segment = state.segments.iter().find(|s| s.max_timestamp >= target).copied();
-            let tail = state.tail.runs_from(Offset::ZERO).find(|run| run.run.max_timestamp >= target);
-            (segment, tail.map_or(state.high_watermark, |run| run.run.base_offset))
+            let tail = state
+                .tail
+                .runs_from(Offset::ZERO)
+                .find(|run| run.run.max_timestamp >= target);
+            (
+                segment,
+                tail.map_or(state.high_watermark, |run| run.run.base_offset),
+            )
         };
         match segment {
             Some(segment) => self.search_start_in(&segment, target),
@@ -145,16 +168,15 @@ impl PartitionLog {
     }
 
     /// Gives whole batches from `start` on to `visit` until it breaks.
-    fn walk(
-        &self,
-        start: Offset,
-        limit: ReadLimit,
-        visit: &mut dyn FnMut(&BatchHeader, &[u8]) -> Result<ControlFlow<()>, BatchError>,
-    ) -> Result<(), SearchError> {
+    fn walk(&self, start: Offset, limit: ReadLimit, visit: &mut BatchVisitor<'_>) -> Result<(), SearchError> {
         let mut offset = start.max(self.offsets().log_start_offset);
         loop {
-            let request =
-                ReadRequest { offset, max_bytes: SEARCH_READ_BYTES, limit, min_one: MinOne::Yes };
+            let request = ReadRequest {
+                offset,
+                max_bytes: SEARCH_READ_BYTES,
+                limit,
+                min_one: MinOne::Yes,
+            };
             let result = match self.read(request) {
                 Ok(result) => result,
                 // Retention overtook the search: go on where the log starts now.
@@ -182,7 +204,7 @@ impl PartitionLog {
         &self,
         bytes: &Bytes,
         mut next: Offset,
-        visit: &mut dyn FnMut(&BatchHeader, &[u8]) -> Result<ControlFlow<()>, BatchError>,
+        visit: &mut BatchVisitor<'_>,
     ) -> Result<Option<Offset>, SearchError> {
         for batch in split_batches(bytes) {
             let batch = batch?;

@@ -25,7 +25,10 @@ impl TailRun {
     /// Where the run's bytes lie in the write-ahead log.
     pub(crate) fn wal_location(&self) -> WalLocation {
         let position = self.location.position + u64::from(self.run.position);
-        WalLocation { file: self.location.file, position }
+        WalLocation {
+            file: self.location.file,
+            position,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -56,7 +59,13 @@ impl Tail {
     /// Adds a run that replay found; its bytes stay in the write-ahead log.
     pub(crate) fn push_replayed(&mut self, slot: Slot, location: WalLocation, run: BatchRun) {
         self.undrained_bytes += run.len as usize;
-        self.runs.push_back(TailRun { slot, location, run, parts: None, drained: false });
+        self.runs.push_back(TailRun {
+            slot,
+            location,
+            run,
+            parts: None,
+            drained: false,
+        });
     }
 
     pub(crate) fn undrained_bytes(&self) -> usize {
@@ -70,7 +79,10 @@ impl Tail {
 
     /// Largest timestamp of what no segment holds.
     pub(crate) fn undrained_max_timestamp(&self) -> Option<TimestampMs> {
-        self.runs.range(self.drained..).map(|run| run.run.max_timestamp).max()
+        self.runs
+            .range(self.drained..)
+            .map(|run| run.run.max_timestamp)
+            .max()
     }
 
     /// First offset that the tail holds.
@@ -117,7 +129,11 @@ impl Tail {
     }
 
     fn drop_front(&mut self) {
-        while self.runs.front().is_some_and(|run| run.drained && run.parts.is_none()) {
+        while self
+            .runs
+            .front()
+            .is_some_and(|run| run.drained && run.parts.is_none())
+        {
             self.runs.pop_front();
             self.drained -= 1;
         }
@@ -129,7 +145,10 @@ impl Tail {
 
     /// Returns the run that a truncation to `offset` cuts in two, if one is.
     pub(crate) fn cut_run(&self, offset: Offset) -> Option<TailRun> {
-        self.runs_from(offset).next().filter(|run| run.run.base_offset < offset).cloned()
+        self.runs_from(offset)
+            .next()
+            .filter(|run| run.run.base_offset < offset)
+            .cloned()
     }
 
     /// Cuts runs at `offset`, which lies on a batch boundary; `kept` is what is left of [`Tail::cut_run`]: length,
@@ -140,7 +159,11 @@ impl Tail {
             if last.run.last_offset < offset {
                 break;
             }
-            let kept = if last.run.base_offset < offset { kept_of_cut } else { None };
+            let kept = if last.run.base_offset < offset {
+                kept_of_cut
+            } else {
+                None
+            };
             if !last.drained {
                 self.undrained_bytes -= last.run.len as usize;
             }

@@ -55,8 +55,14 @@ impl PartitionLog {
             let state = self.state.lock();
             state.check_open()?;
             if state.write_state != WriteState::OwnedByLink {
-                let origin = Origin::Mirror { expected_end: state.log_end };
-                return Err(AppendError::WriteState { state: state.write_state, origin }.into());
+                let origin = Origin::Mirror {
+                    expected_end: state.log_end,
+                };
+                return Err(AppendError::WriteState {
+                    state: state.write_state,
+                    origin,
+                }
+                .into());
             }
             (state.log_start, state.log_end)
         };
@@ -70,7 +76,10 @@ impl PartitionLog {
         self.check_boundary(offset)?;
         let ticket = {
             let mut state = self.state.lock();
-            self.push(&mut state, EntryContent::Event(LogEvent::TruncateTo(offset, epoch)))?
+            self.push(
+                &mut state,
+                EntryContent::Event(LogEvent::TruncateTo(offset, epoch)),
+            )?
         };
         ticket.wait().map_err(AppendError::from)?;
         let removed = self.apply_truncation(offset, epoch)?;
@@ -96,7 +105,10 @@ impl PartitionLog {
             min_one: super::MinOne::Yes,
         };
         let found = self.read(request)?;
-        let first = found.batches.first().and_then(|bytes| split_batches(bytes).next());
+        let first = found
+            .batches
+            .first()
+            .and_then(|bytes| split_batches(bytes).next());
         match first {
             Some(Ok(batch)) if batch.header.base_offset >= offset => Ok(()),
             _ => {
@@ -120,7 +132,9 @@ impl PartitionLog {
         for gone in &cut.removed {
             io.note_removed(*gone);
         }
-        state.segments.retain(|segment| !cut.removed.contains(&segment.base_offset));
+        state
+            .segments
+            .retain(|segment| !cut.removed.contains(&segment.base_offset));
         if let (Some(changed), Some(last)) = (cut.changed, state.segments.last_mut()) {
             io.note_changed(changed.base_offset);
             *last = changed;
@@ -152,7 +166,9 @@ impl PartitionLog {
                 match self.shared.disk.remove_file(&path) {
                     Ok(()) => {}
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(super::drain::drain_error(&path.display().to_string(), error).into()),
+                    Err(error) => {
+                        return Err(super::drain::drain_error(&path.display().to_string(), error).into());
+                    }
                 }
             }
         }
@@ -165,7 +181,10 @@ impl PartitionLog {
         run: &TailRun,
         offset: Offset,
     ) -> Result<Option<(u32, Offset, TimestampMs)>, TruncateError> {
-        let lost = |what: String| ReadError::Io { path: format!("write-ahead log file {}", run.location.file), what };
+        let lost = |what: String| ReadError::Io {
+            path: format!("write-ahead log file {}", run.location.file),
+            what,
+        };
         let bytes = match &run.parts {
             Some(parts) => parts.concat(),
             None => {
@@ -180,8 +199,15 @@ impl PartitionLog {
                 break;
             }
             let len = u32::try_from(batch.position + batch.bytes.len()).unwrap_or(u32::MAX);
-            let before = kept.map_or(TimestampMs::NONE, |(_, _, timestamp): (u32, Offset, TimestampMs)| timestamp);
-            kept = Some((len, batch.header.last_offset(), before.max(batch.header.max_timestamp)));
+            let before = kept.map_or(
+                TimestampMs::NONE,
+                |(_, _, timestamp): (u32, Offset, TimestampMs)| timestamp,
+            );
+            kept = Some((
+                len,
+                batch.header.last_offset(),
+                before.max(batch.header.max_timestamp),
+            ));
         }
         Ok(kept)
     }
@@ -189,7 +215,10 @@ impl PartitionLog {
     /// Works out what is left of the segments.
     fn cut_segments(&self, offset: Offset) -> Result<Cut, TruncateError> {
         let segments = self.state.lock().segments.clone();
-        let mut cut = Cut { removed: Vec::new(), changed: None };
+        let mut cut = Cut {
+            removed: Vec::new(),
+            changed: None,
+        };
         for segment in segments.iter().filter(|segment| segment.next_offset > offset) {
             if segment.base_offset >= offset {
                 cut.removed.push(segment.base_offset);

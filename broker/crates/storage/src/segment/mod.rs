@@ -53,7 +53,10 @@ impl IndexStamp {
         let mut hasher = crc32fast::Hasher::new_with_initial_len(self.crc, u64::from(self.len));
         hasher.update(bytes);
         let added = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        Self { len: self.len.saturating_add(added), crc: hasher.finalize() }
+        Self {
+            len: self.len.saturating_add(added),
+            crc: hasher.finalize(),
+        }
     }
 }
 
@@ -79,6 +82,10 @@ impl Segment {
     /// record carries one.
     #[must_use]
     pub fn retention_time(&self) -> TimestampMs {
-        if self.max_timestamp > TimestampMs::NONE { self.max_timestamp } else { self.modified }
+        if self.max_timestamp > TimestampMs::NONE {
+            self.max_timestamp
+        } else {
+            self.modified
+        }
     }
 }

@@ -27,8 +27,13 @@ pub enum FileKind {
 
 impl FileKind {
     /// All kinds.
-    pub const ALL: [Self; 5] =
-        [Self::Log, Self::OffsetIndex, Self::TimeIndex, Self::TransactionIndex, Self::ProducerSnapshot];
+    pub const ALL: [Self; 5] = [
+        Self::Log,
+        Self::OffsetIndex,
+        Self::TimeIndex,
+        Self::TransactionIndex,
+        Self::ProducerSnapshot,
+    ];
 
     /// Returns the ending of the file's name, without the dot.
     #[must_use]
@@ -71,6 +76,8 @@ pub fn parse_segment_file(name: &str) -> Option<(Offset, FileKind)> {
     if digits.len() != 20 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let kind = FileKind::ALL.into_iter().find(|kind| kind.extension() == extension)?;
+    let kind = FileKind::ALL
+        .into_iter()
+        .find(|kind| kind.extension() == extension)?;
     Some((Offset(digits.parse().ok()?), kind))
 }

@@ -46,7 +46,12 @@ pub fn decode(base_offset: Offset, bytes: [u8; ENTRY_LEN]) -> Entry {
 ///
 /// # Errors
 /// As the disk says; a file shorter than `len` is `UnexpectedEof`.
-pub fn lookup(file: &dyn DiskFile, len: u32, base_offset: Offset, target: Offset) -> io::Result<Option<Entry>> {
+pub fn lookup(
+    file: &dyn DiskFile,
+    len: u32,
+    base_offset: Offset,
+    target: Offset,
+) -> io::Result<Option<Entry>> {
     let (mut low, mut high) = (0, u64::from(len) / ENTRY_LEN as u64);
     let mut found = None;
     while low < high {

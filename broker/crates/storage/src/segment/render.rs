@@ -23,7 +23,11 @@ pub fn partition_metadata(disk: &dyn Disk, directory: &Path, topic_id: TopicId) 
     if disk.file_len(&path)?.is_some() {
         return Ok(());
     }
-    replace_file(disk, &path, format!("version: 0\ntopic_id: {topic_id}\n").as_bytes())
+    replace_file(
+        disk,
+        &path,
+        format!("version: 0\ntopic_id: {topic_id}\n").as_bytes(),
+    )
 }
 
 /// Reads the topic id of a partition directory; `None` when the file is not there or says nothing.
@@ -37,7 +41,9 @@ pub fn read_partition_metadata(disk: &dyn Disk, directory: &Path) -> io::Result<
     }
     let content = read_file(disk, &path, PARTITION_METADATA_BYTES_MAX)?;
     let text = String::from_utf8_lossy(&content);
-    Ok(text.lines().find_map(|line| line.strip_prefix("topic_id: ")?.trim().parse().ok()))
+    Ok(text
+        .lines()
+        .find_map(|line| line.strip_prefix("topic_id: ")?.trim().parse().ok()))
 }
 
 /// Writes `leader-epoch-checkpoint`: version, count, then one line `epoch start-offset` each.
@@ -65,7 +71,9 @@ pub fn producer_snapshot(
     let mut rows = Vec::new();
     let mut count: i32 = 0;
     for (id, entry) in producers.entries() {
-        let Some(last) = entry.batches.back() else { continue };
+        let Some(last) = entry.batches.back() else {
+            continue;
+        };
         count += 1;
         let delta = last.last_offset.0.saturating_sub(last.base_offset.0);
         rows.extend_from_slice(&id.0.to_be_bytes());
@@ -83,7 +91,11 @@ pub fn producer_snapshot(
     let mut content = 1i16.to_be_bytes().to_vec();
     content.extend_from_slice(&thalweg_wire::batch::crc32c(&body).to_be_bytes());
     content.extend_from_slice(&body);
-    rewrite(disk, &segment_file(directory, offset, FileKind::ProducerSnapshot), &content)
+    rewrite(
+        disk,
+        &segment_file(directory, offset, FileKind::ProducerSnapshot),
+        &content,
+    )
 }
 
 /// Writes a file without making it durable: it is only a rendering.

@@ -27,7 +27,10 @@ pub fn decode(base_offset: Offset, bytes: &[u8; ENTRY_LEN]) -> (TimestampMs, Off
     let mut eight = [0; 8];
     eight.copy_from_slice(&bytes[..8]);
     let relative = u32::from_be_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
-    (TimestampMs(i64::from_be_bytes(eight)), Offset(base_offset.0.saturating_add(i64::from(relative))))
+    (
+        TimestampMs(i64::from_be_bytes(eight)),
+        Offset(base_offset.0.saturating_add(i64::from(relative))),
+    )
 }
 
 /// Returns the offset from which records must be searched for one with a timestamp of at least `target`;

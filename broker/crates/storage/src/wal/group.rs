@@ -122,7 +122,9 @@ impl<'a> DecodedGroup<'a> {
     #[must_use]
     pub fn batches(&self, run: &BatchRun) -> &'a [u8] {
         let start = run.position as usize;
-        self.bytes.get(start..start + run.len as usize).unwrap_or_default()
+        self.bytes
+            .get(start..start + run.len as usize)
+            .unwrap_or_default()
     }
 }
 
@@ -223,8 +225,16 @@ pub fn encode(header: &GroupHeader, runs: &[EncodeRun<'_>], out: &mut [u8]) -> (
     writer.put(&header.incarnation.0);
     writer.put(&header.slot.0.to_le_bytes());
     writer.put(&header.put_id.to_le_bytes());
-    writer.put(&u32::try_from(payload_len).expect("groups are sealed far below 4 GiB").to_le_bytes());
-    writer.put(&u32::try_from(written.len()).expect("RUNS_MAX is below 4 Gi").to_le_bytes());
+    writer.put(
+        &u32::try_from(payload_len)
+            .expect("groups are sealed far below 4 GiB")
+            .to_le_bytes(),
+    );
+    writer.put(
+        &u32::try_from(written.len())
+            .expect("RUNS_MAX is below 4 Gi")
+            .to_le_bytes(),
+    );
     writer.put(&body_crc.to_le_bytes());
     writer.put(&header.previous_crc.to_le_bytes());
     writer.put(&0u32.to_le_bytes());
@@ -247,9 +257,15 @@ impl Writer<'_> {
 
 fn encode_run(run: &Run, out: &mut [u8]) {
     let (kind, epoch, base, last, timestamp, position, len) = match run.content {
-        RunContent::Batches(b) => {
-            (1u8, b.leader_epoch.0, b.base_offset.0, b.last_offset.0, b.max_timestamp.0, b.position, b.len)
-        }
+        RunContent::Batches(b) => (
+            1u8,
+            b.leader_epoch.0,
+            b.base_offset.0,
+            b.last_offset.0,
+            b.max_timestamp.0,
+            b.position,
+            b.len,
+        ),
         RunContent::Event(event) => {
             let (kind, epoch, offset) = match event {
                 LogEvent::LogStart(offset) => (2, -1, offset.0),
@@ -285,7 +301,10 @@ pub fn decode_header(bytes: &[u8], incarnation: Incarnation) -> Result<CheckedHe
     let header: &[u8; HEADER_LEN] = bytes
         .get(..HEADER_LEN)
         .and_then(|slice| slice.try_into().ok())
-        .ok_or(GroupError::TooShort { need: HEADER_LEN, have: bytes.len() })?;
+        .ok_or(GroupError::TooShort {
+            need: HEADER_LEN,
+            have: bytes.len(),
+        })?;
     if u32_at(header, 0) != MAGIC {
         return Err(GroupError::NoMagic);
     }
@@ -327,19 +346,28 @@ pub fn decode_header(bytes: &[u8], incarnation: Incarnation) -> Result<CheckedHe
 /// # Errors
 /// [`GroupError::TooShort`], [`GroupError::BodyCrc`], [`GroupError::BadRun`].
 pub fn decode_body<'a>(header: &CheckedHeader, bytes: &'a [u8]) -> Result<DecodedGroup<'a>, GroupError> {
-    let bytes = bytes
-        .get(..header.total_len)
-        .ok_or(GroupError::TooShort { need: header.total_len, have: bytes.len() })?;
+    let bytes = bytes.get(..header.total_len).ok_or(GroupError::TooShort {
+        need: header.total_len,
+        have: bytes.len(),
+    })?;
     let found = crc32fast::hash(&bytes[HEADER_LEN..]);
     if found != header.body_crc {
-        return Err(GroupError::BodyCrc { expected: header.body_crc, found });
+        return Err(GroupError::BodyCrc {
+            expected: header.body_crc,
+            found,
+        });
     }
     let payload_end = HEADER_LEN + header.payload_len;
     let mut runs = Vec::with_capacity(header.run_count);
     for (index, run) in bytes[payload_end..].chunks_exact(RUN_LEN).enumerate() {
         runs.push(decode_run(run, payload_end).ok_or(GroupError::BadRun(index))?);
     }
-    Ok(DecodedGroup { header: header.header, header_crc: header.header_crc, runs, bytes })
+    Ok(DecodedGroup {
+        header: header.header,
+        header_crc: header.header_crc,
+        runs,
+        bytes,
+    })
 }
 
 fn decode_run(bytes: &[u8], payload_end: usize) -> Option<Run> {
@@ -354,7 +382,12 @@ fn decode_run(bytes: &[u8], payload_end: usize) -> Option<Run> {
     let offset = Offset(u64_at(bytes, 40).cast_signed());
     let last_offset = Offset(u64_at(bytes, 48).cast_signed());
     let max_timestamp = TimestampMs(u64_at(bytes, 56).cast_signed());
-    let event = |event| Some(Run { id, content: RunContent::Event(event) });
+    let event = |event| {
+        Some(Run {
+            id,
+            content: RunContent::Event(event),
+        })
+    };
     match bytes.first()? {
         1 => {
             let end = (position as usize).checked_add(len as usize)?;
@@ -372,7 +405,10 @@ fn decode_run(bytes: &[u8], payload_end: usize) -> Option<Run> {
                 position,
                 len,
             };
-            sound.then_some(Run { id, content: RunContent::Batches(batches) })
+            sound.then_some(Run {
+                id,
+                content: RunContent::Batches(batches),
+            })
         }
         2 => event(LogEvent::LogStart(offset)),
         3 => event(LogEvent::TruncateTo(offset, epoch)),

@@ -4,7 +4,10 @@ use proptest::prelude::*;
 const INCARNATION: Incarnation = Incarnation([7; 16]);
 
 fn id(topic: u8, partition: i32) -> TopicPartitionId {
-    TopicPartitionId { topic_id: TopicId([topic; 16]), partition: PartitionIndex(partition) }
+    TopicPartitionId {
+        topic_id: TopicId([topic; 16]),
+        partition: PartitionIndex(partition),
+    }
 }
 
 fn batches(base: i64, count: i64) -> RunContent {
@@ -19,7 +22,12 @@ fn batches(base: i64, count: i64) -> RunContent {
 }
 
 fn header(slot: u64) -> GroupHeader {
-    GroupHeader { incarnation: INCARNATION, slot: Slot(slot), put_id: 5, previous_crc: 11 }
+    GroupHeader {
+        incarnation: INCARNATION,
+        slot: Slot(slot),
+        put_id: 5,
+        previous_crc: 11,
+    }
 }
 
 fn sample() -> (Vec<u8>, Vec<Run>, u32) {
@@ -33,9 +41,21 @@ fn sample() -> (Vec<u8>, Vec<Run>, u32) {
         LogEvent::Unsealed,
         LogEvent::EpochStart(LeaderEpoch(8), Offset(2)),
     ];
-    let mut runs = vec![EncodeRun { run: Run { id: id(1, 0), content: batches(10, 4) }, parts: &parts }];
+    let mut runs = vec![EncodeRun {
+        run: Run {
+            id: id(1, 0),
+            content: batches(10, 4),
+        },
+        parts: &parts,
+    }];
     for event in events {
-        runs.push(EncodeRun { run: Run { id: id(2, 7), content: RunContent::Event(event) }, parts: &[] });
+        runs.push(EncodeRun {
+            run: Run {
+                id: id(2, 7),
+                content: RunContent::Event(event),
+            },
+            parts: &[],
+        });
     }
     let mut out = vec![0xff; encoded_len(17, runs.len()).next_multiple_of(4096)];
     let (placed, crc) = encode(&header(42), &runs, &mut out);
@@ -53,7 +73,9 @@ fn a_group_reads_back_as_written() {
     assert_eq!(group.header, header(42));
     assert_eq!(group.header_crc, crc);
     assert_eq!(group.runs, placed);
-    let RunContent::Batches(run) = group.runs[0].content else { panic!("a batch run") };
+    let RunContent::Batches(run) = group.runs[0].content else {
+        panic!("a batch run")
+    };
     assert_eq!(group.batches(&run), b"first batchsecond");
 }
 
@@ -76,7 +98,10 @@ fn every_flipped_bit_and_every_cut_is_noticed() {
 #[test]
 fn a_group_of_another_log_is_refused() {
     let (bytes, ..) = sample();
-    assert_eq!(decode_header(&bytes, Incarnation([8; 16])).unwrap_err(), GroupError::Incarnation);
+    assert_eq!(
+        decode_header(&bytes, Incarnation([8; 16])).unwrap_err(),
+        GroupError::Incarnation
+    );
 }
 
 #[test]
@@ -85,7 +110,10 @@ fn a_newer_version_is_named() {
     bytes[4] = 2;
     let crc = crc32fast::hash(&bytes[..60]);
     bytes[60..64].copy_from_slice(&crc.to_le_bytes());
-    assert_eq!(decode_header(&bytes, INCARNATION).unwrap_err(), GroupError::NewerVersion(2));
+    assert_eq!(
+        decode_header(&bytes, INCARNATION).unwrap_err(),
+        GroupError::NewerVersion(2)
+    );
 }
 
 proptest! {

@@ -4,7 +4,8 @@
 //! decides when each finishes, or lets them finish at once.
 
 use super::{
-    Incarnation, ReplayedGroup, SealedGroup, SinkError, SinkLimits, Slot, WalLocation, WalSink, WalUsage, group,
+    Incarnation, ReplayedGroup, SealedGroup, SinkError, SinkLimits, Slot, WalLocation, WalSink, WalUsage,
+    group,
 };
 use crate::disk::AlignedBuffer;
 use bytes::Bytes;
@@ -50,13 +51,19 @@ impl MemorySink {
             group_bytes_hard_max: 64 << 20,
             groups_in_flight_max: in_flight,
         };
-        Self { state: Arc::default(), limits, finish }
+        Self {
+            state: Arc::default(),
+            limits,
+            finish,
+        }
     }
 
     /// Finishes a group that is under way, in any order; `false` when it is not under way.
     pub fn finish(&self, slot: Slot) -> bool {
         let mut state = self.state.0.lock();
-        let Some(bytes) = state.pending.remove(&slot) else { return false };
+        let Some(bytes) = state.pending.remove(&slot) else {
+            return false;
+        };
         state.groups.insert(slot, bytes);
         state.finished.insert(slot);
         self.state.1.notify_all();
@@ -87,8 +94,14 @@ impl MemorySink {
         incarnation: Incarnation,
         visit: &mut dyn FnMut(ReplayedGroup<'_>) -> Result<(), String>,
     ) -> Result<Slot, String> {
-        let groups: Vec<(Slot, Bytes)> =
-            self.state.0.lock().groups.iter().map(|(s, b)| (*s, b.clone())).collect();
+        let groups: Vec<(Slot, Bytes)> = self
+            .state
+            .0
+            .lock()
+            .groups
+            .iter()
+            .map(|(s, b)| (*s, b.clone()))
+            .collect();
         let mut next = self.state.0.lock().trimmed_to;
         for (slot, bytes) in groups {
             if slot != next {
@@ -96,7 +109,14 @@ impl MemorySink {
             }
             let header = group::decode_header(&bytes, incarnation).map_err(|e| e.to_string())?;
             let group = group::decode_body(&header, &bytes).map_err(|e| e.to_string())?;
-            visit(ReplayedGroup { slot, location: WalLocation { file: slot.0, position: 0 }, group })?;
+            visit(ReplayedGroup {
+                slot,
+                location: WalLocation {
+                    file: slot.0,
+                    position: 0,
+                },
+                group,
+            })?;
             next = slot.next();
         }
         Ok(next)
@@ -115,7 +135,10 @@ impl WalSink for MemorySink {
     fn submit(&self, group: SealedGroup) -> Result<WalLocation, SinkError> {
         let mut state = self.state.0.lock();
         if let Some(slot) = state.lost {
-            return Err(SinkError::SessionLost { slot, what: "fenced by the test".into() });
+            return Err(SinkError::SessionLost {
+                slot,
+                what: "fenced by the test".into(),
+            });
         }
         let bytes = Bytes::copy_from_slice(group.buffer.as_slice());
         match self.finish {
@@ -128,7 +151,10 @@ impl WalSink for MemorySink {
             }
         }
         self.state.1.notify_all();
-        Ok(WalLocation { file: group.slot.0, position: 0 })
+        Ok(WalLocation {
+            file: group.slot.0,
+            position: 0,
+        })
     }
 
     fn wait_durable(&self) -> Result<Slot, SinkError> {
@@ -136,7 +162,10 @@ impl WalSink for MemorySink {
         loop {
             let next = state.next_durable;
             if state.lost.is_some_and(|lost| next >= lost) {
-                return Err(SinkError::SessionLost { slot: next, what: "fenced by the test".into() });
+                return Err(SinkError::SessionLost {
+                    slot: next,
+                    what: "fenced by the test".into(),
+                });
             }
             if state.finished.remove(&next) {
                 state.next_durable = next.next();
@@ -151,10 +180,14 @@ impl WalSink for MemorySink {
 
     fn read(&self, location: WalLocation, len: usize) -> io::Result<Bytes> {
         let state = self.state.0.lock();
-        let bytes = state.groups.get(&Slot(location.file)).ok_or(io::ErrorKind::NotFound)?;
+        let bytes = state
+            .groups
+            .get(&Slot(location.file))
+            .ok_or(io::ErrorKind::NotFound)?;
         let start = usize::try_from(location.position).map_err(io::Error::other)?;
         let end = start.checked_add(len).filter(|end| *end <= bytes.len());
-        end.map(|end| bytes.slice(start..end)).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        end.map(|end| bytes.slice(start..end))
+            .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
     fn trim(&self, through: Slot) {

@@ -148,7 +148,9 @@ pub enum WalOpenError {
         evidence: &'static str,
     },
     /// Files of another log lie here.
-    #[error("write-ahead log {path}: belongs to {found}, expected {expected}: the directory mixes files of two brokers")]
+    #[error(
+        "write-ahead log {path}: belongs to {found}, expected {expected}: the directory mixes files of two brokers"
+    )]
     Foreign {
         /// File.
         path: PathBuf,
@@ -158,7 +160,9 @@ pub enum WalOpenError {
         expected: String,
     },
     /// Written by a newer program.
-    #[error("write-ahead log {path}: format version {found} is newer than {supported}, the newest this program reads")]
+    #[error(
+        "write-ahead log {path}: format version {found} is newer than {supported}, the newest this program reads"
+    )]
     NewerVersion {
         /// File.
         path: PathBuf,

@@ -122,7 +122,9 @@ impl RingReader {
     pub fn read(&self, location: WalLocation, len: usize) -> io::Result<Bytes> {
         let path = self.files.get(&location.file).ok_or(io::ErrorKind::NotFound)?;
         let mut buffer = vec![0; len];
-        self.disk.open(path, OpenMode::Read)?.read_exact_at(&mut buffer, location.position)?;
+        self.disk
+            .open(path, OpenMode::Read)?
+            .read_exact_at(&mut buffer, location.position)?;
         Ok(buffer.into())
     }
 }
@@ -160,7 +162,10 @@ impl RingOpener {
         incarnation: Incarnation,
         config: RingConfig,
     ) -> Result<Self, WalOpenError> {
-        let io = |source| WalOpenError::Io { path: directory.to_owned(), source };
+        let io = |source| WalOpenError::Io {
+            path: directory.to_owned(),
+            source,
+        };
         disk.create_dir_all(directory).map_err(io)?;
         let mut opener = Self {
             disk: disk.clone(),
@@ -170,7 +175,12 @@ impl RingOpener {
             live: BTreeMap::new(),
             blank: Vec::new(),
         };
-        let mut names: Vec<String> = disk.list(directory).map_err(io)?.into_iter().map(|e| e.name).collect();
+        let mut names: Vec<String> = disk
+            .list(directory)
+            .map_err(io)?
+            .into_iter()
+            .map(|e| e.name)
+            .collect();
         names.sort();
         for name in names.iter().filter(|name| name.ends_with(".wal")) {
             opener.look_at(&directory.join(name))?;
@@ -181,12 +191,22 @@ impl RingOpener {
     /// Returns a reader of the files that replay will read.
     #[must_use]
     pub fn reader(&self) -> RingReader {
-        let files = self.live.iter().map(|(number, file)| (*number, file.path.clone())).collect();
-        RingReader { disk: self.disk.clone(), files }
+        let files = self
+            .live
+            .iter()
+            .map(|(number, file)| (*number, file.path.clone()))
+            .collect();
+        RingReader {
+            disk: self.disk.clone(),
+            files,
+        }
     }
 
     fn look_at(&mut self, path: &Path) -> Result<(), WalOpenError> {
-        let io = |source| WalOpenError::Io { path: path.to_owned(), source };
+        let io = |source| WalOpenError::Io {
+            path: path.to_owned(),
+            source,
+        };
         let file = self.disk.open(path, OpenMode::Read).map_err(io)?;
         let len = file.len().map_err(io)?;
         let mut block = [0; FILE_HEADER_LEN];
@@ -203,13 +223,19 @@ impl RingOpener {
                 })
             }
             FileHeaderState::Valid(header) => {
-                let found = FoundFile { path: path.to_owned(), first_slot: header.first_slot, len };
+                let found = FoundFile {
+                    path: path.to_owned(),
+                    first_slot: header.first_slot,
+                    len,
+                };
                 self.live.insert(header.number, found);
                 Ok(())
             }
-            FileHeaderState::Newer(found) => {
-                Err(WalOpenError::NewerVersion { path: path.to_owned(), found, supported: FILE_VERSION })
-            }
+            FileHeaderState::Newer(found) => Err(WalOpenError::NewerVersion {
+                path: path.to_owned(),
+                found,
+                supported: FILE_VERSION,
+            }),
             FileHeaderState::Invalid => {
                 self.blank.push(path.to_owned());
                 Ok(())
@@ -233,17 +259,30 @@ impl RingOpener {
         let mut scan = Scan {
             next_slot: Slot(0),
             last_crc: None,
-            end: ReplayEnd { next_slot: Slot(0), last_crc: 0, groups: 0, bytes: 0 },
+            end: ReplayEnd {
+                next_slot: Slot(0),
+                last_crc: 0,
+                groups: 0,
+                bytes: 0,
+            },
             buffer: Vec::new(),
         };
         // Files whose groups are all covered are free; the last one that starts at or below `from` is the first used.
-        let first = self.live.iter().rev().find(|(_, file)| file.first_slot <= range.from).map(|(n, _)| *n);
+        let first = self
+            .live
+            .iter()
+            .rev()
+            .find(|(_, file)| file.first_slot <= range.from)
+            .map(|(n, _)| *n);
         let first = match first.or_else(|| self.live.keys().next().copied()) {
             Some(first) => first,
             None => return self.start_empty(range, scan),
         };
         let later = self.live.split_off(&first);
-        let covered: Vec<PathBuf> = std::mem::take(&mut self.live).into_values().map(|f| f.path).collect();
+        let covered: Vec<PathBuf> = std::mem::take(&mut self.live)
+            .into_values()
+            .map(|f| f.path)
+            .collect();
         self.live = later;
         let files: Vec<(u64, FoundFile)> = self.live.clone().into_iter().collect();
         scan.next_slot = files[0].1.first_slot;
@@ -287,7 +326,12 @@ impl RingOpener {
         let next_slot = scan.next_slot;
         if let Some(expected) = range.durable_before.filter(|expected| next_slot < *expected) {
             let evidence = "the metadata names the end of the log";
-            return Err(WalOpenError::Short { path: self.directory, found: next_slot, expected, evidence });
+            return Err(WalOpenError::Short {
+                path: self.directory,
+                found: next_slot,
+                expected,
+                evidence,
+            });
         }
         if next_slot < range.from {
             return Err(WalOpenError::Short {
@@ -300,7 +344,12 @@ impl RingOpener {
         scan.end.next_slot = next_slot;
         scan.end.last_crc = scan.last_crc.unwrap_or(0);
         let end = scan.end;
-        let active = OpenedFile { number, path: last.path, len: last.len, position };
+        let active = OpenedFile {
+            number,
+            path: last.path,
+            len: last.len,
+            position,
+        };
         Ok((self.into_sink(active, full, covered, end)?, end))
     }
 
@@ -308,7 +357,12 @@ impl RingOpener {
         let expected = range.durable_before.unwrap_or(range.from).max(range.from);
         if expected > Slot(0) {
             let (path, evidence) = (self.directory, "the metadata names the end of the log");
-            return Err(WalOpenError::Short { path, found: Slot(0), expected, evidence });
+            return Err(WalOpenError::Short {
+                path,
+                found: Slot(0),
+                expected,
+                evidence,
+            });
         }
         for path in &self.blank {
             self.refuse_groups_in(path, 0, (path, 0, Slot(0)), &mut scan.buffer)?;
@@ -317,14 +371,25 @@ impl RingOpener {
             Some(path) => path.clone(),
             None => self.directory.join(file_name(1)),
         };
-        let io = |source| WalOpenError::Io { path: path.clone(), source };
+        let io = |source| WalOpenError::Io {
+            path: path.clone(),
+            source,
+        };
         fill_file(&*self.disk, &path, self.config.file_bytes).map_err(io)?;
         self.disk.sync_dir(&self.directory).map_err(io)?;
-        let header = FileHeader { number: 0, first_slot: Slot(0), incarnation: self.incarnation };
+        let header = FileHeader {
+            number: 0,
+            first_slot: Slot(0),
+            incarnation: self.incarnation,
+        };
         let (writer, durability) = open_writer(&*self.disk, &path).map_err(io)?;
         write_header(&*writer, durability, &header).map_err(io)?;
-        let active =
-            OpenedFile { number: 0, path: path.clone(), len: self.config.file_bytes, position: BLOCK as u64 };
+        let active = OpenedFile {
+            number: 0,
+            path: path.clone(),
+            len: self.config.file_bytes,
+            position: BLOCK as u64,
+        };
         let end = scan.end;
         Ok((self.into_sink(active, VecDeque::new(), Vec::new(), end)?, end))
     }
@@ -338,7 +403,10 @@ impl RingOpener {
         scan: &mut Scan,
         visit: &mut dyn FnMut(ReplayedGroup<'_>) -> Result<(), String>,
     ) -> Result<u64, WalOpenError> {
-        let io = |source| WalOpenError::Io { path: file.path.clone(), source };
+        let io = |source| WalOpenError::Io {
+            path: file.path.clone(),
+            source,
+        };
         let reader = self.disk.open(&file.path, OpenMode::Read).map_err(io)?;
         let mut position = BLOCK as u64;
         loop {
@@ -347,7 +415,11 @@ impl RingOpener {
                 Ok(group) => group,
                 Err(GroupError::NewerVersion(found)) => {
                     let path = file.path.clone();
-                    return Err(WalOpenError::NewerVersion { path, found, supported: group::VERSION });
+                    return Err(WalOpenError::NewerVersion {
+                        path,
+                        found,
+                        supported: group::VERSION,
+                    });
                 }
                 Err(_) => return Ok(position),
             };
@@ -362,8 +434,15 @@ impl RingOpener {
                 scan.end.groups += 1;
                 scan.end.bytes += len as u64;
                 let slot = group.header.slot;
-                visit(ReplayedGroup { slot, location: WalLocation { file: number, position }, group })
-                    .map_err(|what| WalOpenError::Refused { slot, what })?;
+                visit(ReplayedGroup {
+                    slot,
+                    location: WalLocation {
+                        file: number,
+                        position,
+                    },
+                    group,
+                })
+                .map_err(|what| WalOpenError::Refused { slot, what })?;
             }
             position += len.next_multiple_of(BLOCK) as u64;
         }
@@ -393,13 +472,18 @@ impl RingOpener {
         end: (&Path, u64, Slot),
         buffer: &mut Vec<u8>,
     ) -> Result<(), WalOpenError> {
-        let io = |source| WalOpenError::Io { path: path.to_owned(), source };
+        let io = |source| WalOpenError::Io {
+            path: path.to_owned(),
+            source,
+        };
         let reader = self.disk.open(path, OpenMode::Read).map_err(io)?;
         let len = reader.len().map_err(io)?;
         let mut chunk = vec![0; WRITE_BYTES_MAX];
         let mut position = from;
         while position < len {
-            let count = usize::try_from(len - position).unwrap_or(usize::MAX).min(chunk.len());
+            let count = usize::try_from(len - position)
+                .unwrap_or(usize::MAX)
+                .min(chunk.len());
             reader.read_exact_at(&mut chunk[..count], position).map_err(io)?;
             for (index, block) in chunk[..count].chunks(BLOCK).enumerate() {
                 let later = match group::decode_header(block, self.incarnation) {
@@ -407,7 +491,10 @@ impl RingOpener {
                     _ => continue,
                 };
                 let at = position + (index * BLOCK) as u64;
-                if read_group(&*reader, len, at, self.incarnation, buffer).map_err(io)?.is_ok() {
+                if read_group(&*reader, len, at, self.incarnation, buffer)
+                    .map_err(io)?
+                    .is_ok()
+                {
                     return Err(WalOpenError::Corrupt {
                         path: end.0.to_owned(),
                         position: end.1,
@@ -431,18 +518,26 @@ impl RingOpener {
         covered: Vec<PathBuf>,
         end: ReplayEnd,
     ) -> Result<RingSink, WalOpenError> {
-        let io = |source| WalOpenError::Io { path: active.path.clone(), source };
+        let io = |source| WalOpenError::Io {
+            path: active.path.clone(),
+            source,
+        };
         let (writer, durability) = open_writer(&*self.disk, &active.path).map_err(io)?;
         let mut readers = BTreeMap::new();
-        for (number, path) in
-            full.iter().map(|file| (file.number, &file.path)).chain([(active.number, &active.path)])
+        for (number, path) in full
+            .iter()
+            .map(|file| (file.number, &file.path))
+            .chain([(active.number, &active.path)])
         {
             readers.insert(number, self.disk.open(path, OpenMode::Read).map_err(io)?);
         }
         let blank = self.blank.into_iter().filter(|path| *path != active.path);
         let mut free = Vec::new();
         for path in covered.into_iter().chain(blank) {
-            let failed = |source| WalOpenError::Io { path: path.clone(), source };
+            let failed = |source| WalOpenError::Io {
+                path: path.clone(),
+                source,
+            };
             // A crash in the middle of filling a file, or another `wal.file.bytes`, leaves files of another size.
             if self.disk.file_len(&path).map_err(failed)? == Some(self.config.file_bytes) {
                 free.push(path);
@@ -451,7 +546,10 @@ impl RingOpener {
             }
         }
         let file_count = free.len() + full.len() + 1;
-        let names = free.iter().chain(full.iter().map(|f| &f.path)).chain([&active.path]);
+        let names = free
+            .iter()
+            .chain(full.iter().map(|f| &f.path))
+            .chain([&active.path]);
         let next_name = names.filter_map(|path| number_of(path)).max().unwrap_or(0) + 1;
         let trimmed_to = match full.front().or(None) {
             Some(_) => Slot(0),
@@ -542,11 +640,16 @@ impl RingSink {
     }
 
     fn files_max(&self) -> usize {
-        usize::try_from(self.config.max_bytes / self.config.file_bytes).unwrap_or(usize::MAX).max(2)
+        usize::try_from(self.config.max_bytes / self.config.file_bytes)
+            .unwrap_or(usize::MAX)
+            .max(2)
     }
 
     fn fatal(path: &Path, what: &str, error: &io::Error) -> SinkError {
-        SinkError::Fatal { file: path.display().to_string(), what: format!("{what}: {error}") }
+        SinkError::Fatal {
+            file: path.display().to_string(),
+            what: format!("{what}: {error}"),
+        }
     }
 
     /// Makes the next file the active one; blocks until one is free.
@@ -558,7 +661,11 @@ impl RingSink {
             move |error: io::Error| Self::fatal(&path, what, &error)
         };
         let (writer, durability) = open_writer(&*self.disk, &path).map_err(fatal("open"))?;
-        let header = FileHeader { number, first_slot, incarnation: self.incarnation };
+        let header = FileHeader {
+            number,
+            first_slot,
+            incarnation: self.incarnation,
+        };
         write_header(&*writer, durability, &header).map_err(fatal("write of the file header"))?;
         let reader = self.disk.open(&path, OpenMode::Read).map_err(fatal("open"))?;
         let len = reader.len().map_err(fatal("length"))?;
@@ -602,7 +709,8 @@ impl RingSink {
                 // The disk is full: only a trim can help.
                 let mut state = self.state.lock();
                 if state.free.is_empty() && !state.closed {
-                    self.room.wait_for(&mut state, std::time::Duration::from_millis(200));
+                    self.room
+                        .wait_for(&mut state, std::time::Duration::from_millis(200));
                 }
             }
         }
@@ -644,7 +752,9 @@ impl RingSink {
 
 impl WalSink for RingSink {
     fn limits(&self) -> SinkLimits {
-        let hard = usize::try_from(self.config.file_bytes).unwrap_or(usize::MAX).saturating_sub(BLOCK);
+        let hard = usize::try_from(self.config.file_bytes)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(BLOCK);
         SinkLimits {
             group_bytes_max: self.config.group_bytes_max.min(hard),
             group_bytes_hard_max: hard,
@@ -663,11 +773,22 @@ impl WalSink for RingSink {
             active = self.roll(group.slot)?;
         }
         if active.position + len > active.len {
-            let what = format!("a group of {len} bytes does not fit into a file of {} bytes", active.len);
-            return Err(SinkError::Fatal { file: active.path.display().to_string(), what });
+            let what = format!(
+                "a group of {len} bytes does not fit into a file of {} bytes",
+                active.len
+            );
+            return Err(SinkError::Fatal {
+                file: active.path.display().to_string(),
+                what,
+            });
         }
-        write_durably(&*active.writer, active.durability, group.buffer.as_slice(), active.position)
-            .map_err(|error| Self::fatal(&active.path, "write", &error))?;
+        write_durably(
+            &*active.writer,
+            active.durability,
+            group.buffer.as_slice(),
+            active.position,
+        )
+        .map_err(|error| Self::fatal(&active.path, "write", &error))?;
         let mut state = self.state.lock();
         state.active.position += len;
         state.active.last_slot = Some(group.slot);
@@ -675,7 +796,10 @@ impl WalSink for RingSink {
         if state.spare.len() < SPARE_BUFFERS && group.buffer.capacity() <= SPARE_BUFFER_BYTES_MAX {
             state.spare.push(group.buffer);
         }
-        Ok(WalLocation { file: active.number, position: active.position })
+        Ok(WalLocation {
+            file: active.number,
+            position: active.position,
+        })
     }
 
     fn wait_durable(&self) -> Result<Slot, SinkError> {
@@ -685,7 +809,13 @@ impl WalSink for RingSink {
 
     fn read(&self, location: WalLocation, len: usize) -> io::Result<Bytes> {
         let trimmed = || io::Error::new(io::ErrorKind::NotFound, "the write-ahead log file was recycled");
-        let reader = self.state.lock().readers.get(&location.file).cloned().ok_or_else(trimmed)?;
+        let reader = self
+            .state
+            .lock()
+            .readers
+            .get(&location.file)
+            .cloned()
+            .ok_or_else(trimmed)?;
         let mut buffer = vec![0; len];
         reader.read_exact_at(&mut buffer, location.position)?;
         // Recycled meanwhile: what was read may be a mixture.

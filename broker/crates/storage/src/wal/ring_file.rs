@@ -1,7 +1,7 @@
 //! One file of the ring: its name, its header block, how it is filled and written.
 
-use crate::disk::{AlignedBuffer, BLOCK, Disk, DiskFile, OpenMode};
 use super::{Incarnation, Slot};
+use crate::disk::{AlignedBuffer, BLOCK, Disk, DiskFile, OpenMode};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +35,9 @@ pub(super) fn fill_file(disk: &dyn Disk, path: &Path, len: u64) -> io::Result<()
     let zeroes = vec![0; WRITE_BYTES_MAX];
     let mut position = 0;
     while position < len {
-        let count = usize::try_from(len - position).unwrap_or(usize::MAX).min(zeroes.len());
+        let count = usize::try_from(len - position)
+            .unwrap_or(usize::MAX)
+            .min(zeroes.len());
         file.write_all_at(&zeroes[..count], position)?;
         position += count as u64;
     }
@@ -45,7 +47,12 @@ pub(super) fn fill_file(disk: &dyn Disk, path: &Path, len: u64) -> io::Result<()
 pub(super) fn open_writer(disk: &dyn Disk, path: &Path) -> io::Result<(Arc<dyn DiskFile>, WriteDurability)> {
     match disk.open(path, OpenMode::Direct) {
         Ok(file) => Ok((file, WriteDurability::Direct)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) =>
+        {
             Ok((disk.open(path, OpenMode::ReadWrite)?, WriteDurability::Buffered))
         }
         Err(error) => Err(error),
@@ -117,7 +124,11 @@ impl FileHeader {
     }
 }
 
-pub(super) fn write_header(file: &dyn DiskFile, durability: WriteDurability, header: &FileHeader) -> io::Result<()> {
+pub(super) fn write_header(
+    file: &dyn DiskFile,
+    durability: WriteDurability,
+    header: &FileHeader,
+) -> io::Result<()> {
     let mut block = AlignedBuffer::default();
     block.resize(BLOCK);
     block.as_mut_slice().fill(0);

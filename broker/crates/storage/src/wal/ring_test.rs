@@ -4,8 +4,15 @@ use crate::wal::group::{EncodeRun, GroupHeader, LogEvent, Run, RunContent, encod
 use thalweg_types::{Offset, TopicPartitionId};
 
 const INCARNATION: Incarnation = Incarnation([9; 16]);
-const CONFIG: RingConfig = RingConfig { file_bytes: 64 << 10, max_bytes: 256 << 10, group_bytes_max: 16 << 10 };
-const ALL: ReplayRange = ReplayRange { from: Slot(0), durable_before: None };
+const CONFIG: RingConfig = RingConfig {
+    file_bytes: 64 << 10,
+    max_bytes: 256 << 10,
+    group_bytes_max: 16 << 10,
+};
+const ALL: ReplayRange = ReplayRange {
+    from: Slot(0),
+    durable_before: None,
+};
 
 fn directory() -> &'static Path {
     Path::new("/data/wal")
@@ -30,12 +37,25 @@ fn write(sink: &RingSink, end: &mut ReplayEnd, count: u64, runs: usize) -> Resul
     for _ in 0..count {
         let slot = end.next_slot;
         let content = RunContent::Event(LogEvent::LogStart(Offset(slot.0 as i64)));
-        let id = TopicPartitionId { topic_id: Default::default(), partition: Default::default() };
-        let mut all: Vec<EncodeRun<'_>> = vec![EncodeRun { run: Run { id, content }, parts: &[] }];
+        let id = TopicPartitionId {
+            topic_id: Default::default(),
+            partition: Default::default(),
+        };
+        let mut all: Vec<EncodeRun<'_>> = vec![EncodeRun {
+            run: Run { id, content },
+            parts: &[],
+        }];
         let filler = RunContent::Event(LogEvent::ProducerReset);
-        all.extend((1..runs).map(|_| EncodeRun { run: Run { id, content: filler }, parts: &[] }));
-        let header =
-            GroupHeader { incarnation: INCARNATION, slot, put_id: slot.0, previous_crc: end.last_crc };
+        all.extend((1..runs).map(|_| EncodeRun {
+            run: Run { id, content: filler },
+            parts: &[],
+        }));
+        let header = GroupHeader {
+            incarnation: INCARNATION,
+            slot,
+            put_id: slot.0,
+            previous_crc: end.last_crc,
+        };
         let mut buffer = sink.buffer();
         buffer.resize(encoded_len(0, all.len()).next_multiple_of(BLOCK));
         end.last_crc = encode(&header, &all, buffer.as_mut_slice()).1;
@@ -66,7 +86,10 @@ fn what_was_submitted_is_replayed_after_a_crash_over_wraps_and_trims() {
                 choice = choice.wrapping_mul(31).wrapping_add(7);
                 choice % n
             });
-            let range = ReplayRange { from, durable_before: Some(end.next_slot) };
+            let range = ReplayRange {
+                from,
+                durable_before: Some(end.next_slot),
+            };
             let (reopened, found, seen) = open(&disk, range).unwrap();
             assert_eq!((found.next_slot, found.last_crc), (end.next_slot, end.last_crc));
             assert_eq!(seen, numbers(from.0 as i64..end.next_slot.0 as i64));
@@ -87,7 +110,10 @@ fn a_full_ring_waits_for_a_trim() {
         std::thread::spawn(move || write(&sink, &mut end, 1, 1))
     };
     std::thread::sleep(std::time::Duration::from_millis(30));
-    assert!(!writer.is_finished(), "nothing is overwritten before it is trimmed");
+    assert!(
+        !writer.is_finished(),
+        "nothing is overwritten before it is trimmed"
+    );
     sink.trim(sink.usage().oldest_file_last_slot.unwrap());
     writer.join().unwrap().unwrap();
 }
@@ -122,7 +148,9 @@ fn a_cut_at_any_block_of_the_last_group_leaves_the_groups_before() {
         let (_, found, seen) = open(&copy, ALL).unwrap();
         // The footer ends in zeroes: cutting those changes nothing.
         let end = before as usize + encoded_len(0, 150);
-        let whole = original[(cut as usize).min(end)..end].iter().all(|byte| *byte == 0);
+        let whole = original[(cut as usize).min(end)..end]
+            .iter()
+            .all(|byte| *byte == 0);
         assert_eq!(found.next_slot, Slot(if whole { 4 } else { 3 }), "cut at {cut}");
         assert_eq!(seen.len() as u64, found.next_slot.0);
     }
@@ -146,7 +174,11 @@ fn damage_that_valid_groups_follow_is_refused_and_named() {
                         assert!(found.next_slot.0 >= 39, "{path:?} {position} {at}: {found:?}");
                         assert_eq!(seen, numbers(0..found.next_slot.0 as i64));
                     }
-                    Err(WalOpenError::Corrupt { .. } | WalOpenError::NewerVersion { .. } | WalOpenError::Short { .. }) => {
+                    Err(
+                        WalOpenError::Corrupt { .. }
+                        | WalOpenError::NewerVersion { .. }
+                        | WalOpenError::Short { .. },
+                    ) => {
                         refused += 1;
                     }
                     Err(WalOpenError::Foreign { .. }) => refused += 1,
@@ -165,8 +197,14 @@ fn a_log_shorter_than_its_known_end_is_refused() {
     write(&sink, &mut end, 3, 1).unwrap();
     let last = sink.usage().used - BLOCK as u64;
     disk.corrupt(&directory().join(file_name(1)), |bytes| bytes[last as usize] ^= 1);
-    let range = ReplayRange { from: Slot(0), durable_before: Some(Slot(3)) };
-    assert!(matches!(open(&disk, range), Err(WalOpenError::Short { found: Slot(2), .. })));
+    let range = ReplayRange {
+        from: Slot(0),
+        durable_before: Some(Slot(3)),
+    };
+    assert!(matches!(
+        open(&disk, range),
+        Err(WalOpenError::Short { found: Slot(2), .. })
+    ));
 }
 
 #[test]
@@ -184,8 +222,12 @@ fn a_forged_group_in_a_record_is_not_taken_for_one() {
     let (sink, mut end, _) = open(&disk, ALL).unwrap();
     write(&sink, &mut end, 2, 1).unwrap();
     let mut forged = vec![0; BLOCK];
-    let header =
-        GroupHeader { incarnation: Incarnation([3; 16]), slot: Slot(9), put_id: 0, previous_crc: 0 };
+    let header = GroupHeader {
+        incarnation: Incarnation([3; 16]),
+        slot: Slot(9),
+        put_id: 0,
+        previous_crc: 0,
+    };
     encode(&header, &[], &mut forged);
     let used = sink.usage().used as usize;
     disk.corrupt(&directory().join(file_name(1)), |bytes| {
@@ -214,7 +256,9 @@ fn a_file_that_a_crash_left_half_filled_is_not_used() {
     let disk = SimulatedDisk::new();
     let (sink, mut end, _) = open(&disk, ALL).unwrap();
     write(&sink, &mut end, 10, 1).unwrap();
-    let half = disk.open(&directory().join(file_name(2)), OpenMode::Create).unwrap();
+    let half = disk
+        .open(&directory().join(file_name(2)), OpenMode::Create)
+        .unwrap();
     half.write_all_at(&[0; BLOCK], 0).unwrap();
     drop(sink);
     let (sink, mut end, _) = open(&disk, ALL).unwrap();
