@@ -98,6 +98,7 @@ async fn api_versions_with_a_bad_software_name_is_an_invalid_request() {
 async fn a_malformed_body_closes_the_connection() {
     let server = start().await;
     let mut client = server.connect().await;
-    client.send(&raw_request((18, 0), 5, b"trailing")).await;
+    // A compact string that claims more than there is.
+    client.send(&raw_request((18, 3), 5, b"\xff\xff\x03")).await;
     client.is_closed().await;
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::disk::SimulatedDisk;
+use crate::wal::WalOpenError;
 use crate::wal::group::{EncodeRun, GroupHeader, LogEvent, Run, RunContent, encode, encoded_len};
 use thalweg_types::{Offset, TopicPartitionId};
 

@@ -1,0 +1,499 @@
+//! Opening a ring: which files belong to it, replay of its groups, and the refusal of damage.
+
+use super::{
+    ActiveFile, FoundFile, FullFile, ReplayEnd, ReplayRange, RingConfig, RingOpener, RingReader, RingSink,
+    RingState,
+};
+use crate::disk::{BLOCK, Disk, DiskFile, OpenMode};
+use crate::wal::group::{self, GroupError};
+use crate::wal::ring_file::{
+    FILE_HEADER_LEN, FILE_VERSION, FileHeader, FileHeaderState, WRITE_BYTES_MAX, file_name, fill_file,
+    number_of, open_writer, write_header,
+};
+use crate::wal::{Incarnation, ReplayedGroup, Slot, WalLocation, WalOpenError};
+use parking_lot::{Condvar, Mutex};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+impl RingOpener {
+    /// Looks at the files in `directory`, creating it when it is not there.
+    ///
+    /// # Errors
+    /// [`WalOpenError::Foreign`] for a file of another log, [`WalOpenError::NewerVersion`], or the disk's.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        incarnation: Incarnation,
+        config: RingConfig,
+    ) -> Result<Self, WalOpenError> {
+        let io = |source| WalOpenError::Io {
+            path: directory.to_owned(),
+            source,
+        };
+        disk.create_dir_all(directory).map_err(io)?;
+        let mut opener = Self {
+            disk: disk.clone(),
+            directory: directory.to_owned(),
+            incarnation,
+            config,
+            live: BTreeMap::new(),
+            blank: Vec::new(),
+        };
+        let mut names: Vec<String> = disk
+            .list(directory)
+            .map_err(io)?
+            .into_iter()
+            .map(|e| e.name)
+            .collect();
+        names.sort();
+        for name in names.iter().filter(|name| name.ends_with(".wal")) {
+            opener.look_at(&directory.join(name))?;
+        }
+        Ok(opener)
+    }
+
+    /// Returns a reader of the files that replay will read.
+    #[must_use]
+    pub fn reader(&self) -> RingReader {
+        let files = self
+            .live
+            .iter()
+            .map(|(number, file)| (*number, file.path.clone()))
+            .collect();
+        RingReader {
+            disk: self.disk.clone(),
+            files,
+        }
+    }
+
+    fn look_at(&mut self, path: &Path) -> Result<(), WalOpenError> {
+        let io = |source| WalOpenError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let file = self.disk.open(path, OpenMode::Read).map_err(io)?;
+        let len = file.len().map_err(io)?;
+        let mut block = [0; FILE_HEADER_LEN];
+        if len < BLOCK as u64 || file.read_exact_at(&mut block, 0).is_err() {
+            self.blank.push(path.to_owned());
+            return Ok(());
+        }
+        match FileHeader::decode(&block) {
+            FileHeaderState::Valid(header) if header.incarnation != self.incarnation => {
+                Err(WalOpenError::Foreign {
+                    path: path.to_owned(),
+                    found: format!("log {:02x?}", header.incarnation.0),
+                    expected: format!("log {:02x?}", self.incarnation.0),
+                })
+            }
+            FileHeaderState::Valid(header) => {
+                let found = FoundFile {
+                    path: path.to_owned(),
+                    first_slot: header.first_slot,
+                    len,
+                };
+                self.live.insert(header.number, found);
+                Ok(())
+            }
+            FileHeaderState::Newer(found) => Err(WalOpenError::NewerVersion {
+                path: path.to_owned(),
+                found,
+                supported: FILE_VERSION,
+            }),
+            FileHeaderState::Invalid => {
+                self.blank.push(path.to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives every group from `range.from` on to `visit`, in order, and opens the ring for appends.
+    ///
+    /// Stops at the first invalid group. Writes nothing but, for a new log, the first file.
+    ///
+    /// # Errors
+    /// [`WalOpenError::Corrupt`] when a valid later group follows the invalid one, [`WalOpenError::Short`] when
+    /// the log ends before `range.durable_before`, [`WalOpenError::Refused`] with the visitor's reason, or the
+    /// disk's.
+    pub fn replay(
+        mut self,
+        range: ReplayRange,
+        visit: &mut dyn FnMut(ReplayedGroup<'_>) -> Result<(), String>,
+    ) -> Result<(RingSink, ReplayEnd), WalOpenError> {
+        let mut scan = Scan {
+            next_slot: Slot(0),
+            last_crc: None,
+            end: ReplayEnd {
+                next_slot: Slot(0),
+                last_crc: 0,
+                groups: 0,
+                bytes: 0,
+            },
+            buffer: Vec::new(),
+        };
+        // Files whose groups are all covered are free; the last one that starts at or below `from` is the first used.
+        let first = self
+            .live
+            .iter()
+            .rev()
+            .find(|(_, file)| file.first_slot <= range.from)
+            .map(|(n, _)| *n);
+        let first = match first.or_else(|| self.live.keys().next().copied()) {
+            Some(first) => first,
+            None => return self.start_empty(range, scan),
+        };
+        let later = self.live.split_off(&first);
+        let covered: Vec<PathBuf> = std::mem::take(&mut self.live)
+            .into_values()
+            .map(|f| f.path)
+            .collect();
+        self.live = later;
+        let files: Vec<(u64, FoundFile)> = self.live.clone().into_iter().collect();
+        scan.next_slot = files[0].1.first_slot;
+        if scan.next_slot > range.from {
+            return Err(WalOpenError::Short {
+                path: self.directory.clone(),
+                found: range.from,
+                expected: scan.next_slot,
+                evidence: "the oldest file starts above the recovery point",
+            });
+        }
+        let mut full = VecDeque::new();
+        let mut position = BLOCK as u64;
+        for (index, (number, file)) in files.iter().enumerate() {
+            if file.first_slot != scan.next_slot {
+                let (previous, stop) = (&files[index.saturating_sub(1)], position);
+                return Err(WalOpenError::Corrupt {
+                    path: previous.1.path.clone(),
+                    position: stop,
+                    slot: scan.next_slot,
+                    what: "the group is not there or damaged".into(),
+                    later_path: file.path.clone(),
+                    later_position: BLOCK as u64,
+                    later_slot: file.first_slot,
+                });
+            }
+            if index > 0 {
+                let (before, found) = &files[index - 1];
+                let last_slot = Slot(scan.next_slot.0.saturating_sub(1));
+                full.push_back(FullFile {
+                    number: *before,
+                    path: found.path.clone(),
+                    last_slot,
+                    len: found.len,
+                });
+            }
+            position = self.scan_file(*number, file, range, &mut scan, visit)?;
+        }
+        let (number, last) = files.last().expect("checked above: at least one file").clone();
+        self.refuse_later_groups(&last, position, &covered, scan.next_slot, &mut scan.buffer)?;
+        let next_slot = scan.next_slot;
+        if let Some(expected) = range.durable_before.filter(|expected| next_slot < *expected) {
+            let evidence = "the metadata names the end of the log";
+            return Err(WalOpenError::Short {
+                path: self.directory,
+                found: next_slot,
+                expected,
+                evidence,
+            });
+        }
+        if next_slot < range.from {
+            return Err(WalOpenError::Short {
+                path: self.directory,
+                found: next_slot,
+                expected: range.from,
+                evidence: "the recovery point lies above the end of the log",
+            });
+        }
+        scan.end.next_slot = next_slot;
+        scan.end.last_crc = scan.last_crc.unwrap_or(0);
+        let end = scan.end;
+        let active = OpenedFile {
+            number,
+            path: last.path,
+            len: last.len,
+            position,
+        };
+        Ok((self.into_sink(active, full, covered, end)?, end))
+    }
+
+    fn start_empty(self, range: ReplayRange, mut scan: Scan) -> Result<(RingSink, ReplayEnd), WalOpenError> {
+        let expected = range.durable_before.unwrap_or(range.from).max(range.from);
+        if expected > Slot(0) {
+            let (path, evidence) = (self.directory, "the metadata names the end of the log");
+            return Err(WalOpenError::Short {
+                path,
+                found: Slot(0),
+                expected,
+                evidence,
+            });
+        }
+        for path in &self.blank {
+            self.refuse_groups_in(path, 0, (path, 0, Slot(0)), &mut scan.buffer)?;
+        }
+        let path = match self.blank.first() {
+            Some(path) => path.clone(),
+            None => self.directory.join(file_name(1)),
+        };
+        let io = |source| WalOpenError::Io {
+            path: path.clone(),
+            source,
+        };
+        fill_file(&*self.disk, &path, self.config.file_bytes).map_err(io)?;
+        self.disk.sync_dir(&self.directory).map_err(io)?;
+        let header = FileHeader {
+            number: 0,
+            first_slot: Slot(0),
+            incarnation: self.incarnation,
+        };
+        let (writer, durability) = open_writer(&*self.disk, &path).map_err(io)?;
+        write_header(&*writer, durability, &header).map_err(io)?;
+        let active = OpenedFile {
+            number: 0,
+            path: path.clone(),
+            len: self.config.file_bytes,
+            position: BLOCK as u64,
+        };
+        let end = scan.end;
+        Ok((self.into_sink(active, VecDeque::new(), Vec::new(), end)?, end))
+    }
+
+    /// Reads one file's groups; returns the position behind the last valid one.
+    fn scan_file(
+        &self,
+        number: u64,
+        file: &FoundFile,
+        range: ReplayRange,
+        scan: &mut Scan,
+        visit: &mut dyn FnMut(ReplayedGroup<'_>) -> Result<(), String>,
+    ) -> Result<u64, WalOpenError> {
+        let io = |source| WalOpenError::Io {
+            path: file.path.clone(),
+            source,
+        };
+        let reader = self.disk.open(&file.path, OpenMode::Read).map_err(io)?;
+        let mut position = BLOCK as u64;
+        loop {
+            let found = read_group(&*reader, file.len, position, self.incarnation, &mut scan.buffer);
+            let group = match found.map_err(io)? {
+                Ok(group) => group,
+                Err(GroupError::NewerVersion(found)) => {
+                    let path = file.path.clone();
+                    return Err(WalOpenError::NewerVersion {
+                        path,
+                        found,
+                        supported: group::VERSION,
+                    });
+                }
+                Err(_) => return Ok(position),
+            };
+            let chained = scan.last_crc.is_none_or(|crc| crc == group.header.previous_crc);
+            if group.header.slot != scan.next_slot || !chained {
+                return Ok(position);
+            }
+            let len = group.bytes.len();
+            scan.last_crc = Some(group.header_crc);
+            scan.next_slot = group.header.slot.next();
+            if group.header.slot >= range.from {
+                scan.end.groups += 1;
+                scan.end.bytes += len as u64;
+                let slot = group.header.slot;
+                visit(ReplayedGroup {
+                    slot,
+                    location: WalLocation {
+                        file: number,
+                        position,
+                    },
+                    group,
+                })
+                .map_err(|what| WalOpenError::Refused { slot, what })?;
+            }
+            position += len.next_multiple_of(BLOCK) as u64;
+        }
+    }
+
+    /// Refuses the log when a valid group at or above `next_slot` lies anywhere behind its end.
+    fn refuse_later_groups(
+        &self,
+        last: &FoundFile,
+        position: u64,
+        covered: &[PathBuf],
+        next_slot: Slot,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), WalOpenError> {
+        let end = (&*last.path, position, next_slot);
+        self.refuse_groups_in(&last.path, position + BLOCK as u64, end, buffer)?;
+        for path in covered.iter().chain(&self.blank) {
+            self.refuse_groups_in(path, 0, end, buffer)?;
+        }
+        Ok(())
+    }
+
+    fn refuse_groups_in(
+        &self,
+        path: &Path,
+        from: u64,
+        end: (&Path, u64, Slot),
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), WalOpenError> {
+        let io = |source| WalOpenError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let reader = self.disk.open(path, OpenMode::Read).map_err(io)?;
+        let len = reader.len().map_err(io)?;
+        let mut chunk = vec![0; WRITE_BYTES_MAX];
+        let mut position = from;
+        while position < len {
+            let count = usize::try_from(len - position)
+                .unwrap_or(usize::MAX)
+                .min(chunk.len());
+            reader.read_exact_at(&mut chunk[..count], position).map_err(io)?;
+            for (index, block) in chunk[..count].chunks(BLOCK).enumerate() {
+                let later = match group::decode_header(block, self.incarnation) {
+                    Ok(header) if header.header.slot >= end.2 => header,
+                    _ => continue,
+                };
+                let at = position + (index * BLOCK) as u64;
+                if read_group(&*reader, len, at, self.incarnation, buffer)
+                    .map_err(io)?
+                    .is_ok()
+                {
+                    return Err(WalOpenError::Corrupt {
+                        path: end.0.to_owned(),
+                        position: end.1,
+                        slot: end.2,
+                        what: "its checksums or its place in the chain do not hold".into(),
+                        later_path: path.to_owned(),
+                        later_position: at,
+                        later_slot: later.header.slot,
+                    });
+                }
+            }
+            position += count as u64;
+        }
+        Ok(())
+    }
+
+    fn into_sink(
+        self,
+        active: OpenedFile,
+        full: VecDeque<FullFile>,
+        covered: Vec<PathBuf>,
+        end: ReplayEnd,
+    ) -> Result<RingSink, WalOpenError> {
+        let io = |source| WalOpenError::Io {
+            path: active.path.clone(),
+            source,
+        };
+        let (writer, durability) = open_writer(&*self.disk, &active.path).map_err(io)?;
+        let mut readers = BTreeMap::new();
+        for (number, path) in full
+            .iter()
+            .map(|file| (file.number, &file.path))
+            .chain([(active.number, &active.path)])
+        {
+            readers.insert(number, self.disk.open(path, OpenMode::Read).map_err(io)?);
+        }
+        let blank = self.blank.into_iter().filter(|path| *path != active.path);
+        let mut free = Vec::new();
+        for path in covered.into_iter().chain(blank) {
+            let failed = |source| WalOpenError::Io {
+                path: path.clone(),
+                source,
+            };
+            // A crash in the middle of filling a file, or another `wal.file.bytes`, leaves files of another size.
+            if self.disk.file_len(&path).map_err(failed)? == Some(self.config.file_bytes) {
+                free.push(path);
+            } else {
+                self.disk.remove_file(&path).map_err(failed)?;
+            }
+        }
+        let file_count = free.len() + full.len() + 1;
+        let names = free
+            .iter()
+            .chain(full.iter().map(|f| &f.path))
+            .chain([&active.path]);
+        let next_name = names.filter_map(|path| number_of(path)).max().unwrap_or(0) + 1;
+        let trimmed_to = match full.front().or(None) {
+            Some(_) => Slot(0),
+            None => end.next_slot,
+        };
+        let state = RingState {
+            active: ActiveFile {
+                number: active.number,
+                path: active.path,
+                writer,
+                durability,
+                position: active.position,
+                len: active.len,
+                last_slot: end.next_slot.0.checked_sub(1).map(Slot),
+            },
+            full,
+            free,
+            file_count,
+            next_name,
+            readers,
+            durable: VecDeque::new(),
+            spare: Vec::new(),
+            trimmed_to,
+            closed: false,
+        };
+        Ok(RingSink {
+            disk: self.disk,
+            directory: self.directory,
+            incarnation: self.incarnation,
+            config: self.config,
+            state: Mutex::new(state),
+            room: Condvar::new(),
+        })
+    }
+}
+
+struct OpenedFile {
+    number: u64,
+    path: PathBuf,
+    len: u64,
+    position: u64,
+}
+
+struct Scan {
+    next_slot: Slot,
+    last_crc: Option<u32>,
+    end: ReplayEnd,
+    buffer: Vec<u8>,
+}
+
+/// Reads the group at a position; the inner error says that no valid one is there.
+fn read_group<'a>(
+    reader: &dyn DiskFile,
+    file_len: u64,
+    position: u64,
+    incarnation: Incarnation,
+    buffer: &'a mut Vec<u8>,
+) -> io::Result<Result<group::DecodedGroup<'a>, GroupError>> {
+    let room = file_len.saturating_sub(position);
+    if room < BLOCK as u64 {
+        return Ok(Err(GroupError::NoMagic));
+    }
+    buffer.resize(BLOCK, 0);
+    reader.read_exact_at(&mut buffer[..BLOCK], position)?;
+    let header = match group::decode_header(buffer, incarnation) {
+        Ok(header) => header,
+        Err(error) => return Ok(Err(error)),
+    };
+    // The claimed length is believed only as far as the file goes.
+    if header.total_len as u64 > room {
+        return Ok(Err(GroupError::TooShort {
+            need: header.total_len,
+            have: usize::try_from(room).unwrap_or(usize::MAX),
+        }));
+    }
+    if header.total_len > BLOCK {
+        buffer.resize(header.total_len, 0);
+        reader.read_exact_at(&mut buffer[BLOCK..], position + BLOCK as u64)?;
+    }
+    Ok(group::decode_body(&header, buffer))
+}
