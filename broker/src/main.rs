@@ -83,6 +83,7 @@ fn serve(profile: Profile, file: Option<PathBuf>, set: &[String]) -> ExitCode {
     for notice in settings.notices() {
         tracing::warn!("{notice}");
     }
+    raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("worker")
@@ -125,6 +126,19 @@ fn serve(profile: Profile, file: Option<PathBuf>, set: &[String]) -> ExitCode {
     })
 }
 
+/// Raises the soft limit of open files to the hard one: connections and segments share them.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays at {:?}", limit.current);
+    }
+}
+
 /// What `dev` prints: at most twelve lines.
 fn banner(started: &Started, data_directory: &std::path::Path, any_factor: bool) -> String {
     let mut out = String::new();
@@ -164,7 +178,9 @@ fn banner(started: &Started, data_directory: &std::path::Path, any_factor: bool)
     let _ = writeln!(out, "Kafka     {kafka}");
     let _ = writeln!(out, "HTTP      {http}");
     let _ = writeln!(out, "security  no authentication, no encryption; {reach}");
-    let _ = writeln!(out, "metrics   {http}/metrics");
+    if started.http.is_some() {
+        let _ = writeln!(out, "metrics   {http}/metrics");
+    }
     if any_factor {
         let _ = writeln!(
             out,
@@ -193,7 +209,9 @@ fn config_explain(key: Option<String>, file: Option<PathBuf>) -> ExitCode {
     };
     let Some(key) = key else {
         for effective in settings.iter() {
-            println!("{} = {}", effective.setting.name, effective.shown());
+            if !say(&format!("{} = {}", effective.setting.name, effective.shown())) {
+                break;
+            }
         }
         return ExitCode::SUCCESS;
     };
@@ -204,7 +222,7 @@ fn config_explain(key: Option<String>, file: Option<PathBuf>) -> ExitCode {
     };
     match text {
         Ok(text) => {
-            println!("{text}");
+            say(&text);
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -212,4 +230,10 @@ fn config_explain(key: Option<String>, file: Option<PathBuf>) -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Prints a line; `false` when nobody reads any more (`… | head`), which is no error.
+fn say(line: &str) -> bool {
+    use std::io::Write as _;
+    writeln!(std::io::stdout(), "{line}").is_ok()
 }

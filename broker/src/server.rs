@@ -261,6 +261,14 @@ fn log_recovery(report: &OpenReport) {
         clean_stop = report.clean,
         "logs are open"
     );
+    if !report.clean && report.next_slot.0 > 0 {
+        tracing::warn!(
+            groups = report.groups,
+            bytes = report.bytes,
+            end = report.next_slot.0,
+            "the last stop was not clean: the write-ahead log was replayed up to its end"
+        );
+    }
 }
 
 /// Nothing may be acknowledged after this, and a clean stop would write on what is not understood.
@@ -283,6 +291,9 @@ async fn look_after_reserve(
             .load(std::sync::atomic::Ordering::Relaxed);
         let handle = reserve.clone();
         let done = tokio::task::spawn_blocking(move || if full { handle.release() } else { handle.ensure() });
+        if full && reserve.has_room() {
+            engine.note_disk_has_room();
+        }
         match done.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "disk.reserve.bytes cannot be kept"),

@@ -22,6 +22,9 @@ use super::{ApiError, Charge, Context, Operation, Reply, Request, Resource, Resp
 use crate::partition::{ProduceError, append_from_client};
 use crate::topics::TopicView;
 
+/// A batch smaller than this fraction of its request is copied out of it.
+const FRAME_SHARE_MIN: u64 = 4;
+
 /// One partition's answer, and what it waits for.
 struct Outcome {
     response: ProducePartitionResponse,
@@ -66,7 +69,7 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
                 .authorize(&connection, Operation::Write, Resource::topic(name))
                 .is_allowed()
         };
-        topics.push(produce_topic(&context, topic, refused, &access));
+        topics.push(produce_topic(&context, topic, (refused, body_len), &access));
     }
     if acks == 0 {
         drop(memory);
@@ -125,7 +128,7 @@ fn refusal(context: &Context, produce: &ProduceRequest) -> Option<ErrorCode> {
 fn produce_topic(
     context: &Context,
     topic: ProduceTopic,
-    refused: Option<ErrorCode>,
+    (refused, body_len): (Option<ErrorCode>, u64),
     access: &dyn Fn(&str) -> bool,
 ) -> (TopicKey, Vec<Outcome>) {
     let view = match &topic.topic {
@@ -151,7 +154,7 @@ fn produce_topic(
     let outcomes = topic.partitions.into_iter().map(|partition| {
         let index = partition.index;
         match &view {
-            Ok(view) => produce_partition(context, view, partition),
+            Ok(view) => produce_partition(context, view, unpinned(partition, body_len)),
             Err(code) => Outcome {
                 response: ProducePartitionResponse::refused(index, *code),
                 ticket: None,
@@ -160,6 +163,17 @@ fn produce_topic(
     });
     let outcomes = outcomes.collect();
     (topic.topic, outcomes)
+}
+
+/// A stored batch keeps its whole frame in memory: one that is a small part of it is copied out, so that a large
+/// request with one small valid batch does not stay.
+fn unpinned(mut partition: ProducePartition, body_len: u64) -> ProducePartition {
+    if let Some(records) = &mut partition.records
+        && (records.len() as u64).saturating_mul(FRAME_SHARE_MIN) < body_len
+    {
+        *records = BytesMut::from(&records[..]);
+    }
+    partition
 }
 
 fn produce_partition(context: &Context, topic: &TopicView, partition: ProducePartition) -> Outcome {

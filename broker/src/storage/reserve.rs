@@ -62,6 +62,15 @@ impl DiskReserve {
         file.sync_data()
     }
 
+    /// Reports whether the disk has room for the reserve and as much again.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        self.disk
+            .space(directory)
+            .is_ok_and(|space| space.available >= self.bytes.saturating_mul(2))
+    }
+
     /// Gives the space back. Blocks.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ mod opening;
 use crate::clock::Clock;
 use crate::commit::{CommitCounters, CommitError, Committer, OnFatal};
 use crate::disk::{BLOCK, Disk};
-use crate::log::rows::{RecoveryStore, RowChange, WalRow, encode_wal, wal_key};
+use crate::log::rows::{RecoveryStore, RecoveryStoreError, RowChange, WalRow, encode_wal, wal_key};
 use crate::log::rows::{partition_key, segment_key};
 use crate::log::{AppendError, NewLog, PartitionLog};
 use crate::log_config::LogConfig;
@@ -108,6 +108,8 @@ pub struct OpenReport {
     pub clean: bool,
     /// Partitions opened.
     pub partitions: usize,
+    /// Next slot of the write-ahead log.
+    pub next_slot: Slot,
 }
 
 /// State that logs and threads share.
@@ -228,6 +230,15 @@ impl Shared {
         self.wake.notify_one();
     }
 
+    /// Reports a failure after which nothing may be acknowledged.
+    pub(crate) fn fatal(&self, place: &str, what: &str) {
+        let error = crate::wal::SinkError::Fatal {
+            file: place.to_owned(),
+            what: what.to_owned(),
+        };
+        (self.on_fatal)(&CommitError::Log(error));
+    }
+
     pub(crate) fn note_index_rebuilt(&self) {
         self.counters.index_rebuilds.fetch_add(1, Ordering::Relaxed);
     }
@@ -306,18 +317,30 @@ impl LogEngine {
             match self.shared.disk.rename(&directory, &target) {
                 Ok(()) => doomed.push(target),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+                // Another topic of the name would write into what is left.
+                Err(error) => return Err(self.delete_failed(&directory, error)),
             }
         }
-        if !doomed.is_empty() {
-            self.shared.disk.sync_dir(&self.shared.directory)?;
+        if !doomed.is_empty()
+            && let Err(error) = self.shared.disk.sync_dir(&self.shared.directory)
+        {
+            return Err(self.delete_failed(&self.shared.directory, error));
         }
         let _rows = self.shared.rows.lock();
-        self.shared
-            .recovery
-            .commit(changes)
-            .map_err(std::io::Error::other)?;
-        Ok(doomed)
+        match self.shared.recovery.commit(changes) {
+            Ok(()) => Ok(doomed),
+            // The rows of a tombstoned topic are removed by the next start; its files free space now.
+            Err(error @ RecoveryStoreError::Full(_)) => {
+                tracing::warn!(%error, "rows of a deleted topic stay until the next start");
+                Ok(doomed)
+            }
+            Err(error) => Err(self.delete_failed(&self.shared.directory, std::io::Error::other(error))),
+        }
+    }
+
+    fn delete_failed(&self, path: &Path, error: std::io::Error) -> std::io::Error {
+        self.shared.fatal(&path.display().to_string(), &error.to_string());
+        error
     }
 
     /// Removes a directory or file that deletion or retention put aside. Blocks on the disk.
@@ -394,6 +417,13 @@ impl LogEngine {
         &self.shared.counters
     }
 
+    /// Takes note that the disk has room again, as seen from outside.
+    pub fn note_disk_has_room(&self) {
+        if self.shared.counters.is_disk_full.swap(false, Ordering::Relaxed) {
+            tracing::warn!("the disk has room again");
+        }
+    }
+
     /// Tells how full the write-ahead log is.
     #[must_use]
     pub fn wal_usage(&self) -> WalUsage {
@@ -424,10 +454,7 @@ impl LogEngine {
     /// The first failure, in words; a full disk is one here.
     pub fn checkpoint(&self) -> Result<(), String> {
         let logs: Vec<_> = self.shared.dirty.lock().values().cloned().collect();
-        for log in &logs {
-            log.drain_counted(usize::MAX, Slot(u64::MAX))?;
-        }
-        self.commit_rows(logs)?;
+        self.cover(&logs, Slot(u64::MAX))?;
         self.trim()
     }
 
@@ -438,23 +465,30 @@ impl LogEngine {
             return;
         }
         let deadline = std::time::Instant::now() + budget;
-        self.stop_drainer();
         let Some(committer) = self.shared.committer() else {
             return;
         };
-        // The sink stays open for reads; what was pushed is written.
+        // What was pushed is written; the drainer still makes room for it.
+        while committer.counters().queued_bytes.load(Ordering::Relaxed) > 0 && committer.failure().is_none() {
+            if std::time::Instant::now() >= deadline {
+                tracing::warn!("records wait for room in the write-ahead log: the stop is not a clean one");
+                self.shared.sink.close();
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.stop_drainer();
         committer.close();
         if committer.failure().is_some() {
             return;
         }
         let logs: Vec<_> = self.shared.dirty.lock().values().cloned().collect();
-        for log in &logs {
-            if std::time::Instant::now() >= deadline || log.drain_counted(usize::MAX, Slot(u64::MAX)).is_err()
-            {
+        for some in logs.chunks(64) {
+            if std::time::Instant::now() >= deadline || self.cover(some, Slot(u64::MAX)).is_err() {
                 break;
             }
         }
-        if let Err(error) = self.commit_rows(logs).and_then(|()| self.trim()) {
+        if let Err(error) = self.trim() {
             tracing::warn!(%error, "the stop leaves work to the next start");
         }
         for log in self.logs() {

@@ -3,7 +3,6 @@
 use super::*;
 use crate::clock::ManualClock;
 use crate::disk::{OpenMode, SimulatedDisk, read_file, replace_file};
-use crate::log::rows::RecoveryStoreError;
 use crate::log::rows::WriteState;
 use crate::log::{Append, CheckedBatch, MinOne, Origin, ReadLimit, ReadRequest};
 use crate::recovery::OpenError;
@@ -794,4 +793,92 @@ fn random_histories_with_crashes_agree_with_the_model() {
         println!("THALWEG_SEED={seed}");
         run_model(seed, 400);
     }
+}
+
+/// A stopped world with several small segments and nothing left to replay.
+fn stopped_with_segments() -> World {
+    let mut world = World::new(1);
+    let (engine, _) = world.open().unwrap();
+    for index in 0..60 {
+        append_durably(&log(&engine, 0), batch(1, index, &[7; 400]));
+    }
+    engine.close(Duration::from_secs(5));
+    world
+}
+
+fn read_at(log: &PartitionLog, offset: i64) -> Result<crate::log::ReadResult, crate::log::ReadError> {
+    log.read(ReadRequest {
+        offset: Offset(offset),
+        max_bytes: 100,
+        limit: ReadLimit::HighWatermark,
+        min_one: MinOne::Yes,
+    })
+}
+
+#[test]
+fn a_damaged_base_offset_which_no_checksum_covers_is_not_served() {
+    for (byte, value) in [(0, 0x5a), (7, 0xf0), (6, 1)] {
+        let mut world = stopped_with_segments();
+        let first = Path::new("/data/events-0/00000000000000000000.log");
+        world.disk.corrupt(first, |bytes| bytes[461 + byte] ^= value);
+        let (engine, _) = world.open().unwrap();
+        let partition = log(&engine, 0);
+        assert!(read_at(&partition, 0).is_ok());
+        let damaged = read_at(&partition, 1);
+        assert!(
+            matches!(damaged, Err(crate::log::ReadError::Corrupt { position: 461, .. })),
+            "{damaged:?}"
+        );
+    }
+}
+
+#[test]
+fn a_quarantined_segment_is_a_named_gap_and_the_rest_is_served() {
+    let mut world = stopped_with_segments();
+    let first = Path::new("/data/events-0/00000000000000000000.log");
+    let aside = Path::new("/data/events-0/00000000000000000000.log.quarantined-1");
+    world.disk.rename(first, aside).unwrap();
+    world.disk.sync_dir(Path::new("/data/events-0")).unwrap();
+    for _ in 0..2 {
+        let (engine, _) = world.open().unwrap();
+        let all = read_all(&log(&engine, 0));
+        assert!(all[0].0 > 0 && all.len() > 20, "{}", all[0].0);
+        assert_eq!(all.last().unwrap().0, 59);
+        engine.close(Duration::from_secs(5));
+    }
+    assert!(
+        world.disk.file_len(aside).unwrap().is_some(),
+        "what is left stays for the operator"
+    );
+}
+
+#[test]
+fn a_write_ahead_log_that_ends_below_a_recovery_point_is_refused() {
+    let mut world = World::new(1);
+    let (engine, _) = world.open().unwrap();
+    for index in 0..5 {
+        append_durably(&log(&engine, 0), batch(1, index, &[7; 400]));
+    }
+    engine.checkpoint().unwrap();
+    drop(engine);
+    world.disk.crash(&mut |_| 0);
+    // The last group is gone: what follows would get its slot and be taken for covered.
+    world
+        .disk
+        .corrupt(Path::new("/data/wal/0000000001.wal"), |bytes| {
+            let last = bytes
+                .chunks(4096)
+                .rposition(|block| block.iter().any(|byte| *byte != 0))
+                .unwrap();
+            bytes[last * 4096..].fill(0);
+        });
+    let refused = world.open();
+    assert!(
+        matches!(
+            refused,
+            Err(OpenError::Wal(crate::wal::WalOpenError::Short { .. }))
+        ),
+        "{:?}",
+        refused.err()
+    );
 }

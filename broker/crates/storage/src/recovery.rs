@@ -11,12 +11,15 @@ use crate::segment::names::{self, FileKind, parse_segment_file, segment_file};
 use crate::segment::offset_index::{self, Entry};
 use crate::segment::{IndexStamp, Segment, render, time_index};
 use crate::wal::WalOpenError;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use thalweg_types::{Offset, TimestampMs, TopicPartitionId};
 use thalweg_wire::batch::{BatchHeader, HEADER_LEN, verify_crc};
 use thiserror::Error;
+
+/// What stands between a file's name and its number when it was moved aside.
+const QUARANTINED_INFIX: &str = ".quarantined-";
 
 /// Why the logs cannot be opened.
 #[derive(Debug, Error)]
@@ -37,8 +40,8 @@ pub enum OpenError {
     Rows(String),
     /// Bytes that were durable are gone.
     #[error(
-        "{path}: {found} bytes where the recovery point says {expected} are durable: records are missing. Restore the file, or \
-         delete the topic's directory and the topic"
+        "{path}: {found} bytes (0 if it is missing) where the recovery point says {expected} are durable: records are missing. \
+         Restore the file; or, to go on without them, move what is left of it to {path}.quarantined-1"
     )]
     SegmentShort {
         /// File.
@@ -118,13 +121,14 @@ pub(crate) fn empty_row() -> PartitionRow {
     }
 }
 
-/// Cuts a partition's files at their durable end, and removes what no row names.
+/// Cuts a partition's files at their durable end, and removes what no row names. Returns the segments that
+/// `thalweg log check --quarantine` moved aside: their offsets are a gap from here on.
 pub(crate) fn cut_partition(
     disk: &dyn Disk,
     directory: &Path,
     id: TopicPartitionId,
     segments: &[Segment],
-) -> Result<(), OpenError> {
+) -> Result<Vec<Offset>, OpenError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| OpenError::Io { path, source }
@@ -138,8 +142,13 @@ pub(crate) fn cut_partition(
             expected: id.topic_id.to_string(),
         });
     }
+    let mut set_aside = BTreeSet::new();
     for entry in disk.list(directory).map_err(failed(directory))? {
         let path = directory.join(&entry.name);
+        if let Some((original, _)) = entry.name.split_once(QUARANTINED_INFIX) {
+            set_aside.insert(original.to_owned());
+            continue;
+        }
         let known = match parse_segment_file(&entry.name) {
             Some((_, FileKind::ProducerSnapshot)) => continue,
             Some((base, _)) => segments.binary_search_by_key(&base, |s| s.base_offset).is_ok(),
@@ -149,8 +158,24 @@ pub(crate) fn cut_partition(
             disk.remove_file(&path).map_err(failed(&path))?;
         }
     }
+    let mut gone = Vec::new();
     for segment in segments {
         let path = segment_file(directory, segment.base_offset, FileKind::Log);
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if set_aside.contains(&name) && disk.file_len(&path).map_err(failed(&path))?.is_none() {
+            tracing::warn!(
+                file = %path.display(),
+                "a quarantined segment: offsets {} to {} are a gap from here on",
+                segment.base_offset,
+                segment.next_offset.0.saturating_sub(1)
+            );
+            gone.push(segment.base_offset);
+            continue;
+        }
         cut_file(disk, &path, segment.size)?;
         for (kind, stamp) in [
             (FileKind::OffsetIndex, segment.offset_index),
@@ -165,7 +190,7 @@ pub(crate) fn cut_partition(
             }
         }
     }
-    Ok(())
+    Ok(gone)
 }
 
 fn cut_file(disk: &dyn Disk, path: &Path, expected: u64) -> Result<(), OpenError> {

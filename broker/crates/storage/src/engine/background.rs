@@ -13,6 +13,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use thalweg_types::{Offset, TopicPartitionId};
 
+/// Logs that are drained before their rows are committed: bounds the open files.
+const COVERED_AT_ONCE: usize = 64;
+
 impl LogEngine {
     pub(super) fn commit_rows(&self, logs: Vec<Arc<PartitionLog>>) -> Result<(), String> {
         let _rows = self.shared.rows.lock();
@@ -52,6 +55,21 @@ impl LogEngine {
                 Err(error.to_string())
             }
         }
+    }
+
+    /// Moves the logs' entries up to a slot into segments and recovery points, a few logs at a time: each has files
+    /// open until its rows are committed.
+    pub(super) fn cover(&self, logs: &[Arc<PartitionLog>], through: Slot) -> Result<(), String> {
+        let mut outcome = Ok(());
+        for some in logs.chunks(COVERED_AT_ONCE) {
+            let drained = some
+                .iter()
+                .try_for_each(|log| log.drain_counted(usize::MAX, through).map(drop));
+            // What was drained before a full disk stopped it is covered all the same.
+            let committed = self.commit_rows(some.to_vec());
+            outcome = outcome.and(drained).and(committed);
+        }
+        outcome
     }
 
     /// Frees what all committed recovery points cover.
@@ -144,12 +162,7 @@ impl LogEngine {
                 .into_iter()
                 .filter(|log| log.first_uncovered().is_some_and(|slot| slot <= last))
                 .collect();
-            let drained = old
-                .iter()
-                .try_for_each(|log| log.drain_counted(usize::MAX, last).map(drop));
-            // What was drained before a full disk stopped it is covered all the same.
-            let committed = self.commit_rows(old).and_then(|()| self.trim());
-            if let Err(error) = drained.and(committed) {
+            if let Err(error) = self.cover(&old, last).and_then(|()| self.trim()) {
                 tracing::debug!(%error, "the oldest write-ahead log file stays");
             }
         }

@@ -38,6 +38,7 @@ impl LogEngine {
             wal_row.incarnation,
             config.ring,
         )?;
+        let covered = rows.partitions.values().filter_map(|row| row.covered).max();
         let replayed = Replayed::new(&parts, &mut rows)?;
         // Logs need the sink and the sink needs the replay: the logs hold a place for it, which meanwhile reads
         // through the opener.
@@ -49,7 +50,7 @@ impl LogEngine {
             clean: wal_row.clean_end.is_some(),
             ..OpenReport::default()
         };
-        let (sink, end) = replay(opener, &wal_row, &logs, (&parts, &mut report))?;
+        let (sink, end) = replay(opener, (&wal_row, covered), &logs, (&parts, &mut report))?;
         late.set(sink);
         if wal_row.clean_end.is_some() {
             // From here on the end is open again: a marker that stayed would refuse the next start after a crash.
@@ -142,13 +143,15 @@ fn new_shared(parts: &EngineParts, config: EngineConfig, sink: Arc<LateSink>) ->
 
 fn replay(
     opener: RingOpener,
-    wal_row: &WalRow,
+    (wal_row, covered): (&WalRow, Option<Slot>),
     logs: &Logs,
     (parts, report): (&EngineParts, &mut OpenReport),
 ) -> Result<(RingSink, ReplayEnd), OpenError> {
+    // A recovery point covers durable slots only: a log that ends below one has lost groups, and would give their
+    // slots to others.
     let range = ReplayRange {
         from: wal_row.replay_from,
-        durable_before: wal_row.clean_end,
+        durable_before: wal_row.clean_end.max(covered.map(Slot::next)),
     };
     let mut tombstoned = 0;
     let (sink, end) = opener.replay(range, &mut |group| {
@@ -157,6 +160,7 @@ fn replay(
     report.groups = end.groups;
     report.bytes = end.bytes;
     report.tombstoned_runs = tombstoned;
+    report.next_slot = end.next_slot;
     Ok((sink, end))
 }
 
@@ -246,8 +250,18 @@ impl Replayed {
             };
             let name = names::partition_directory(&topic.name, partition);
             let directory = parts.directory.join(&name);
+            let mut segments = segments;
             if present.contains(&name) {
-                recovery::cut_partition(&*parts.disk, &directory, id, &segments)?;
+                let gone = recovery::cut_partition(&*parts.disk, &directory, id, &segments)?;
+                segments.retain(|segment| !gone.contains(&segment.base_offset));
+                let keys = gone.iter().map(|base| segment_key(id, *base));
+                let changes: Vec<RowChange> = keys.map(|key| RowChange { key, value: None }).collect();
+                if !changes.is_empty() {
+                    parts
+                        .recovery
+                        .commit(changes)
+                        .map_err(|error| OpenError::Rows(error.to_string()))?;
+                }
             } else if let Some(segment) = segments.iter().find(|segment| segment.size > 0) {
                 let path = names::segment_file(&directory, segment.base_offset, names::FileKind::Log);
                 return Err(OpenError::SegmentShort {

@@ -24,6 +24,8 @@ use thiserror::Error;
 
 /// Bytes that one pass of a drain takes from the tail.
 const DRAIN_BYTES: usize = 4 << 20;
+/// Files with unsynced bytes that one log keeps open at most.
+const UNSYNCED_FILES_MAX: usize = 48;
 
 /// Why the tail could not be written to segments.
 #[derive(Debug, Error)]
@@ -124,6 +126,31 @@ impl SegmentWriter {
         }
     }
 
+    /// Puts back what must be written when a commit of rows failed.
+    pub(super) fn put_back(&mut self, rows: PreparedRows) {
+        for base in rows.changed {
+            if !self.removed.contains(&base) {
+                self.changed.insert(base);
+            }
+        }
+        for base in rows.removed {
+            if !self.changed.contains(&base) {
+                self.removed.insert(base);
+            }
+        }
+    }
+
+    /// Syncs and closes files that many rolls have left open.
+    fn sync_many(&mut self) -> io::Result<()> {
+        if self.unsynced.len() > UNSYNCED_FILES_MAX {
+            for file in &self.unsynced {
+                file.sync_data()?;
+            }
+            self.unsynced.clear();
+        }
+        Ok(())
+    }
+
     pub(super) fn close_open_segment(&mut self) {
         self.open = None;
     }
@@ -160,6 +187,8 @@ impl PartitionLog {
                     return Err(error);
                 }
             };
+            io.sync_many()
+                .map_err(|error| drain_error(&self.directory().display().to_string(), error))?;
             let mut state = self.state.lock();
             if state.status == Status::Closed {
                 return Ok(total);
@@ -306,6 +335,8 @@ impl PartitionLog {
             .is_none_or(|open| open.base_offset != segment.base_offset)
         {
             self.open_segment(io, segment)?;
+        }
+        if pending.parts.is_empty() {
             pending.position = segment.size;
             pending.index_position = u64::from(segment.offset_index.len);
             pending.times_position = u64::from(segment.time_index.len);
@@ -356,7 +387,14 @@ impl PartitionLog {
     /// # Errors
     /// [`DrainError::Io`].
     pub(crate) fn prepare_rows(&self) -> Result<Option<PreparedRows>, DrainError> {
-        let mut io = self.io.lock();
+        self.prepare_rows_with(&mut self.io.lock())
+    }
+
+    /// As [`PartitionLog::prepare_rows`], by one who holds the segment files already.
+    pub(super) fn prepare_rows_with(
+        &self,
+        io: &mut SegmentWriter,
+    ) -> Result<Option<PreparedRows>, DrainError> {
         let directory = self.directory();
         let failed = |source| DrainError::Io {
             path: directory.display().to_string(),
@@ -441,17 +479,7 @@ impl PartitionLog {
 
     /// Puts back what must be written when a commit of rows failed.
     pub(crate) fn rows_refused(&self, rows: PreparedRows) {
-        let mut io = self.io.lock();
-        for base in rows.changed {
-            if !io.removed.contains(&base) {
-                io.changed.insert(base);
-            }
-        }
-        for base in rows.removed {
-            if !io.changed.contains(&base) {
-                io.removed.insert(base);
-            }
-        }
+        self.io.lock().put_back(rows);
     }
 
     /// Returns the first slot that no committed recovery point of this log covers.

@@ -230,7 +230,8 @@ impl PartitionLog {
 
     fn read_wal(&self, run: &TailRun, offset: Offset, request: ReadRequest) -> Result<Bytes, Lost> {
         let bytes = self.wal_bytes(run)?;
-        cut(&bytes, offset, request).map_err(|(position, what)| {
+        let bounds = (run.run.base_offset, run.run.last_offset);
+        cut(&bytes, offset, request, bounds).map_err(|(position, what)| {
             Lost::Error(ReadError::Corrupt {
                 path: format!("write-ahead log file {}", run.location.file),
                 position: run.wal_location().position + position,
@@ -265,6 +266,10 @@ impl PartitionLog {
                 what,
             })
         };
+        let bounds = (
+            segment.base_offset,
+            Offset(segment.next_offset.0.saturating_sub(1)),
+        );
         let mut want = request.max_bytes.max(SEGMENT_READ_BYTES_MIN);
         loop {
             let left = segment.size.saturating_sub(position);
@@ -288,8 +293,8 @@ impl PartitionLog {
                 }
             }
             let buffer = Bytes::from(buffer);
-            let (skipped, first_len) =
-                skip_below(&buffer, offset).map_err(|(at, what)| corrupt(position + at as u64, what))?;
+            let (skipped, first_len) = skip_below(&buffer, offset, bounds)
+                .map_err(|(at, what)| corrupt(position + at as u64, what))?;
             match first_len {
                 // The batch starts in this read but does not end in it: read again from its start.
                 Some(len) if skipped + len > buffer.len() => {
@@ -304,7 +309,7 @@ impl PartitionLog {
                     want = len.max(request.max_bytes);
                 }
                 Some(_) => {
-                    return cut(&buffer.slice(skipped..), offset, request)
+                    return cut(&buffer.slice(skipped..), offset, request, bounds)
                         .map_err(|(at, what)| corrupt(position + skipped as u64 + at, what));
                 }
                 None if skipped == 0 => {
@@ -388,12 +393,19 @@ fn gather(parts: &[Bytes], offset: Offset, request: ReadRequest, out: (&mut Vec<
 }
 
 /// Returns the bytes of batches below `offset` at the start, and the length of the first one that is not below.
-fn skip_below(buffer: &Bytes, offset: Offset) -> Result<(usize, Option<usize>), (usize, String)> {
+fn skip_below(
+    buffer: &Bytes,
+    offset: Offset,
+    bounds: (Offset, Offset),
+) -> Result<(usize, Option<usize>), (usize, String)> {
     let mut position = 0;
+    let mut lowest = bounds.0;
     while let Some(rest) = buffer.get(position..)
         && rest.len() >= HEADER_LEN
     {
         let header = BatchHeader::parse(rest).map_err(|error| (position, error.to_string()))?;
+        check_place(&header, (lowest, bounds.1)).map_err(|what| (position, what))?;
+        lowest = header.next_offset();
         if header.last_offset() >= offset {
             return Ok((position, Some(header.total_len())));
         }
@@ -406,7 +418,13 @@ fn skip_below(buffer: &Bytes, offset: Offset) -> Result<(usize, Option<usize>), 
 }
 
 /// Returns the whole, checked batches from `offset` on that fit.
-fn cut(buffer: &Bytes, offset: Offset, request: ReadRequest) -> Result<Bytes, (u64, String)> {
+fn cut(
+    buffer: &Bytes,
+    offset: Offset,
+    request: ReadRequest,
+    bounds: (Offset, Offset),
+) -> Result<Bytes, (u64, String)> {
+    let mut lowest = bounds.0;
     let mut start = None;
     let mut end = 0;
     for batch in split_batches(buffer) {
@@ -416,6 +434,11 @@ fn cut(buffer: &Bytes, offset: Offset, request: ReadRequest) -> Result<Bytes, (u
             Err(_) if start.is_some() => break,
             Err(error) => return Err((end as u64, error.to_string())),
         };
+        match check_place(&batch.header, (lowest, bounds.1)) {
+            Ok(()) => lowest = batch.header.next_offset(),
+            Err(_) if start.is_some() => break,
+            Err(what) => return Err((batch.position as u64, what)),
+        }
         if batch.header.last_offset() >= offset {
             let from = *start.get_or_insert(batch.position);
             let first = from == batch.position && request.min_one == MinOne::Yes;
@@ -434,4 +457,15 @@ fn cut(buffer: &Bytes, offset: Offset, request: ReadRequest) -> Result<Bytes, (u
         }
     }
     Ok(start.map_or_else(Bytes::new, |start| buffer.slice(start..end.max(start))))
+}
+
+/// The base offset lies outside the batch's checksum: what does not fit its surroundings is damage.
+fn check_place(header: &BatchHeader, (lowest, highest): (Offset, Offset)) -> Result<(), String> {
+    let (base, last) = (header.base_offset, header.last_offset());
+    if base < lowest || last > highest {
+        return Err(format!(
+            "a batch claims offsets {base} to {last}, expected within {lowest} to {highest}"
+        ));
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 //! The new log start is durable in the recovery point before it is visible, and before a file is touched. Files
 //! get the suffix `.deleted` at once and are removed after `file.delete.delay.ms`.
 
-use super::drain::{DrainError, PreparedRows};
+use super::drain::{DrainError, PreparedRows, SegmentWriter};
 use super::{PartitionLog, Status};
 use crate::log::rows::RecoveryStoreError;
 use crate::log_config::{Deletion, LogConfig};
@@ -31,40 +31,35 @@ impl PartitionLog {
     /// # Errors
     /// [`DrainError`]; what was not made durable was not deleted.
     pub fn apply_retention(self: &Arc<Self>, now: TimestampMs) -> Result<RetentionReport, DrainError> {
+        let outcome = self.retain(now);
+        self.fatal_unless_full(outcome)
+    }
+
+    /// From the choice of segments to the renaming of their files nothing else may write rows or segments: a drain
+    /// could add to a chosen segment, a deletion could give its name to another topic.
+    fn retain(self: &Arc<Self>, now: TimestampMs) -> Result<RetentionReport, DrainError> {
         let config = self.config();
         self.drain_expired(now, &config)?;
+        let _rows = self.shared.rows.lock();
         let mut io = self.io.lock();
-        let (doomed, new_start) = {
-            let state = self.state.lock();
-            if state.status == Status::Closed {
-                return Ok(RetentionReport::default());
-            }
-            let count = expired_prefix(&state.segments, state.size(), state.log_start, now, &config);
-            let tail_start = state.tail.start().unwrap_or(state.high_watermark);
-            // Never the segment that is open for writes, unless nothing is on its way into it.
-            let all =
-                count > 0 && count == state.segments.len() && state.tail.first_undrained_slot().is_some();
-            let count = if all { count - 1 } else { count };
-            if count == 0 {
-                return Ok(RetentionReport::default());
-            }
-            let next = state
-                .segments
-                .get(count)
-                .map_or(state.high_watermark, |s| s.base_offset);
-            let next = if count == state.segments.len() {
-                next.max(tail_start.min(next))
-            } else {
-                next
-            };
-            (state.segments[..count].to_vec(), next.max(state.log_start))
+        let Some((doomed, new_start)) = self.choose_expired(now, &config) else {
+            return Ok(RetentionReport::default());
         };
         for segment in &doomed {
             io.note_removed(segment.base_offset);
         }
-        drop(io);
-        self.commit_log_start(new_start)?;
-        let mut io = self.io.lock();
+        let committed = match self.prepare_rows_with(&mut io) {
+            Ok(Some(rows)) => self.commit_log_start(&mut io, rows, new_start),
+            Ok(None) => return Ok(RetentionReport::default()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = committed {
+            // They are still served, so their rows must stay.
+            for segment in &doomed {
+                io.note_changed(segment.base_offset);
+            }
+            return Err(error);
+        }
         {
             let mut state = self.state.lock();
             state.log_start = state.log_start.max(new_start);
@@ -75,8 +70,27 @@ impl PartitionLog {
                 .retain(|segment| doomed.iter().all(|gone| gone.base_offset != segment.base_offset));
         }
         io.close_open_segment();
-        drop(io);
         Ok(self.doom_files(&doomed))
+    }
+
+    /// Returns the segments that may go and the log start after them.
+    fn choose_expired(&self, now: TimestampMs, config: &LogConfig) -> Option<(Vec<Segment>, Offset)> {
+        let state = self.state.lock();
+        if state.status == Status::Closed {
+            return None;
+        }
+        let count = expired_prefix(&state.segments, state.size(), state.log_start, now, config);
+        // Never the segment that is open for writes, unless nothing is on its way into it.
+        let all = count > 0 && count == state.segments.len() && state.tail.first_undrained_slot().is_some();
+        let count = if all { count - 1 } else { count };
+        if count == 0 {
+            return None;
+        }
+        let next = state
+            .segments
+            .get(count)
+            .map_or(state.high_watermark, |s| s.base_offset);
+        Some((state.segments[..count].to_vec(), next.max(state.log_start)))
     }
 
     /// Records that are still on their way to a segment expire too: they are written there so that they can go.
@@ -100,11 +114,12 @@ impl PartitionLog {
         Ok(())
     }
 
-    fn commit_log_start(self: &Arc<Self>, new_start: Offset) -> Result<(), DrainError> {
-        let _rows = self.shared.rows.lock();
-        let Some(mut rows) = self.prepare_rows()? else {
-            return Ok(());
-        };
+    fn commit_log_start(
+        &self,
+        io: &mut SegmentWriter,
+        mut rows: PreparedRows,
+        new_start: Offset,
+    ) -> Result<(), DrainError> {
         // The row that is about to be durable already names the new start.
         if let Some(first) = rows.changes.first_mut() {
             let decoded = super::rows::decode(&first.key, first.value.as_deref().unwrap_or_default());
@@ -114,11 +129,15 @@ impl PartitionLog {
                 first.value = Some(super::rows::encode_partition(&row));
             }
         }
-        self.commit_prepared(rows)
+        self.commit_prepared(io, rows)
     }
 
     /// Commits rows of this log alone; the caller holds the lock over rows since before they were prepared.
-    pub(super) fn commit_prepared(&self, rows: PreparedRows) -> Result<(), DrainError> {
+    pub(super) fn commit_prepared(
+        &self,
+        io: &mut SegmentWriter,
+        rows: PreparedRows,
+    ) -> Result<(), DrainError> {
         let error = match self.shared.recovery.commit(rows.changes.clone()) {
             Ok(()) => {
                 self.rows_committed(&rows);
@@ -127,7 +146,7 @@ impl PartitionLog {
             Err(error) => error,
         };
         let path = self.directory().display().to_string();
-        self.rows_refused(rows);
+        io.put_back(rows);
         Err(match error {
             RecoveryStoreError::Full(_) => DrainError::Full { path },
             RecoveryStoreError::Failed(what) => DrainError::Io {
@@ -135,6 +154,17 @@ impl PartitionLog {
                 source: std::io::Error::other(what),
             },
         })
+    }
+
+    /// Reports every failure but a full disk as fatal: a sync that failed once tells nothing when it is repeated.
+    pub(super) fn fatal_unless_full<T>(&self, outcome: Result<T, DrainError>) -> Result<T, DrainError> {
+        if let Err(error) = &outcome
+            && !matches!(error, DrainError::Full { .. })
+        {
+            self.shared
+                .fatal(&self.directory().display().to_string(), &error.to_string());
+        }
+        outcome
     }
 
     fn doom_files(&self, doomed: &[Segment]) -> RetentionReport {

@@ -86,9 +86,14 @@ impl PartitionLog {
         // Rows first, files after: a recovery point must never name bytes that are gone. A crash in between
         // replays the event.
         let order = self.shared.rows.lock();
-        if let Some(rows) = self.prepare_rows()? {
-            self.commit_prepared(rows)?;
-        }
+        let committed = {
+            let mut io = self.io.lock();
+            self.prepare_rows_with(&mut io).and_then(|rows| match rows {
+                Some(rows) => self.commit_prepared(&mut io, rows),
+                None => Ok(()),
+            })
+        };
+        self.fatal_unless_full(committed)?;
         drop(order);
         self.remove_files(&removed)
     }
