@@ -89,7 +89,7 @@ pub enum SinkError {
     /// Another owner fenced this log; what was under way may or may not be durable.
     #[error("write-ahead log: the session is lost at slot {slot}: {what}")]
     SessionLost {
-        /// First slot that is not this session's.
+        /// First slot that the new owner holds.
         slot: Slot,
         /// How it was found out.
         what: String,
