@@ -16,6 +16,7 @@ mod config;
 mod connection;
 mod error;
 #[cfg(test)]
+#[path = "fake_broker_test.rs"]
 mod fake_broker;
 mod fetch;
 mod frame;

@@ -138,7 +138,6 @@ pub(crate) struct Shared {
 struct Jobs {
     drains: VecDeque<Arc<PartitionLog>>,
     damaged: BTreeSet<(TopicPartitionId, Offset)>,
-    checkpoint: bool,
     stop: bool,
 }
 
@@ -359,12 +358,6 @@ impl LogEngine {
         }
     }
 
-    /// Reports whether the log can no longer contain a run from before `slot`: a deleted topic's tombstone may go.
-    #[must_use]
-    pub fn is_trimmed_past(&self, slot: Slot) -> bool {
-        *self.replay_from.lock() > slot
-    }
-
     /// Returns the slot from which a start would replay: all groups before are covered by recovery points.
     #[must_use]
     pub fn replay_from(&self) -> Slot {
@@ -483,7 +476,7 @@ impl LogEngine {
             return;
         }
         let logs: Vec<_> = self.shared.dirty.lock().values().cloned().collect();
-        for some in logs.chunks(64) {
+        for some in logs.chunks(background::COVERED_AT_ONCE) {
             if std::time::Instant::now() >= deadline || self.cover(some, Slot(u64::MAX)).is_err() {
                 break;
             }

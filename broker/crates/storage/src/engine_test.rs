@@ -2,6 +2,8 @@
 
 #[path = "engine_model_test.rs"]
 mod model;
+#[path = "engine_race_test.rs"]
+mod race;
 
 use super::*;
 use crate::clock::ManualClock;

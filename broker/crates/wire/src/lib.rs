@@ -16,6 +16,7 @@ pub mod records;
 mod cursor;
 mod encode;
 #[cfg(test)]
+#[path = "sample_test.rs"]
 mod sample;
 mod schema;
 mod topology;

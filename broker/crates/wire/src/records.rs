@@ -30,4 +30,5 @@ pub use view::{HeadersIter, RecordIter, RecordView};
 #[cfg(test)]
 mod golden_test;
 #[cfg(test)]
+#[path = "records/sample_test.rs"]
 mod sample;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use thalweg_types::{Offset, TopicPartitionId};
 
 /// Logs that are drained before their rows are committed: bounds the open files.
-const COVERED_AT_ONCE: usize = 64;
+pub(super) const COVERED_AT_ONCE: usize = 64;
 
 impl LogEngine {
     pub(super) fn commit_rows(&self, logs: Vec<Arc<PartitionLog>>) -> Result<(), String> {
@@ -151,7 +151,7 @@ impl LogEngine {
         let Some(last) = usage.oldest_file_last_slot else {
             return;
         };
-        if usage.used > usage.capacity / 2 || jobs.checkpoint {
+        if usage.used > usage.capacity / 2 {
             let old: Vec<_> = self
                 .shared
                 .dirty
@@ -172,14 +172,13 @@ impl LogEngine {
 struct Work {
     drains: Vec<Arc<PartitionLog>>,
     damaged: Vec<(TopicPartitionId, Offset)>,
-    checkpoint: bool,
 }
 
 pub(super) fn run_background(shared: &Arc<Shared>, engine: &Weak<LogEngine>) {
     loop {
         let work = {
             let mut jobs = shared.jobs.lock();
-            if jobs.drains.is_empty() && jobs.damaged.is_empty() && !jobs.checkpoint && !jobs.stop {
+            if jobs.drains.is_empty() && jobs.damaged.is_empty() && !jobs.stop {
                 shared.wake.wait_for(&mut jobs, Duration::from_millis(50));
             }
             if jobs.stop {
@@ -188,7 +187,6 @@ pub(super) fn run_background(shared: &Arc<Shared>, engine: &Weak<LogEngine>) {
             Work {
                 drains: jobs.drains.drain(..).collect(),
                 damaged: std::mem::take(&mut jobs.damaged).into_iter().collect(),
-                checkpoint: std::mem::take(&mut jobs.checkpoint),
             }
         };
         let Some(engine) = engine.upgrade() else { return };
