@@ -101,7 +101,7 @@ struct Caretaker {
 /// How far a deleted topic is on its way to be forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Seen once: whatever its logs had pushed when they were closed is in the write-ahead log one turn later.
+    /// Seen; what its logs had pushed when they were closed may still be on its way into the write-ahead log.
     Seen,
     /// No run of it lies at or after this slot.
     EndsBefore(Slot),
@@ -209,17 +209,21 @@ impl Caretaker {
     /// Moves every tombstone one stage on; returns those whose runs are trimmed.
     fn advance(&self, ids: &BTreeSet<TopicId>) -> BTreeSet<TopicId> {
         let engine = self.topics.engine();
-        advance_stages(
-            &mut self.tombstones.lock(),
-            ids,
-            (engine.next_slot(), engine.replay_from()),
-        )
+        let retiring: BTreeSet<TopicId> = ids
+            .iter()
+            .filter(|id| engine.is_retiring(**id))
+            .copied()
+            .collect();
+        // Asked for after: what was retired before lies below this slot.
+        let slots = (engine.next_slot(), engine.replay_from());
+        advance_stages(&mut self.tombstones.lock(), ids, &retiring, slots)
     }
 }
 
 fn advance_stages(
     stages: &mut BTreeMap<TopicId, Stage>,
     ids: &BTreeSet<TopicId>,
+    retiring: &BTreeSet<TopicId>,
     (next_slot, replay_from): (Slot, Slot),
 ) -> BTreeSet<TopicId> {
     stages.retain(|id, _| ids.contains(id));
@@ -229,6 +233,7 @@ fn advance_stages(
             None => {
                 stages.insert(*id, Stage::Seen);
             }
+            Some(Stage::Seen) if retiring.contains(id) => {}
             Some(Stage::Seen) => {
                 stages.insert(*id, Stage::EndsBefore(next_slot));
             }

@@ -18,8 +18,16 @@ fn tombstone(name: &str) -> TopicTombstone {
 #[test]
 fn a_topic_is_forgotten_only_when_the_log_was_trimmed_past_what_was_written_after_its_deletion() {
     let (mut stages, ids) = (BTreeMap::new(), BTreeSet::from([id(1)]));
-    let mut turn = |next, from| !advance_stages(&mut stages, &ids, (Slot(next), Slot(from))).is_empty();
-    assert!(!turn(10, 10), "seen");
+    let mut retiring = ids.clone();
+    let mut turn = |next, from, retiring: &BTreeSet<TopicId>| {
+        !advance_stages(&mut stages, &ids, retiring, (Slot(next), Slot(from))).is_empty()
+    };
+    assert!(!turn(10, 10, &retiring), "seen");
+    for _ in 0..3 {
+        assert!(!turn(11, 11, &retiring), "its last append is not durable");
+    }
+    retiring.clear();
+    let mut turn = |next, from| turn(next, from, &retiring);
     assert!(
         !turn(12, 12),
         "what its logs had queued may be in slots up to here"
@@ -32,7 +40,15 @@ fn a_topic_is_forgotten_only_when_the_log_was_trimmed_past_what_was_written_afte
 #[test]
 fn a_tombstone_that_went_is_started_afresh() {
     let mut stages = BTreeMap::from([(id(1), Stage::EndsBefore(Slot(0)))]);
-    assert!(advance_stages(&mut stages, &BTreeSet::new(), (Slot(5), Slot(5))).is_empty());
+    assert!(
+        advance_stages(
+            &mut stages,
+            &BTreeSet::new(),
+            &BTreeSet::new(),
+            (Slot(5), Slot(5))
+        )
+        .is_empty()
+    );
     assert!(stages.is_empty());
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use thalweg_metadata::Stamp;
 use thalweg_settings::{SettingError, Settings};
 use thalweg_storage::clock::SystemClock;
-use thalweg_storage::disk::{DiskSpace, RealDisk};
+use thalweg_storage::disk::{DiskSpace, UnknownCrashPoint};
 use thalweg_storage::engine::{LogEngine, OpenReport};
 use thalweg_telemetry::{Metrics, MetricsError, ShutdownTrigger};
 use thiserror::Error;
@@ -62,6 +62,9 @@ pub enum StartError {
         /// The system's reason.
         cause: io::Error,
     },
+    /// A crash point of a test.
+    #[error(transparent)]
+    CrashPoint(#[from] UnknownCrashPoint),
     /// Two metrics of one name: a defect.
     #[error("metrics: {0}")]
     Metrics(#[from] MetricsError),
@@ -113,7 +116,7 @@ impl Server {
             listeners.push(Listener::bind(&listener).await?);
         }
         let http = bind_http(&settings).await?;
-        let disk = Arc::new(RealDisk);
+        let disk = crate::storage::disk()?;
         let directory = DataDirectory::lock(disk.clone(), settings.data_directory())?;
         let data_path = directory.path().to_owned();
         let opening = {
@@ -285,10 +288,10 @@ async fn look_after_reserve(
 ) {
     let reserve = Arc::new(reserve);
     loop {
-        let full = engine
-            .counters()
-            .is_disk_full
-            .load(std::sync::atomic::Ordering::Relaxed);
+        if reserve.is_short() {
+            engine.note_disk_full("the disk has less than 4 MiB free");
+        }
+        let full = engine.is_disk_full();
         let handle = reserve.clone();
         let done = tokio::task::spawn_blocking(move || if full { handle.release() } else { handle.ensure() });
         if full && reserve.has_room() {

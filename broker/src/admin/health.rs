@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use futures::FutureExt;
+use thalweg_storage::engine::NoRoom;
 use thalweg_telemetry::Shutdown;
 
 use super::AdminParts;
@@ -18,7 +19,7 @@ pub(super) fn reasons(parts: &AdminParts, shutdown: &Shutdown) -> Vec<String> {
     }
     let engine = parts.topics.engine();
     // Ready at once if the log failed; otherwise it may wait for room, which is no reason.
-    if let Some(Err(error)) = engine.client_room().now_or_never() {
+    if let Some(Err(NoRoom::Failed(error))) = engine.client_room().now_or_never() {
         reasons.push(format!("the write-ahead log failed: {error}"));
     }
     if !parts.gate.is_open() {

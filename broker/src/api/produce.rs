@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use thalweg_storage::commit::Ticket;
+use thalweg_storage::engine::NoRoom;
 use thalweg_types::{ErrorCode, Offset, TimestampMs};
 use thalweg_wire::guard::{DecodeError, GuardLimits};
 use thalweg_wire::produce::{
@@ -57,9 +58,13 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
         header.client_id.as_deref(),
         Charge::ProduceBytes(body_len),
     );
-    let refused = refusal(&context, &produce);
-    if refused.is_none() && context.topics.engine().client_room().await.is_err() {
-        return Err(ApiError::refused("the write-ahead log failed"));
+    let mut refused = refusal(&context, &produce);
+    if refused.is_none() {
+        refused = match context.topics.engine().client_room().await {
+            Ok(()) => None,
+            Err(NoRoom::DiskFull) => Some(ErrorCode::KafkaStorageError),
+            Err(NoRoom::Failed(_)) => return Err(ApiError::refused("the write-ahead log failed")),
+        };
     }
     let mut topics = Vec::with_capacity(produce.topics.len());
     for topic in produce.topics {

@@ -285,6 +285,7 @@ fn engine_config(settings: &Settings) -> EngineConfig {
             file_bytes,
             max_bytes: settings.wal_max_bytes(),
             group_bytes_max: bytes(settings.wal_group_max_bytes()),
+            disk_free_bytes_min: settings.disk_reserve_bytes(),
         },
         tail_memory_bytes: bytes(settings.wal_tail_memory_bytes()),
         segment_write_bytes: bytes(settings.segment_write_bytes()),

@@ -3,10 +3,12 @@
 //! Adapts the disk to the metadata store, and the metadata store to the logs' recovery points. Owns no data.
 
 mod backend;
+mod crash_plan;
 mod data_directory;
 mod recovery_rows;
 mod reserve;
 
+pub use crash_plan::{CRASH_POINT_VARIABLE, disk};
 pub use data_directory::{DataDirectory, OpenDataError, OpenedData};
 pub(crate) use recovery_rows::is_no_space;
 pub use reserve::DiskReserve;

@@ -11,6 +11,10 @@ use thalweg_storage::disk::{Disk, OpenMode};
 
 const FILE: &str = ".reserve";
 const CHUNK: usize = 1 << 20;
+/// Less than this on the disk is no room, however small the reserve is.
+const ROOM_BYTES_MIN: u64 = 16 << 20;
+/// With less than this free, metadata and segments run out next.
+const SHORT_BYTES: u64 = 4 << 20;
 
 /// The reserve of one data directory.
 #[derive(Debug)]
@@ -62,13 +66,24 @@ impl DiskReserve {
         file.sync_data()
     }
 
-    /// Reports whether the disk has room for the reserve and as much again.
+    /// Reports whether the disk has room for the reserve and as much again, so that it does not fill up at once.
     #[must_use]
     pub fn has_room(&self) -> bool {
         let directory = self.path.parent().unwrap_or(Path::new("."));
+        let held = self.disk.file_len(&self.path).ok().flatten().unwrap_or(0);
+        let wanted = self.bytes.saturating_mul(2).max(ROOM_BYTES_MIN);
         self.disk
             .space(directory)
-            .is_ok_and(|space| space.available >= self.bytes.saturating_mul(2))
+            .is_ok_and(|space| space.available.saturating_add(held) >= wanted)
+    }
+
+    /// Reports whether the disk is as good as full: a file, a row or an index may find no room at any moment.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        self.disk
+            .space(directory)
+            .is_ok_and(|space| space.available < SHORT_BYTES)
     }
 
     /// Gives the space back. Blocks.

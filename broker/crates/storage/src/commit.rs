@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use thalweg_types::{LeaderEpoch, Offset, TimestampMs, TopicPartitionId};
 use thiserror::Error;
 use tokio::sync::Notify;
@@ -207,6 +207,8 @@ struct Shared {
     room: Notify,
     /// Slot after the last durable group.
     next_slot: AtomicU64,
+    /// Header CRC of that group.
+    last_crc: AtomicU32,
     counters: CommitCounters,
     on_fatal: OnFatal,
 }
@@ -225,6 +227,7 @@ impl fmt::Debug for Committer {
 
 struct InFlight {
     slot: Slot,
+    crc: u32,
     location: WalLocation,
     members: Vec<(Arc<dyn GroupMember>, Vec<CommittedRun>)>,
     done: Arc<GroupDone>,
@@ -272,6 +275,7 @@ impl Committer {
             work: Condvar::new(),
             room: Notify::new(),
             next_slot: AtomicU64::new(start.next_slot.0),
+            last_crc: AtomicU32::new(start.last_crc),
             counters: CommitCounters::default(),
             on_fatal,
         });
@@ -363,6 +367,12 @@ impl Committer {
     #[must_use]
     pub fn next_slot(&self) -> Slot {
         Slot(self.shared.next_slot.load(Ordering::Acquire))
+    }
+
+    /// Returns the header CRC of the last durable group. Belongs to [`Committer::next_slot`] once the log is closed.
+    #[must_use]
+    pub fn last_crc(&self) -> u32 {
+        self.shared.last_crc.load(Ordering::Acquire)
     }
 
     /// Returns why the log failed, if it did.
@@ -529,6 +539,7 @@ impl Shared {
         }
         Ok(InFlight {
             slot,
+            crc,
             location,
             members,
             done,
@@ -560,6 +571,7 @@ impl Shared {
         self.counters
             .queued_bytes
             .fetch_sub(group.queued_bytes, Ordering::Relaxed);
+        self.last_crc.store(group.crc, Ordering::Release);
         // After the partitions know: a trim that sees this slot sees their uncovered entries too.
         self.next_slot.store(group.slot.next().0, Ordering::Release);
         group.done.complete(Ok(()));

@@ -9,8 +9,8 @@ mod late_sink;
 mod opening;
 
 use crate::clock::Clock;
-use crate::commit::{CommitCounters, CommitError, Committer, OnFatal};
-use crate::disk::{BLOCK, Disk};
+use crate::commit::{CommitCounters, CommitError, Committer, OnFatal, Ticket};
+use crate::disk::{BLOCK, CrashPoint, Disk};
 use crate::log::rows::{RecoveryStore, RecoveryStoreError, RowChange, WalRow, encode_wal, wal_key};
 use crate::log::rows::{partition_key, segment_key};
 use crate::log::{AppendError, NewLog, PartitionLog};
@@ -18,8 +18,8 @@ use crate::log_config::LogConfig;
 use crate::recovery;
 use crate::segment::names;
 use crate::wal::group::RUN_LEN;
-use crate::wal::ring::RingConfig;
-use crate::wal::{Incarnation, Slot, WalSink, WalUsage, group};
+use crate::wal::ring::{InventoryState, RingConfig};
+use crate::wal::{Incarnation, Slot, WalEnd, WalSink, WalUsage, group};
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
@@ -28,6 +28,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use thalweg_types::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartitionId};
+use thiserror::Error;
 
 /// Sizes of the engine, from the settings.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +52,7 @@ impl Default for EngineConfig {
                 file_bytes: 64 << 20,
                 max_bytes: 1 << 30,
                 group_bytes_max: 4 << 20,
+                disk_free_bytes_min: 0,
             },
             tail_memory_bytes: 256 << 20,
             segment_write_bytes: 256 << 10,
@@ -130,6 +132,8 @@ pub(crate) struct Shared {
     jobs: Mutex<Jobs>,
     wake: Condvar,
     problems: Mutex<BTreeMap<String, String>>,
+    /// Newest appends of closed logs that were not durable when they were closed.
+    retiring: Mutex<HashMap<TopicId, Vec<Ticket>>>,
     counters: EngineCounters,
     on_fatal: Arc<OnFatal>,
 }
@@ -138,6 +142,8 @@ pub(crate) struct Shared {
 struct Jobs {
     drains: VecDeque<Arc<PartitionLog>>,
     damaged: BTreeSet<(TopicPartitionId, Offset)>,
+    /// Segments whose indexes could not be built; bounded by the number of segments.
+    beyond_repair: BTreeSet<(TopicPartitionId, Offset)>,
     stop: bool,
 }
 
@@ -148,12 +154,29 @@ pub struct EngineCounters {
     pub drained_bytes: AtomicU64,
     /// Recovery points committed.
     pub checkpoints: AtomicU64,
+    /// Times that write-ahead log files were set free.
+    pub trims: AtomicU64,
+    /// Segments that were full and closed.
+    pub segment_rolls: AtomicU64,
+    /// Segments deleted by retention or below the log start.
+    pub segments_deleted: AtomicU64,
     /// Times a write to a segment or a recovery point found the disk full.
     pub disk_full: AtomicU64,
     /// Indexes rebuilt.
     pub index_rebuilds: AtomicU64,
-    /// Whether the last write of the background work found the disk full.
+    /// Whether a write found the disk full, and [`LogEngine::note_disk_has_room`] was not called since.
     pub is_disk_full: AtomicBool,
+}
+
+/// Why a client's records are not taken now.
+#[derive(Clone, Debug, Error)]
+pub enum NoRoom {
+    /// The disk is full; later they may be.
+    #[error("the disk is full: free some space")]
+    DiskFull,
+    /// The log failed.
+    #[error(transparent)]
+    Failed(#[from] CommitError),
 }
 
 /// All partition logs of a broker.
@@ -191,6 +214,12 @@ impl Shared {
         Ok(())
     }
 
+    fn note_retiring(&self, topic_id: TopicId, last: Option<Ticket>) {
+        if let Some(ticket) = last.filter(|ticket| !ticket.is_done()) {
+            self.retiring.lock().entry(topic_id).or_default().push(ticket);
+        }
+    }
+
     pub(crate) fn note_dirty(&self, log: &Arc<PartitionLog>) {
         self.dirty.lock().insert(log.id(), log.clone());
     }
@@ -224,9 +253,18 @@ impl Shared {
         self.wake.notify_one();
     }
 
+    /// Asks for a segment's indexes to be built again, unless that was tried in vain.
     pub(crate) fn note_index_damage(&self, id: TopicPartitionId, base_offset: Offset) {
-        self.jobs.lock().damaged.insert((id, base_offset));
-        self.wake.notify_one();
+        let mut jobs = self.jobs.lock();
+        if !jobs.beyond_repair.contains(&(id, base_offset)) {
+            jobs.damaged.insert((id, base_offset));
+            self.wake.notify_one();
+        }
+    }
+
+    /// Takes note that a segment's indexes cannot be built, or only up to damage in it.
+    pub(crate) fn note_beyond_repair(&self, id: TopicPartitionId, base_offset: Offset) {
+        self.jobs.lock().beyond_repair.insert((id, base_offset));
     }
 
     /// Reports a failure after which nothing may be acknowledged.
@@ -240,6 +278,16 @@ impl Shared {
 
     pub(crate) fn note_index_rebuilt(&self) {
         self.counters.index_rebuilds.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_segment_rolled(&self) {
+        self.counters.segment_rolls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_segments_deleted(&self, count: usize) {
+        self.counters
+            .segments_deleted
+            .fetch_add(count as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn note_problem(&self, place: String, what: String) {
@@ -302,7 +350,8 @@ impl LogEngine {
         let mut doomed = Vec::new();
         let mut changes = Vec::new();
         for log in closed {
-            log.close();
+            let last = log.close();
+            self.shared.note_retiring(topic_id, last);
             let (bases, directory) = log.close_files();
             changes.push(RowChange {
                 key: partition_key(log.id()),
@@ -320,6 +369,7 @@ impl LogEngine {
                 Err(error) => return Err(self.delete_failed(&directory, error)),
             }
         }
+        self.shared.disk.reached(CrashPoint::DirectoryDoomed);
         if !doomed.is_empty()
             && let Err(error) = self.shared.disk.sync_dir(&self.shared.directory)
         {
@@ -331,6 +381,7 @@ impl LogEngine {
             // The rows of a tombstoned topic are removed by the next start; its files free space now.
             Err(error @ RecoveryStoreError::Full(_)) => {
                 tracing::warn!(%error, "rows of a deleted topic stay until the next start");
+                self.shared.note_full(&error.to_string());
                 Ok(doomed)
             }
             Err(error) => Err(self.delete_failed(&self.shared.directory, std::io::Error::other(error))),
@@ -340,6 +391,21 @@ impl LogEngine {
     fn delete_failed(&self, path: &Path, error: std::io::Error) -> std::io::Error {
         self.shared.fatal(&path.display().to_string(), &error.to_string());
         error
+    }
+
+    /// Reports whether runs of a deleted topic may still be on their way into the write-ahead log.
+    #[must_use]
+    pub fn is_retiring(&self, topic_id: TopicId) -> bool {
+        let mut retiring = self.shared.retiring.lock();
+        let Some(tickets) = retiring.get_mut(&topic_id) else {
+            return false;
+        };
+        tickets.retain(|ticket| !ticket.is_done());
+        let pending = !tickets.is_empty();
+        if !pending {
+            retiring.remove(&topic_id);
+        }
+        pending
     }
 
     /// Removes a directory or file that deletion or retention put aside. Blocks on the disk.
@@ -358,6 +424,24 @@ impl LogEngine {
         }
     }
 
+    /// The row of the write-ahead log while it is open.
+    fn wal_row(&self) -> WalRow {
+        WalRow {
+            incarnation: self.incarnation,
+            replay_from: self.replay_from(),
+            clean_end: None,
+            list: InventoryState::Written,
+        }
+    }
+
+    /// The first slot that a recovery point does not cover, or the next one to write.
+    fn first_needed(&self) -> Slot {
+        let next = self.next_slot();
+        let dirty: Vec<_> = self.shared.dirty.lock().values().cloned().collect();
+        let first = dirty.iter().filter_map(|log| log.first_uncovered()).min();
+        first.map_or(next, |slot| slot.min(next))
+    }
+
     /// Returns the slot from which a start would replay: all groups before are covered by recovery points.
     #[must_use]
     pub fn replay_from(&self) -> Slot {
@@ -368,15 +452,19 @@ impl LogEngine {
     /// call this.
     ///
     /// # Errors
-    /// When the log failed.
-    pub async fn client_room(&self) -> Result<(), CommitError> {
+    /// [`NoRoom::DiskFull`] at once, or as soon as the disk fills up while this waits: only somebody who frees
+    /// space helps then. [`NoRoom::Failed`] when the log failed.
+    pub async fn client_room(&self) -> Result<(), NoRoom> {
         let committer = self.shared.committer().ok_or(CommitError::Closed)?;
         loop {
             let notified = committer.room().notified();
             tokio::pin!(notified);
             notified.as_mut().enable();
             if let Some(error) = committer.failure() {
-                return Err(error);
+                return Err(error.into());
+            }
+            if self.is_disk_full() {
+                return Err(NoRoom::DiskFull);
             }
             let queued = committer.counters().queued_bytes.load(Ordering::Relaxed);
             let needed = self.shared.config.reserve_bytes + 2 * queued as u64;
@@ -410,7 +498,19 @@ impl LogEngine {
         &self.shared.counters
     }
 
-    /// Takes note that the disk has room again, as seen from outside.
+    /// Reports whether clients' records are refused because the disk is full.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        self.shared.counters.is_disk_full.load(Ordering::Relaxed)
+    }
+
+    /// Takes note that a write elsewhere in the data directory found the disk full.
+    pub fn note_disk_full(&self, what: &str) {
+        self.shared.note_full(what);
+    }
+
+    /// Takes note that the disk has room again, as seen from outside: until then nothing but the reserve was left,
+    /// and a write that succeeds from it is no sign of room.
     pub fn note_disk_has_room(&self) {
         if self.shared.counters.is_disk_full.swap(false, Ordering::Relaxed) {
             tracing::warn!("the disk has room again");
@@ -487,15 +587,17 @@ impl LogEngine {
         for log in self.logs() {
             log.render_at_stop();
         }
-        let next = self
-            .shared
-            .committer()
-            .map(Committer::next_slot)
-            .unwrap_or_default();
+        self.shared.disk.reached(CrashPoint::StopUnmarked);
+        let next_slot = committer.next_slot();
+        let clean_end = self.shared.sink.end().map(|location| WalEnd {
+            next_slot,
+            location,
+            last_crc: committer.last_crc(),
+        });
         let row = WalRow {
-            incarnation: self.incarnation,
-            replay_from: *self.replay_from.lock(),
-            clean_end: Some(next),
+            replay_from: self.first_needed(),
+            clean_end,
+            ..self.wal_row()
         };
         let change = RowChange {
             key: wal_key(),

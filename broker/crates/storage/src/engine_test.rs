@@ -1,5 +1,7 @@
 //! The logs against a simple model, over a simulated disk that forgets what was not synced.
 
+#[path = "engine_faults_test.rs"]
+mod faults;
 #[path = "engine_model_test.rs"]
 mod model;
 #[path = "engine_race_test.rs"]
@@ -7,7 +9,7 @@ mod race;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::disk::{OpenMode, SimulatedDisk, read_file, replace_file};
+use crate::disk::{CrashPoint, OpenMode, SimulatedDisk, read_file, replace_file};
 use crate::log::rows::WriteState;
 use crate::log::{Append, CheckedBatch, MinOne, Origin, ReadLimit, ReadRequest};
 use crate::recovery::OpenError;
@@ -141,6 +143,7 @@ impl World {
                 file_bytes: 64 << 10,
                 max_bytes: 256 << 10,
                 group_bytes_max: 16 << 10,
+                disk_free_bytes_min: 0,
             },
             tail_memory_bytes: 20 << 10,
             segment_write_bytes: 4 << 10,

@@ -255,31 +255,42 @@ fn invalid(position: u64, what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("byte {position}: {what}"))
 }
 
-/// Builds both indexes of a segment from its batches, each CRC-checked, and replaces the files; returns their
-/// stamps.
+/// Indexes that were built again.
+#[derive(Debug)]
+pub(crate) struct RebuiltIndexes {
+    pub(crate) offset_index: IndexStamp,
+    pub(crate) time_index: IndexStamp,
+    /// Damage in the segment itself: the indexes lead up to it, so that what lies before is found at once, and a
+    /// reader that goes on meets the damage at once.
+    pub(crate) damage: Option<io::Error>,
+}
+
+/// Builds both indexes of a segment from its batches, each CRC-checked, and replaces the files.
 ///
 /// # Errors
-/// The disk's; `InvalidData` when the segment itself is damaged.
+/// The disk's.
 pub(crate) fn rebuild_indexes(
     disk: &dyn Disk,
     directory: &Path,
     segment: &Segment,
     interval_bytes: u32,
-) -> io::Result<(IndexStamp, IndexStamp)> {
+) -> io::Result<RebuiltIndexes> {
     let log_path = segment_file(directory, segment.base_offset, FileKind::Log);
     let log = disk.open(&log_path, OpenMode::Read)?;
     let (mut offsets, mut times) = (Vec::new(), Vec::new());
     let (mut unindexed, mut last_time, mut max) = (0u64, i64::MIN, (i64::MIN, segment.base_offset));
     let mut failure = None;
     let mut body = Vec::new();
-    scan_batches(&*log, segment.size, |position, header| {
+    let scanned = scan_batches(&*log, segment.size, |position, header| {
         body.resize(header.total_len(), 0);
         let checked = log
             .read_exact_at(&mut body, position)
             .and_then(|()| verify_crc(&body).map_err(|error| invalid(position, &error.to_string())));
         if let Err(error) = checked {
-            failure = Some(error);
-            return Scan::Stop;
+            // The header says where the next batch starts: what lies behind damaged records can be found.
+            let is_fatal = !is_damage(&error);
+            failure.get_or_insert(error);
+            return if is_fatal { Scan::Stop } else { Scan::Continue };
         }
         if header.max_timestamp.0 > max.0 {
             max = (header.max_timestamp.0, header.last_offset());
@@ -303,10 +314,11 @@ pub(crate) fn rebuild_indexes(
         }
         unindexed += header.total_len() as u64;
         Scan::Continue
-    })?;
-    if let Some(error) = failure {
-        return Err(error);
-    }
+    });
+    let damage = match scanned.map_or_else(Some, |_| failure) {
+        Some(error) if !is_damage(&error) => return Err(error),
+        other => other,
+    };
     let mut stamps = Vec::new();
     for (kind, bytes) in [(FileKind::OffsetIndex, &offsets), (FileKind::TimeIndex, &times)] {
         let path = segment_file(directory, segment.base_offset, kind);
@@ -319,5 +331,17 @@ pub(crate) fn rebuild_indexes(
         stamps.push(IndexStamp::default().extended(bytes));
     }
     disk.sync_dir(directory)?;
-    Ok((stamps[0], stamps[1]))
+    Ok(RebuiltIndexes {
+        offset_index: stamps[0],
+        time_index: stamps[1],
+        damage,
+    })
+}
+
+/// Bytes that are not what was written, or are not there: not the device's refusal.
+fn is_damage(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+    )
 }

@@ -8,9 +8,13 @@
 //! through [`OpenMode::Direct`], which syncs by itself); a name survives only after [`Disk::sync_dir`] of its
 //! directory.
 
+mod crash_point;
+mod crashing;
 mod real;
 mod simulated;
 
+pub use crash_point::{CrashPlan, CrashPoint, UnknownCrashPoint};
+pub use crashing::CrashingDisk;
 pub use real::RealDisk;
 pub use simulated::{Fault, SimulatedDisk};
 
@@ -121,6 +125,8 @@ pub trait Disk: Send + Sync + Debug {
     /// # Errors
     /// `WouldBlock` when another process holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>>;
+    /// Takes note that the code is at a place where a crash is telling. May not return.
+    fn reached(&self, _point: CrashPoint) {}
 }
 
 /// An open file. All methods take positions, so that one handle serves many threads.
@@ -201,6 +207,12 @@ pub fn is_disk_full(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
     )
+}
+
+/// Reports whether an error means that the process or the system has no file descriptor left, which passes.
+#[must_use]
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 /// Replaces a small file so that a crash leaves either the old or the new content.

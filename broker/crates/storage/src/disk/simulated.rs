@@ -4,7 +4,7 @@
 //! sectors of 512 bytes), independently of its neighbours; an unsynced name may be lost or kept, in any
 //! order. What was synced always stays.
 
-use super::{DirEntry, Disk, DiskFile, DiskLock, DiskSpace, EntryKind, OpenMode};
+use super::{CrashPlan, CrashPoint, DirEntry, Disk, DiskFile, DiskLock, DiskSpace, EntryKind, OpenMode};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -53,6 +53,13 @@ struct State {
     faults: BTreeMap<u64, Fault>,
     /// Raised by a crash: handles of an older life answer with an error.
     life: u64,
+    /// Where the power is to go.
+    plan: Option<CrashPlan>,
+    /// The power is gone: every call fails until [`SimulatedDisk::crash`].
+    dark: bool,
+    reached: BTreeMap<CrashPoint, u64>,
+    /// Bytes read of each file since it was made.
+    read_bytes: BTreeMap<u64, u64>,
 }
 
 /// A file system in memory; clones share it.
@@ -119,6 +126,40 @@ impl SimulatedDisk {
         Ok(state)
     }
 
+    /// Lets the power go at the `count`-th visit of a point from now on (from 1): every later call of this life
+    /// fails, and the test goes on with [`SimulatedDisk::crash`].
+    pub fn crash_at(&self, point: CrashPoint, count: u64) {
+        let mut state = self.state.lock();
+        let before = state.reached.get(&point).copied().unwrap_or(0);
+        state.plan = Some(CrashPlan {
+            point,
+            count: before + count,
+        });
+    }
+
+    /// Returns how many bytes of a file were read so far.
+    #[must_use]
+    pub fn read_bytes(&self, path: &Path) -> u64 {
+        let state = self.state.lock();
+        let inode = state.names.get(path);
+        inode
+            .and_then(|id| state.read_bytes.get(id))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Reports whether the power went at a crash point.
+    #[must_use]
+    pub fn is_dark(&self) -> bool {
+        self.state.lock().dark
+    }
+
+    /// Returns how often each crash point was reached.
+    #[must_use]
+    pub fn reached_counts(&self) -> BTreeMap<CrashPoint, u64> {
+        self.state.lock().reached.clone()
+    }
+
     /// Sets the capacity in bytes; writes that need more fail with `StorageFull`.
     pub fn set_capacity(&self, bytes: u64) {
         self.state.lock().capacity = bytes;
@@ -153,6 +194,8 @@ impl SimulatedDisk {
     pub fn crash(&self, choose: &mut dyn FnMut(usize) -> usize) {
         let mut state = self.state.lock();
         state.life += 1;
+        state.plan = None;
+        state.dark = false;
         state.locks.clear();
         state.faults.clear();
         let changed: Vec<PathBuf> = {
@@ -245,6 +288,9 @@ impl State {
     }
 
     fn call(&mut self) -> io::Result<()> {
+        if self.dark {
+            return Err(crashed());
+        }
         let at = self.calls;
         self.calls += 1;
         match self.faults.remove(&at) {
@@ -461,6 +507,19 @@ impl Disk for SimulatedDisk {
             life: state.life,
         }))
     }
+
+    fn reached(&self, point: CrashPoint) {
+        let mut state = self.state.lock();
+        if self.life.is_some_and(|life| life != state.life) {
+            return;
+        }
+        let count = state.reached.entry(point).or_insert(0);
+        *count += 1;
+        let count = *count;
+        if state.plan == Some(CrashPlan { point, count }) {
+            state.dark = true;
+        }
+    }
 }
 
 fn crashed() -> io::Error {
@@ -482,14 +541,16 @@ impl SimulatedFile {
 
 impl DiskFile for SimulatedFile {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-        self.with(|inode, _| {
+        let count = self.with(|inode, _| {
             let start = usize::try_from(position)
                 .unwrap_or(usize::MAX)
                 .min(inode.current.len());
             let count = buffer.len().min(inode.current.len() - start);
             buffer[..count].copy_from_slice(&inode.current[start..start + count]);
             Ok(count)
-        })
+        })?;
+        *self.state.lock().read_bytes.entry(self.inode).or_insert(0) += count as u64;
+        Ok(count)
     }
 
     fn write_vectored_at(&self, slices: &[IoSlice<'_>], position: u64) -> io::Result<usize> {

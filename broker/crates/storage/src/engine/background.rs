@@ -4,10 +4,11 @@
 //! durability in doubt and is reported as fatal.
 
 use super::{LogEngine, Shared};
-use crate::commit::{CommitError, Committer};
+use crate::commit::CommitError;
+use crate::disk::CrashPoint;
 use crate::log::rows::{RecoveryStoreError, RowChange, WalRow, encode_wal, wal_key};
 use crate::log::{DrainError, PartitionLog};
-use crate::wal::{SinkError, Slot};
+use crate::wal::{Growth, SinkError, Slot};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -21,12 +22,18 @@ impl LogEngine {
         let _rows = self.shared.rows.lock();
         let mut prepared = Vec::new();
         for log in logs {
-            let rows = log.prepare_rows().map_err(|error| {
-                self.fatal(&error.to_string());
-                error.to_string()
-            })?;
-            if let Some(rows) = rows {
-                prepared.push((log, rows));
+            match log.prepare_rows() {
+                Ok(Some(rows)) => prepared.push((log, rows)),
+                Ok(None) => {}
+                Err(error) => {
+                    for (log, rows) in prepared {
+                        log.rows_refused(rows);
+                    }
+                    if !matches!(error, DrainError::OutOfDescriptors { .. }) {
+                        self.fatal(&error.to_string());
+                    }
+                    return Err(error.to_string());
+                }
             }
         }
         let changes: Vec<RowChange> = prepared
@@ -36,8 +43,10 @@ impl LogEngine {
         if changes.is_empty() {
             return Ok(());
         }
+        self.shared.disk.reached(CrashPoint::RecoveryPointPrepared);
         match self.shared.recovery.commit(changes) {
             Ok(()) => {
+                self.shared.disk.reached(CrashPoint::RecoveryPointCommitted);
                 for (log, rows) in prepared {
                     log.rows_committed(&rows);
                 }
@@ -75,18 +84,7 @@ impl LogEngine {
     /// Frees what all committed recovery points cover.
     pub(super) fn trim(&self) -> Result<(), String> {
         let _rows = self.shared.rows.lock();
-        let next = self
-            .shared
-            .committer()
-            .map(Committer::next_slot)
-            .unwrap_or_default();
-        let dirty: Vec<_> = self.shared.dirty.lock().values().cloned().collect();
-        let first = dirty
-            .iter()
-            .filter_map(|log| log.first_uncovered())
-            .min()
-            .unwrap_or(next)
-            .min(next);
+        let first = self.first_needed();
         let Some(through) = first.0.checked_sub(1).map(Slot) else {
             return Ok(());
         };
@@ -100,9 +98,8 @@ impl LogEngine {
             return Ok(());
         }
         let row = WalRow {
-            incarnation: self.incarnation,
             replay_from: first,
-            clean_end: None,
+            ..self.wal_row()
         };
         let change = RowChange {
             key: wal_key(),
@@ -111,7 +108,9 @@ impl LogEngine {
         match self.shared.recovery.commit(vec![change]) {
             Ok(()) => {
                 *self.replay_from.lock() = first;
+                self.shared.disk.reached(CrashPoint::WalTrimming);
                 self.shared.sink.trim(through);
+                self.shared.counters.trims.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
             Err(error @ RecoveryStoreError::Full(_)) => {
@@ -148,6 +147,10 @@ impl LogEngine {
             self.fatal(&error.to_string());
         }
         let usage = self.shared.sink.usage();
+        if usage.growth == Growth::Stuck {
+            self.shared
+                .note_full("the write-ahead log has one file, and no room for a second");
+        }
         let Some(last) = usage.oldest_file_last_slot else {
             return;
         };
@@ -195,16 +198,13 @@ pub(super) fn run_background(shared: &Arc<Shared>, engine: &Weak<LogEngine>) {
 }
 
 impl Shared {
-    fn note_full(&self, what: &str) {
+    pub(crate) fn note_full(&self, what: &str) {
         self.counters.disk_full.fetch_add(1, Ordering::Relaxed);
         if !self.counters.is_disk_full.swap(true, Ordering::Relaxed) {
-            tracing::error!("{what}; records stay in the write-ahead log, free some space");
-        }
-    }
-
-    fn note_not_full(&self) {
-        if self.counters.is_disk_full.swap(false, Ordering::Relaxed) {
-            tracing::info!("the disk takes writes again");
+            tracing::error!(
+                "{what}; produce is refused and records stay in the write-ahead log until there is space: delete \
+                 records or topics, or add space"
+            );
         }
     }
 }
@@ -219,13 +219,14 @@ impl PartitionLog {
                     .counters
                     .drained_bytes
                     .fetch_add(count as u64, Ordering::Relaxed);
-                if count > 0 {
-                    shared.note_not_full();
-                }
                 Ok(count)
             }
             Err(error @ DrainError::Full { .. }) => {
                 shared.note_full(&error.to_string());
+                Err(error.to_string())
+            }
+            Err(error @ DrainError::OutOfDescriptors { .. }) => {
+                tracing::error!(%error, "records stay in the write-ahead log and the write is tried again");
                 Err(error.to_string())
             }
             Err(error) => {

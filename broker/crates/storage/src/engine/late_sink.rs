@@ -77,6 +77,10 @@ impl WalSink for LateSink {
         self.get().map(WalSink::usage).unwrap_or_default()
     }
 
+    fn end(&self) -> Option<WalLocation> {
+        self.get().ok().and_then(WalSink::end)
+    }
+
     fn prepare(&self) -> Result<(), SinkError> {
         self.get()?.prepare()
     }

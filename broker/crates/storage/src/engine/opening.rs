@@ -4,12 +4,13 @@ use super::background::run_background;
 use super::late_sink::LateSink;
 use super::{EngineConfig, EngineCounters, EngineParts, LiveTopic, LogEngine, OpenReport, Shared};
 use crate::commit::{CommitStart, Committer};
+use crate::disk::CrashPoint;
 use crate::log::rows::{PartitionRow, RowChange, WalRow, encode_wal, partition_key, segment_key, wal_key};
 use crate::log::{NewLog, PartitionLog, ReplayedRun};
 use crate::recovery::{self, OpenError};
 use crate::segment::{Segment, names, render};
 use crate::wal::group::RunContent;
-use crate::wal::ring::{ReplayEnd, ReplayRange, RingOpener, RingSink};
+use crate::wal::ring::{InventoryState, ReplayEnd, ReplayRange, RingOpener, RingSink};
 use crate::wal::{Incarnation, ReplayedGroup, Slot};
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{BTreeSet, HashMap};
@@ -35,7 +36,7 @@ impl LogEngine {
         let opener = RingOpener::open(
             parts.disk.clone(),
             &wal_directory,
-            wal_row.incarnation,
+            (wal_row.incarnation, wal_row.list),
             config.ring,
         )?;
         let covered = rows.partitions.values().filter_map(|row| row.covered).max();
@@ -45,6 +46,7 @@ impl LogEngine {
         let late = Arc::new(LateSink::reading(opener.reader()));
         let shared = Arc::new(new_shared(&parts, config, late.clone()));
         let logs = replayed.build(&shared, &parts)?;
+        parts.disk.reached(CrashPoint::RecoverySegmentsCut);
         let mut report = OpenReport {
             partitions: logs.len(),
             clean: wal_row.clean_end.is_some(),
@@ -52,16 +54,8 @@ impl LogEngine {
         };
         let (sink, end) = replay(opener, (&wal_row, covered), &logs, (&parts, &mut report))?;
         late.set(sink);
-        if wal_row.clean_end.is_some() {
-            // From here on the end is open again: a marker that stayed would refuse the next start after a crash.
-            commit_wal_row(
-                &parts,
-                &WalRow {
-                    clean_end: None,
-                    ..wal_row
-                },
-            )?;
-        }
+        parts.disk.reached(CrashPoint::RecoveryReplayed);
+        let wal_row = reopened_row(&parts, wal_row)?;
         let start = CommitStart {
             incarnation: wal_row.incarnation,
             next_slot: end.next_slot,
@@ -104,9 +98,24 @@ fn wal_row(parts: &EngineParts, found: Option<WalRow>) -> Result<WalRow, OpenErr
         incarnation,
         replay_from: Slot(0),
         clean_end: None,
+        list: InventoryState::NotYet,
     };
     commit_wal_row(parts, &row)?;
     Ok(row)
+}
+
+/// From here on the end is open again: a marker that stayed would refuse the next start after a crash. And the list
+/// of files was written, so its absence means something from now on.
+fn reopened_row(parts: &EngineParts, row: WalRow) -> Result<WalRow, OpenError> {
+    let open = WalRow {
+        clean_end: None,
+        list: InventoryState::Written,
+        ..row
+    };
+    if open != row {
+        commit_wal_row(parts, &open)?;
+    }
+    Ok(open)
 }
 
 fn commit_wal_row(parts: &EngineParts, row: &WalRow) -> Result<(), OpenError> {
@@ -136,6 +145,7 @@ fn new_shared(parts: &EngineParts, config: EngineConfig, sink: Arc<LateSink>) ->
         jobs: Mutex::default(),
         wake: Condvar::new(),
         problems: Mutex::default(),
+        retiring: Mutex::default(),
         counters: EngineCounters::default(),
         on_fatal: parts.on_fatal.clone(),
     }
@@ -151,10 +161,15 @@ fn replay(
     // slots to others.
     let range = ReplayRange {
         from: wal_row.replay_from,
-        durable_before: wal_row.clean_end.max(covered.map(Slot::next)),
+        durable_before: wal_row
+            .clean_end
+            .map(|end| end.next_slot)
+            .max(covered.map(Slot::next)),
+        clean_end: wal_row.clean_end,
     };
     let mut tombstoned = 0;
     let (sink, end) = opener.replay(range, &mut |group| {
+        parts.disk.reached(CrashPoint::RecoveryReplaying);
         replay_group(&group, logs, (parts, &mut tombstoned))
     })?;
     report.groups = end.groups;

@@ -8,7 +8,7 @@ use super::rows::{PartitionRow, RowChange, encode_partition, encode_segment, par
 use super::tail::TailRun;
 use super::{PartitionLog, Status};
 use crate::commit::CommitError;
-use crate::disk::{DiskFile, OpenMode};
+use crate::disk::{CrashPoint, DiskFile, OpenMode};
 use crate::log_config::LogConfig;
 use crate::segment::names::{FileKind, segment_file};
 use crate::segment::offset_index::Entry;
@@ -33,6 +33,12 @@ pub enum DrainError {
     /// No space; the data stays in the write-ahead log, and a later try may work.
     #[error("{path}: the disk is full")]
     Full {
+        /// File.
+        path: String,
+    },
+    /// The process has no file descriptor left; a later try may work.
+    #[error("{path}: no file descriptor is left: raise `ulimit -n`")]
+    OutOfDescriptors {
         /// File.
         path: String,
     },
@@ -228,6 +234,8 @@ impl PartitionLog {
                     self.flush(io, &mut pending)?;
                     done.push(segment);
                     io.open = None;
+                    self.shared.note_segment_rolled();
+                    self.shared.disk.reached(CrashPoint::SegmentRolled);
                 }
                 let segment = match &mut current {
                     Some(segment) => segment,
@@ -378,6 +386,7 @@ impl PartitionLog {
             }
         }
         *pending = Pending::default();
+        self.shared.disk.reached(CrashPoint::SegmentWritten);
         Ok(())
     }
 
@@ -405,11 +414,10 @@ impl PartitionLog {
         }
         io.unsynced.clear();
         if io.unsynced_names {
-            self.shared.disk.sync_dir(&directory).map_err(failed)?;
-            self.shared
-                .disk
-                .sync_dir(&self.shared.directory)
-                .map_err(failed)?;
+            for names in [&directory, &self.shared.directory] {
+                let synced = self.shared.disk.sync_dir(names);
+                synced.map_err(|error| drain_error(&names.display().to_string(), error))?;
+            }
             io.unsynced_names = false;
         }
         // No descriptor stays open for a partition that may be idle from here on.
@@ -491,6 +499,10 @@ impl PartitionLog {
 pub(super) fn drain_error(path: &str, source: io::Error) -> DrainError {
     if crate::disk::is_disk_full(&source) {
         DrainError::Full {
+            path: path.to_owned(),
+        }
+    } else if crate::disk::is_out_of_descriptors(&source) {
+        DrainError::OutOfDescriptors {
             path: path.to_owned(),
         }
     } else {

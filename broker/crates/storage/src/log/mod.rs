@@ -316,17 +316,19 @@ impl PartitionLog {
     }
 
     /// Refuses appends and reads from here on, and forgets what is in memory: the topic is deleted or led
-    /// elsewhere. Readers that wait are woken.
-    pub fn close(&self) {
-        {
+    /// elsewhere. Readers that wait are woken. Returns the ticket of the newest append.
+    pub fn close(&self) -> Option<Ticket> {
+        let last = {
             let mut state = self.state.lock();
             state.status = Status::Closed;
             state.tail.clear();
             state.uncovered.clear();
             state.producers.clear();
             self.shared.forget_dirty(self.id);
-        }
+            state.last_ticket.clone()
+        };
         self.waiters.fire();
+        last
     }
 
     /// Pushes an entry while the state is locked, so that entries keep their order.
@@ -498,30 +500,33 @@ impl PartitionLog {
         io.close_open_segment();
         let rebuilt =
             crate::recovery::rebuild_indexes(&*self.shared.disk, &self.directory(), &segment, interval);
-        match rebuilt {
-            Ok((offset_index, time_index)) => {
-                let mut state = self.state.lock();
-                let found = state
-                    .segments
-                    .iter_mut()
-                    .find(|segment| segment.base_offset == base_offset);
-                if let Some(segment) = found {
-                    segment.offset_index = offset_index;
-                    segment.time_index = time_index;
-                    io.note_changed(base_offset);
-                }
-                self.shared.note_index_rebuilt();
-            }
-            Err(error) => {
-                let place = crate::segment::names::segment_file(
-                    &self.directory(),
-                    base_offset,
-                    crate::segment::names::FileKind::Log,
-                );
-                let what = format!("{}: {error}", place.display());
-                self.shared.note_problem(place.display().to_string(), what);
+        let rebuilt = match rebuilt {
+            Ok(rebuilt) => rebuilt,
+            Err(error) => return self.note_unrepaired(base_offset, &error),
+        };
+        {
+            let mut state = self.state.lock();
+            let found = state
+                .segments
+                .iter_mut()
+                .find(|segment| segment.base_offset == base_offset);
+            if let Some(segment) = found {
+                segment.offset_index = rebuilt.offset_index;
+                segment.time_index = rebuilt.time_index;
+                io.note_changed(base_offset);
             }
         }
+        match rebuilt.damage {
+            Some(error) => self.note_unrepaired(base_offset, &error),
+            None => self.shared.note_index_rebuilt(),
+        }
+    }
+
+    fn note_unrepaired(&self, base_offset: Offset, error: &std::io::Error) {
+        let path = names::segment_file(&self.directory(), base_offset, names::FileKind::Log);
+        let path = path.display().to_string();
+        self.shared.note_beyond_repair(self.id, base_offset);
+        self.shared.note_problem(path.clone(), format!("{path}: {error}"));
     }
 
     /// Takes runs up to a slot out of memory.

@@ -141,6 +141,10 @@ impl PartitionLog {
                     (offsets, found)
                 }
             };
+            // A topic of the same name may have the directory by now: what was read may be another log's.
+            if self.state.lock().status == Status::Closed {
+                return Err(ReadError::Closed);
+            }
             match found {
                 Ok(batches) => {
                     let bytes = batches.len();
@@ -330,25 +334,28 @@ impl PartitionLog {
             Ok(file) => offset_index::lookup(&*file, segment.offset_index.len, segment.base_offset, offset),
             Err(error) => Err(error),
         };
-        let entry = match found {
-            Ok(Some(entry)) => entry,
-            Ok(None) => return Ok(0),
+        let found = match found {
+            Ok(found) => found,
             Err(error) => {
                 self.shared.note_index_damage(self.id, segment.base_offset);
                 tracing::warn!(file = %path.display(), %error, "offset index unreadable, it will be rebuilt");
                 return Ok(0);
             }
         };
-        let mut header = [0; HEADER_LEN];
-        let holds = entry.position < segment.size
-            && log.read_exact_at(&mut header, entry.position).is_ok()
-            && BatchHeader::parse(&header).is_ok_and(|header| header.last_offset() == entry.last_offset);
-        if holds {
-            return Ok(entry.position);
+        let holds = |entry: &offset_index::Entry| {
+            let mut header = [0; HEADER_LEN];
+            entry.position < segment.size
+                && log.read_exact_at(&mut header, entry.position).is_ok()
+                && BatchHeader::parse(&header).is_ok_and(|header| header.last_offset() == entry.last_offset)
+        };
+        // A wrong entry above would make the scan from the one below long, at every read.
+        let wrong = found.below.iter().chain(&found.above).find(|entry| !holds(entry));
+        if let Some(entry) = wrong {
+            self.shared.note_index_damage(self.id, segment.base_offset);
+            tracing::debug!(file = %path.display(), ?entry, "offset index entry names no batch, it will be rebuilt");
         }
-        self.shared.note_index_damage(self.id, segment.base_offset);
-        tracing::warn!(file = %path.display(), ?entry, "offset index entry names no batch, it will be rebuilt");
-        Ok(0)
+        let below = found.below.filter(|entry| Some(entry) != wrong);
+        Ok(below.map_or(0, |entry| entry.position))
     }
 
     pub(super) fn open(&self, path: &Path) -> Result<Arc<dyn DiskFile>, Lost> {

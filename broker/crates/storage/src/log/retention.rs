@@ -5,6 +5,7 @@
 
 use super::drain::{DrainError, PreparedRows, SegmentWriter};
 use super::{PartitionLog, Status};
+use crate::disk::CrashPoint;
 use crate::log::rows::RecoveryStoreError;
 use crate::log_config::{Deletion, LogConfig};
 use crate::segment::Segment;
@@ -60,6 +61,7 @@ impl PartitionLog {
             }
             return Err(error);
         }
+        self.shared.disk.reached(CrashPoint::RetentionCommitted);
         {
             let mut state = self.state.lock();
             state.log_start = state.log_start.max(new_start);
@@ -156,19 +158,22 @@ impl PartitionLog {
         })
     }
 
-    /// Reports every failure but a full disk as fatal: a sync that failed once tells nothing when it is repeated.
+    /// Reports every failure that does not pass as fatal: a sync that failed once tells nothing when it is repeated.
     pub(super) fn fatal_unless_full<T>(&self, outcome: Result<T, DrainError>) -> Result<T, DrainError> {
-        if let Err(error) = &outcome
-            && !matches!(error, DrainError::Full { .. })
-        {
-            self.shared
-                .fatal(&self.directory().display().to_string(), &error.to_string());
+        match &outcome {
+            Ok(_) | Err(DrainError::OutOfDescriptors { .. }) => {}
+            Err(error @ DrainError::Full { .. }) => self.shared.note_full(&error.to_string()),
+            Err(error) => {
+                let place = self.directory().display().to_string();
+                self.shared.fatal(&place, &error.to_string());
+            }
         }
         outcome
     }
 
     fn doom_files(&self, doomed: &[Segment]) -> RetentionReport {
         let directory = self.directory();
+        self.shared.note_segments_deleted(doomed.len());
         let mut report = RetentionReport {
             segments: doomed.len(),
             ..RetentionReport::default()

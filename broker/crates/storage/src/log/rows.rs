@@ -6,7 +6,8 @@
 use super::epochs::Epochs;
 use super::producers::{BATCHES_KEPT, BatchRange, ProducerEntry};
 use crate::segment::{IndexStamp, Segment};
-use crate::wal::{Incarnation, Slot};
+use crate::wal::ring::InventoryState;
+use crate::wal::{Incarnation, Slot, WalEnd, WalLocation};
 use std::collections::VecDeque;
 use thalweg_types::{
     LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs, TopicId, TopicPartitionId,
@@ -14,6 +15,8 @@ use thalweg_types::{
 use thiserror::Error;
 
 const VERSION: u8 = 1;
+/// 2: a list of files; a clean end with its place. 1 had the slot of the end alone.
+const WAL_VERSION: u8 = 2;
 
 /// A change of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,8 +92,10 @@ pub struct WalRow {
     pub incarnation: Incarnation,
     /// Replay starts here: all groups before are covered.
     pub replay_from: Slot,
-    /// After a clean stop: the slot after the last group. Removed by the next start.
-    pub clean_end: Option<Slot>,
+    /// After a clean stop: where the log ended. Removed by the next start.
+    pub clean_end: Option<WalEnd>,
+    /// Whether the list of the log's files must be there.
+    pub list: InventoryState,
 }
 
 /// A decoded row.
@@ -134,10 +139,17 @@ fn id_key(kind: u8, id: TopicPartitionId) -> Vec<u8> {
 /// Encodes the row of the write-ahead log.
 #[must_use]
 pub fn encode_wal(row: &WalRow) -> Vec<u8> {
-    let mut out = vec![VERSION];
+    let mut out = vec![WAL_VERSION];
     out.extend_from_slice(&row.incarnation.0);
     out.extend_from_slice(&row.replay_from.0.to_be_bytes());
-    put_slot(&mut out, row.clean_end);
+    out.push(u8::from(row.list == InventoryState::Written));
+    out.push(u8::from(row.clean_end.is_some()));
+    if let Some(end) = row.clean_end {
+        out.extend_from_slice(&end.next_slot.0.to_be_bytes());
+        out.extend_from_slice(&end.location.file.to_be_bytes());
+        out.extend_from_slice(&end.location.position.to_be_bytes());
+        out.extend_from_slice(&end.last_crc.to_be_bytes());
+    }
     out
 }
 
@@ -211,13 +223,14 @@ fn put_count(out: &mut Vec<u8>, count: usize) {
 pub fn decode(key: &[u8], value: &[u8]) -> Result<Row, String> {
     let mut reader = Reader { bytes: value };
     let version = reader.u8().ok_or("an empty row")?;
-    if version > VERSION {
+    let newest = if key == wal_key() { WAL_VERSION } else { VERSION };
+    if version > newest {
         return Err(format!(
-            "row version {version} is newer than {VERSION}, the newest this program reads"
+            "row version {version} is newer than {newest}, the newest this program reads"
         ));
     }
     let row = match key.split_first() {
-        Some((b'w', [])) => decode_wal(&mut reader).map(Row::Wal),
+        Some((b'w', [])) => decode_wal(&mut reader, version).map(Row::Wal),
         Some((b'p', rest)) => id_of(rest)
             .filter(|(_, rest)| rest.is_empty())
             .and_then(|(id, _)| Some(Row::Partition(id, decode_partition(&mut reader)?))),
@@ -262,6 +275,9 @@ impl Reader<'_> {
     fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_be_bytes)
     }
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_be_bytes)
+    }
     fn i64(&mut self) -> Option<i64> {
         self.array().map(i64::from_be_bytes)
     }
@@ -277,12 +293,34 @@ impl Reader<'_> {
     }
 }
 
-fn decode_wal(reader: &mut Reader<'_>) -> Option<WalRow> {
-    Some(WalRow {
-        incarnation: Incarnation(reader.array()?),
-        replay_from: Slot(reader.array().map(u64::from_be_bytes)?),
-        clean_end: reader.slot()?,
-    })
+fn decode_wal(reader: &mut Reader<'_>, version: u8) -> Option<WalRow> {
+    let incarnation = Incarnation(reader.array()?);
+    let replay_from = Slot(reader.u64()?);
+    let mut row = WalRow {
+        incarnation,
+        replay_from,
+        clean_end: None,
+        list: InventoryState::NotYet,
+    };
+    if version < 2 {
+        // Without its place a clean end is of no use: the start replays as after a crash.
+        reader.slot()?;
+        return Some(row);
+    }
+    if reader.u8()? != 0 {
+        row.list = InventoryState::Written;
+    }
+    if reader.u8()? != 0 {
+        row.clean_end = Some(WalEnd {
+            next_slot: Slot(reader.u64()?),
+            location: WalLocation {
+                file: reader.u64()?,
+                position: reader.u64()?,
+            },
+            last_crc: reader.u32()?,
+        });
+    }
+    Some(row)
 }
 
 fn decode_segment(reader: &mut Reader<'_>, base_offset: Offset) -> Option<Segment> {

@@ -36,9 +36,22 @@ fn rows_read_back_as_written() {
     let wal = WalRow {
         incarnation: Incarnation([1; 16]),
         replay_from: Slot(4),
-        clean_end: Some(Slot(8)),
+        clean_end: Some(WalEnd {
+            next_slot: Slot(8),
+            location: WalLocation {
+                file: 3,
+                position: 8192,
+            },
+            last_crc: 77,
+        }),
+        list: InventoryState::Written,
     };
     assert_eq!(decode(&wal_key(), &encode_wal(&wal)), Ok(Row::Wal(wal)));
+    let open = WalRow {
+        clean_end: None,
+        ..wal
+    };
+    assert_eq!(decode(&wal_key(), &encode_wal(&open)), Ok(Row::Wal(open)));
     let row = partition();
     assert_eq!(
         decode(&partition_key(id()), &encode_partition(&row)),
@@ -72,4 +85,20 @@ proptest! {
         let _ = decode(&partition_key(id()), &value);
         let _ = decode(&segment_key(id(), Offset(3)), &value);
     }
+}
+
+#[test]
+fn the_first_version_of_the_wal_row_is_read_without_its_clean_end() {
+    let mut old = vec![1];
+    old.extend_from_slice(&[7; 16]);
+    old.extend_from_slice(&5u64.to_be_bytes());
+    old.push(1);
+    old.extend_from_slice(&9u64.to_be_bytes());
+    let expected = WalRow {
+        incarnation: Incarnation([7; 16]),
+        replay_from: Slot(5),
+        clean_end: None,
+        list: InventoryState::NotYet,
+    };
+    assert_eq!(decode(&wal_key(), &old), Ok(Row::Wal(expected)));
 }

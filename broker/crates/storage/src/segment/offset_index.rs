@@ -42,27 +42,32 @@ pub fn decode(base_offset: Offset, bytes: [u8; ENTRY_LEN]) -> Entry {
     }
 }
 
-/// Finds the last entry whose offset is at or below `target` among the first `len` bytes of the file.
+/// The two entries around an offset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Neighbours {
+    /// The last entry at or below the offset.
+    pub below: Option<Entry>,
+    /// The first entry above it: what bounds the scan from `below`, if both are true.
+    pub above: Option<Entry>,
+}
+
+/// Finds the entries around `target` among the first `len` bytes of the file.
 ///
 /// # Errors
 /// As the disk says; a file shorter than `len` is `UnexpectedEof`.
-pub fn lookup(
-    file: &dyn DiskFile,
-    len: u32,
-    base_offset: Offset,
-    target: Offset,
-) -> io::Result<Option<Entry>> {
+pub fn lookup(file: &dyn DiskFile, len: u32, base_offset: Offset, target: Offset) -> io::Result<Neighbours> {
     let (mut low, mut high) = (0, u64::from(len) / ENTRY_LEN as u64);
-    let mut found = None;
+    let mut found = Neighbours::default();
     while low < high {
         let middle = low + (high - low) / 2;
         let mut bytes = [0; ENTRY_LEN];
         file.read_exact_at(&mut bytes, middle * ENTRY_LEN as u64)?;
         let entry = decode(base_offset, bytes);
         if entry.last_offset <= target {
-            found = Some(entry);
+            found.below = Some(entry);
             low = middle + 1;
         } else {
+            found.above = Some(entry);
             high = middle;
         }
     }

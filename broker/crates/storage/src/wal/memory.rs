@@ -4,8 +4,8 @@
 //! decides when each finishes, or lets them finish at once.
 
 use super::{
-    Incarnation, ReplayedGroup, SealedGroup, SinkError, SinkLimits, Slot, WalLocation, WalSink, WalUsage,
-    group,
+    Growth, Incarnation, ReplayedGroup, SealedGroup, SinkError, SinkLimits, Slot, WalLocation, WalSink,
+    WalUsage, group,
 };
 use crate::disk::AlignedBuffer;
 use bytes::Bytes;
@@ -206,7 +206,13 @@ impl WalSink for MemorySink {
             free: u64::MAX / 4 - used,
             first_slot: state.trimmed_to,
             oldest_file_last_slot: state.groups.keys().next().copied(),
+            growth: Growth::Possible,
+            rolls: 0,
         }
+    }
+
+    fn end(&self) -> Option<WalLocation> {
+        None
     }
 
     fn close(&self) {

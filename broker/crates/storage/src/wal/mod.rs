@@ -48,6 +48,17 @@ pub struct WalLocation {
     pub position: u64,
 }
 
+/// Where a log ended at a clean stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WalEnd {
+    /// The next slot to write.
+    pub next_slot: Slot,
+    /// Where it would lie.
+    pub location: WalLocation,
+    /// Header CRC of the group before, 0 when there is none.
+    pub last_crc: u32,
+}
+
 /// Runtime sizes that belong to the sink, not to the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SinkLimits {
@@ -64,7 +75,7 @@ pub struct SinkLimits {
 pub struct WalUsage {
     /// Held by groups that are not trimmed, padding and file headers included.
     pub used: u64,
-    /// What the log may use at most.
+    /// What the log can use: less than its bound while the disk has no room for another file.
     pub capacity: u64,
     /// What can still be written before something must be trimmed.
     pub free: u64,
@@ -73,6 +84,22 @@ pub struct WalUsage {
     /// Last slot of the oldest whole file: trimming to it frees that file. `None` when only the file being
     /// written is in use.
     pub oldest_file_last_slot: Option<Slot>,
+    /// Whether the disk has no room for a further file.
+    pub growth: Growth,
+    /// Files begun since the log was made.
+    pub rolls: u64,
+}
+
+/// Whether a log can get larger, up to its bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Growth {
+    /// As far as is known.
+    #[default]
+    Possible,
+    /// The disk has no room: the files there are must do.
+    NoRoom,
+    /// The disk has no room, and there is only the file being written: at its end nothing goes on.
+    Stuck,
 }
 
 /// Why a sink cannot go on.
@@ -146,6 +173,26 @@ pub enum WalOpenError {
         expected: Slot,
         /// How that is known.
         evidence: &'static str,
+    },
+    /// A file that belongs to the log is not there.
+    #[error(
+        "write-ahead log: {path} is missing: it was removed, and acknowledged records may have been in it. Restore it \
+         from a copy, or move the data directory aside"
+    )]
+    FileMissing {
+        /// File.
+        path: PathBuf,
+    },
+    /// A file that belongs to the log is not what it was.
+    #[error(
+        "write-ahead log: {path} is damaged: {what}; acknowledged records may have been in it. Restore it from a copy, \
+         or move the data directory aside"
+    )]
+    FileDamaged {
+        /// File.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
     },
     /// Files of another log lie here.
     #[error(
@@ -232,13 +279,17 @@ pub trait WalSink: Send + Sync + fmt::Debug {
     /// Frees all groups up to and including `through`, in whole files.
     fn trim(&self, through: Slot);
 
+    /// Returns where the next group lies unless it needs another file; `None` for a log that has no such place.
+    fn end(&self) -> Option<WalLocation>;
+
     /// Tells how full the log is.
     fn usage(&self) -> WalUsage;
 
     /// Makes room ready ahead of need, as far as the sink's bounds allow; called off the commit thread.
     ///
     /// # Errors
-    /// As the disk says; running out of space is no error (the log then waits for a trim).
+    /// As the disk says; running out of space is no error ([`WalUsage::growth`] tells, and the log waits for a
+    /// trim).
     fn prepare(&self) -> Result<(), SinkError> {
         Ok(())
     }

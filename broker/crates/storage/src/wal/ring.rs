@@ -9,20 +9,31 @@
 //! groups in a recycled block have lower slots, another log's groups another incarnation; neither is taken
 //! for a group of the present.
 
+mod inventory;
 mod opener;
 
+pub use inventory::InventoryState;
+
 use super::ring_file::{
-    FileHeader, WriteDurability, file_name, fill_file, open_writer, write_durably, write_header,
+    FileHeader, WriteDurability, file_name, fill_file, number_of, open_writer, write_durably, write_header,
 };
-use super::{Incarnation, SealedGroup, SinkError, SinkLimits, Slot, WalLocation, WalSink, WalUsage};
-use crate::disk::{AlignedBuffer, BLOCK, Disk, DiskFile, OpenMode, is_disk_full};
+use super::{
+    Growth, Incarnation, SealedGroup, SinkError, SinkLimits, Slot, WalEnd, WalLocation, WalSink, WalUsage,
+};
+use crate::disk::{
+    AlignedBuffer, BLOCK, CrashPoint, Disk, DiskFile, OpenMode, is_disk_full, is_out_of_descriptors,
+};
 use bytes::Bytes;
+use inventory::Inventory;
 use parking_lot::{Condvar, Mutex};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+/// With two files one can be drained while the other is written, so that a disk that fills up later stops nothing.
+const FILES_MIN: usize = 2;
 const SPARE_BUFFERS: usize = 2;
 /// A sealed group's buffer is kept for the next group up to this size.
 const SPARE_BUFFER_BYTES_MAX: usize = 8 << 20;
@@ -36,7 +47,13 @@ pub struct RingConfig {
     pub max_bytes: u64,
     /// A group is sealed at about this many bytes.
     pub group_bytes_max: usize,
+    /// No file is added that leaves less than this free on the disk (`disk.reserve.bytes`): what a full disk sets
+    /// free for deletions and commits is not for the log.
+    pub disk_free_bytes_min: u64,
 }
+
+/// How long a full ring waits before it looks again whether something changed that nobody told it.
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A ring that was opened but not replayed yet.
 #[derive(Debug)]
@@ -49,6 +66,8 @@ pub struct RingOpener {
     live: BTreeMap<u64, FoundFile>,
     /// Files without one: new, or recycled in a write that a crash cut.
     blank: Vec<PathBuf>,
+    /// The list of files, when there is one.
+    inventory: Option<Inventory>,
 }
 
 #[derive(Clone, Debug)]
@@ -66,6 +85,8 @@ pub struct RingSink {
     incarnation: Incarnation,
     config: RingConfig,
     state: Mutex<RingState>,
+    /// The list of files as it is on the disk. Held while files are made or removed; taken before `state`.
+    inventory: Mutex<Inventory>,
     room: Condvar,
 }
 
@@ -75,8 +96,13 @@ struct RingState {
     /// Files written full, oldest first.
     full: VecDeque<FullFile>,
     free: Vec<PathBuf>,
+    /// Trimmed, and of another size than new ones: to be removed.
+    retired: Vec<PathBuf>,
+    /// Files that are not retired.
     file_count: usize,
     next_name: u64,
+    /// The last file that was wanted found no room on the disk.
+    growth: Growth,
     readers: BTreeMap<u64, Arc<dyn DiskFile>>,
     durable: VecDeque<Slot>,
     spare: Vec<AlignedBuffer>,
@@ -146,6 +172,8 @@ pub struct ReplayRange {
     pub from: Slot,
     /// All slots below this one are known to have been durable: a log that ends before is damaged.
     pub durable_before: Option<Slot>,
+    /// Where the log ended at a clean stop: nothing was written since.
+    pub clean_end: Option<WalEnd>,
 }
 
 impl RingSink {
@@ -158,7 +186,7 @@ impl RingSink {
     fn files_max(&self) -> usize {
         usize::try_from(self.config.max_bytes / self.config.file_bytes)
             .unwrap_or(usize::MAX)
-            .max(2)
+            .max(FILES_MIN)
     }
 
     fn fatal(path: &Path, what: &str, error: &io::Error) -> SinkError {
@@ -176,15 +204,20 @@ impl RingSink {
             let path = path.clone();
             move |error: io::Error| Self::fatal(&path, what, &error)
         };
-        let (writer, durability) = open_writer(&*self.disk, &path).map_err(fatal("open"))?;
+        let (writer, durability) = self
+            .when_descriptors_allow(|| open_writer(&*self.disk, &path))?
+            .map_err(fatal("open"))?;
         let header = FileHeader {
             number,
             first_slot,
             incarnation: self.incarnation,
         };
         write_header(&*writer, durability, &header).map_err(fatal("write of the file header"))?;
-        let reader = self.disk.open(&path, OpenMode::Read).map_err(fatal("open"))?;
+        let reader = self
+            .when_descriptors_allow(|| self.disk.open(&path, OpenMode::Read))?
+            .map_err(fatal("open"))?;
         let len = reader.len().map_err(fatal("length"))?;
+        self.disk.reached(CrashPoint::WalRolled);
         let active = ActiveFile {
             number,
             path,
@@ -206,6 +239,28 @@ impl RingSink {
         Ok(active)
     }
 
+    /// Tries again while the process has no descriptor left: connections close and give some back.
+    fn when_descriptors_allow<T>(
+        &self,
+        open: impl Fn() -> io::Result<T>,
+    ) -> Result<io::Result<T>, SinkError> {
+        loop {
+            match open() {
+                Err(error) if is_out_of_descriptors(&error) => {
+                    tracing::error!(%error, "the write-ahead log waits for a file descriptor: raise `ulimit -n`");
+                    let mut state = self.state.lock();
+                    if !state.closed {
+                        self.room.wait_for(&mut state, RETRY_INTERVAL);
+                    }
+                    if state.closed {
+                        return Err(SinkError::Closed);
+                    }
+                }
+                opened => return Ok(opened),
+            }
+        }
+    }
+
     fn take_free_file(&self) -> Result<PathBuf, SinkError> {
         loop {
             {
@@ -222,47 +277,100 @@ impl RingSink {
                 }
             }
             if !self.create_file()? {
-                // The disk is full: only a trim can help.
+                // The disk is full: a trim helps, or room on the disk.
                 let mut state = self.state.lock();
                 if state.free.is_empty() && !state.closed {
-                    self.room
-                        .wait_for(&mut state, std::time::Duration::from_millis(200));
+                    self.room.wait_for(&mut state, RETRY_INTERVAL);
                 }
             }
         }
     }
 
-    /// Adds a filled file to the free ones; `false` when the disk is full.
+    /// Adds a filled file to the free ones; `false` when the disk has no room for it.
     fn create_file(&self) -> Result<bool, SinkError> {
-        let path = {
+        let mut inventory = self.inventory.lock();
+        let (number, path) = {
             let mut state = self.state.lock();
+            // Another thread may have made one meanwhile.
+            if !state.free.is_empty() || state.file_count >= self.files_max() {
+                return Ok(true);
+            }
             let number = state.next_name;
             state.next_name += 1;
-            state.file_count += 1;
-            self.directory.join(file_name(number))
+            (number, self.directory.join(file_name(number)))
         };
-        let filled = fill_file(&*self.disk, &path, self.config.file_bytes)
-            .and_then(|()| self.disk.sync_dir(&self.directory));
-        let mut state = self.state.lock();
-        match filled {
+        match self.fill_listed(&path, number, &mut inventory) {
             Ok(()) => {
+                let mut state = self.state.lock();
+                state.file_count += 1;
                 state.free.push(path);
+                state.growth = Growth::Possible;
                 self.room.notify_all();
                 Ok(true)
             }
             Err(error) => {
-                state.file_count -= 1;
-                drop(state);
                 // A half-filled file must not be taken for a whole one later.
-                let removed = self.disk.remove_file(&path);
-                if is_disk_full(&error) {
-                    removed.map_err(|error| Self::fatal(&path, "removal", &error))?;
-                    Ok(false)
-                } else {
-                    Err(Self::fatal(&path, "preallocation", &error))
+                let removed = match self.disk.remove_file(&path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                    other => other,
+                };
+                if !is_disk_full(&error) && !is_out_of_descriptors(&error) {
+                    return Err(Self::fatal(&path, "preallocation", &error));
                 }
+                removed.map_err(|error| Self::fatal(&path, "removal", &error))?;
+                let mut state = self.state.lock();
+                state.growth = match state.file_count {
+                    0 | 1 => Growth::Stuck,
+                    _ => Growth::NoRoom,
+                };
+                Ok(false)
             }
         }
+    }
+
+    /// Fills a file and puts it into the list of files.
+    fn fill_listed(&self, path: &Path, number: u64, inventory: &mut Inventory) -> io::Result<()> {
+        let file_bytes = self.config.file_bytes;
+        let wanted = file_bytes.saturating_add(self.config.disk_free_bytes_min);
+        if self.disk.space(&self.directory)?.available < wanted {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        fill_file(&*self.disk, path, file_bytes)?;
+        self.disk.sync_dir(&self.directory)?;
+        self.disk.reached(CrashPoint::WalFileFilled);
+        let mut listed = inventory.clone();
+        listed.insert(number, file_bytes);
+        inventory::write(&*self.disk, &self.directory, self.incarnation, &listed)?;
+        *inventory = listed;
+        Ok(())
+    }
+
+    /// Removes trimmed files of another size than `wal.file.bytes` says now.
+    fn remove_retired(&self) -> Result<(), SinkError> {
+        let mut inventory = self.inventory.lock();
+        let retired = std::mem::take(&mut self.state.lock().retired);
+        if retired.is_empty() {
+            return Ok(());
+        }
+        let mut listed = inventory.clone();
+        for path in &retired {
+            number_of(path).map(|number| listed.remove(&number));
+        }
+        match inventory::write(&*self.disk, &self.directory, self.incarnation, &listed) {
+            Ok(()) => *inventory = listed,
+            Err(error) if is_disk_full(&error) || is_out_of_descriptors(&error) => {
+                self.state.lock().retired.extend(retired);
+                return Ok(());
+            }
+            Err(error) => return Err(Self::fatal(&self.directory, "list of files", &error)),
+        }
+        for path in retired {
+            // One that stays is not in the list: the next start removes it.
+            if let Err(error) = self.disk.remove_file(&path) {
+                tracing::warn!(path = %path.display(), %error, "a write-ahead log file stays until the next start");
+            }
+        }
+        Ok(())
     }
 }
 
@@ -305,6 +413,7 @@ impl WalSink for RingSink {
             active.position,
         )
         .map_err(|error| Self::fatal(&active.path, "write", &error))?;
+        self.disk.reached(CrashPoint::WalGroupDurable);
         let mut state = self.state.lock();
         state.active.position += len;
         state.active.last_slot = Some(group.slot);
@@ -349,8 +458,8 @@ impl WalSink for RingSink {
                 state.readers.remove(&file.number);
                 if file.len == self.config.file_bytes {
                     state.free.push(file.path);
-                } else if self.disk.remove_file(&file.path).is_ok() {
-                    // Written under another `wal.file.bytes`; one that stays is removed by the next start.
+                } else {
+                    state.retired.push(file.path);
                     state.file_count -= 1;
                 }
             }
@@ -362,23 +471,36 @@ impl WalSink for RingSink {
         let state = self.state.lock();
         let usable = self.config.file_bytes.saturating_sub(BLOCK as u64);
         let full: u64 = state.full.iter().map(|file| file.len).sum();
-        let spare_files = self.files_max().saturating_sub(state.full.len() + 1) as u64;
+        let files = match state.growth {
+            Growth::Possible => self.files_max(),
+            Growth::NoRoom | Growth::Stuck => state.file_count.min(self.files_max()),
+        };
+        let spare_files = files.saturating_sub(state.full.len() + 1) as u64;
         WalUsage {
             used: full + state.active.position,
-            capacity: self.config.file_bytes.saturating_mul(self.files_max() as u64),
+            capacity: self.config.file_bytes.saturating_mul(files as u64),
             free: state.active.len.saturating_sub(state.active.position) + spare_files * usable,
             first_slot: state.trimmed_to,
             oldest_file_last_slot: state.full.front().map(|file| file.last_slot),
+            growth: state.growth,
+            rolls: state.active.number,
         }
     }
 
+    fn end(&self) -> Option<WalLocation> {
+        let state = self.state.lock();
+        Some(WalLocation {
+            file: state.active.number,
+            position: state.active.position,
+        })
+    }
+
     fn prepare(&self) -> Result<(), SinkError> {
+        self.remove_retired()?;
         let wanted = {
             let state = self.state.lock();
-            state.free.is_empty()
-                && state.file_count < self.files_max()
-                && state.active.position > state.active.len / 2
-                && !state.closed
+            let soon = state.file_count < FILES_MIN || state.active.position > state.active.len / 2;
+            state.free.is_empty() && state.file_count < self.files_max() && soon && !state.closed
         };
         if wanted {
             self.create_file()?;

@@ -9,10 +9,12 @@ const CONFIG: RingConfig = RingConfig {
     file_bytes: 64 << 10,
     max_bytes: 256 << 10,
     group_bytes_max: 16 << 10,
+    disk_free_bytes_min: 0,
 };
 const ALL: ReplayRange = ReplayRange {
     from: Slot(0),
     durable_before: None,
+    clean_end: None,
 };
 
 fn directory() -> &'static Path {
@@ -21,7 +23,12 @@ fn directory() -> &'static Path {
 
 fn open(disk: &SimulatedDisk, range: ReplayRange) -> Result<(RingSink, ReplayEnd, Vec<i64>), WalOpenError> {
     let mut seen = Vec::new();
-    let opener = RingOpener::open(Arc::new(disk.clone()), directory(), INCARNATION, CONFIG)?;
+    let opener = RingOpener::open(
+        Arc::new(disk.clone()),
+        directory(),
+        (INCARNATION, InventoryState::NotYet),
+        CONFIG,
+    )?;
     let (sink, end) = opener.replay(range, &mut |replayed| {
         for run in &replayed.group.runs {
             if let RunContent::Event(LogEvent::LogStart(offset)) = run.content {
@@ -90,6 +97,7 @@ fn what_was_submitted_is_replayed_after_a_crash_over_wraps_and_trims() {
             let range = ReplayRange {
                 from,
                 durable_before: Some(end.next_slot),
+                clean_end: None,
             };
             let (reopened, found, seen) = open(&disk, range).unwrap();
             assert_eq!((found.next_slot, found.last_crc), (end.next_slot, end.last_crc));
@@ -162,9 +170,9 @@ fn damage_that_valid_groups_follow_is_refused_and_named() {
     let disk = SimulatedDisk::new();
     let (sink, mut end, _) = open(&disk, ALL).unwrap();
     write(&sink, &mut end, 40, 1).unwrap();
-    let used = disk.files();
+    let files = disk.files().into_iter();
     let mut refused = 0;
-    for (path, len) in used {
+    for (path, len) in files.filter(|(path, _)| path.extension().is_some_and(|end| end == "wal")) {
         for position in (0..len).step_by(BLOCK) {
             for at in [0, 5, 30, 61, 100] {
                 let copy = disk.fork();
@@ -201,6 +209,7 @@ fn a_log_shorter_than_its_known_end_is_refused() {
     let range = ReplayRange {
         from: Slot(0),
         durable_before: Some(Slot(3)),
+        clean_end: None,
     };
     assert!(matches!(
         open(&disk, range),
@@ -212,7 +221,12 @@ fn a_log_shorter_than_its_known_end_is_refused() {
 fn files_of_another_log_are_refused() {
     let disk = SimulatedDisk::new();
     open(&disk, ALL).unwrap();
-    let opened = RingOpener::open(Arc::new(disk), directory(), Incarnation([1; 16]), CONFIG);
+    let opened = RingOpener::open(
+        Arc::new(disk),
+        directory(),
+        (Incarnation([1; 16]), InventoryState::NotYet),
+        CONFIG,
+    );
     assert!(matches!(opened, Err(WalOpenError::Foreign { .. })));
 }
 
@@ -266,4 +280,107 @@ fn a_file_that_a_crash_left_half_filled_is_not_used() {
     assert_eq!(end.next_slot, Slot(10));
     write(&sink, &mut end, 30, 1).unwrap();
     assert_eq!(open(&disk, ALL).unwrap().1.next_slot, Slot(40));
+}
+
+#[test]
+fn a_file_that_was_removed_or_cut_by_hand_refuses_the_start_by_name() {
+    let disk = SimulatedDisk::new();
+    let (sink, mut end, _) = open(&disk, ALL).unwrap();
+    write(&sink, &mut end, 40, 1).unwrap();
+    sink.trim(sink.usage().oldest_file_last_slot.unwrap());
+    let from = ReplayRange {
+        from: sink.usage().first_slot,
+        ..ALL
+    };
+    drop(sink);
+    let reopen = |disk: &SimulatedDisk| {
+        let list = (INCARNATION, InventoryState::Written);
+        let opened = RingOpener::open(Arc::new(disk.clone()), directory(), list, CONFIG);
+        opened.and_then(|opener| opener.replay(from, &mut |_| Ok(())))
+    };
+    assert_eq!(reopen(&disk.fork()).unwrap().1.next_slot, Slot(40));
+    let files = disk.files();
+    assert!(files.len() >= 4, "{files:?}");
+    for (path, len) in files {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let without = disk.fork();
+        without.remove_file(&path).unwrap();
+        let refused = reopen(&without).unwrap_err();
+        assert!(
+            matches!(&refused, WalOpenError::FileMissing { .. }) && refused.to_string().contains(&name),
+            "{refused}"
+        );
+        for cut in [0, 1, len / 2, len - 1] {
+            let shorter = disk.fork();
+            shorter.corrupt(&path, |bytes| bytes.truncate(cut as usize));
+            let refused = reopen(&shorter).unwrap_err();
+            assert!(
+                matches!(&refused, WalOpenError::FileDamaged { .. }) && refused.to_string().contains(&name),
+                "{name} cut at {cut}: {refused}"
+            );
+        }
+    }
+}
+
+#[test]
+fn another_file_size_replaces_the_files_as_they_are_trimmed() {
+    let disk = SimulatedDisk::new();
+    let (sink, mut end, _) = open(&disk, ALL).unwrap();
+    write(&sink, &mut end, 40, 1).unwrap();
+    drop(sink);
+    let larger = RingConfig {
+        file_bytes: 96 << 10,
+        ..CONFIG
+    };
+    let reopen = |from: Slot| {
+        let list = (INCARNATION, InventoryState::Written);
+        let opener = RingOpener::open(Arc::new(disk.clone()), directory(), list, larger).unwrap();
+        opener
+            .replay(ReplayRange { from, ..ALL }, &mut |_| Ok(()))
+            .unwrap()
+    };
+    let (sink, _) = reopen(Slot(0));
+    for _ in 0..10 {
+        while let Some(last) = sink.usage().oldest_file_last_slot {
+            sink.trim(last);
+        }
+        sink.prepare().unwrap();
+        write(&sink, &mut end, 10, 1).unwrap();
+    }
+    let from = sink.usage().first_slot;
+    drop(sink);
+    let (_, found) = reopen(from);
+    assert_eq!(found.next_slot, end.next_slot);
+    let files = disk.files().into_iter();
+    let lens: Vec<u64> = files
+        .filter(|(path, _)| number_of(path).is_some())
+        .map(|(_, len)| len)
+        .collect();
+    assert!(lens.iter().all(|len| *len == 96 << 10), "{lens:?}");
+}
+
+#[test]
+fn a_disk_without_room_is_told_and_the_files_there_are_recycled() {
+    let disk = SimulatedDisk::new();
+    let (sink, mut end, _) = open(&disk, ALL).unwrap();
+    disk.set_capacity(disk.used() + (64 << 10) - 1);
+    sink.prepare().unwrap();
+    assert_eq!(sink.usage().growth, Growth::Stuck);
+    assert_eq!(sink.usage().capacity, 64 << 10);
+    disk.set_capacity(disk.used() + (64 << 10) + 4096);
+    sink.prepare().unwrap();
+    assert_eq!(sink.usage().growth, Growth::Possible);
+    write(&sink, &mut end, 27, 1).unwrap();
+    sink.prepare().unwrap();
+    let usage = sink.usage();
+    assert_eq!((usage.growth, usage.capacity), (Growth::NoRoom, 128 << 10));
+    assert!(
+        usage.used > usage.capacity / 2,
+        "the oldest file is to be drained"
+    );
+    for _ in 0..5 {
+        sink.trim(sink.usage().oldest_file_last_slot.unwrap());
+        write(&sink, &mut end, 15, 1).unwrap();
+    }
+    assert_eq!(disk.files().len(), 3, "{:?}", disk.files());
 }

@@ -1,5 +1,6 @@
 //! Opening a ring: which files belong to it, replay of its groups, and the refusal of damage.
 
+use super::inventory::{self, Inventory, InventoryState};
 use super::{
     ActiveFile, FoundFile, FullFile, ReplayEnd, ReplayRange, RingConfig, RingOpener, RingReader, RingSink,
     RingState,
@@ -10,7 +11,7 @@ use crate::wal::ring_file::{
     FILE_HEADER_LEN, FILE_VERSION, FileHeader, FileHeaderState, WRITE_BYTES_MAX, file_name, fill_file,
     number_of, open_writer, write_header,
 };
-use crate::wal::{Incarnation, ReplayedGroup, Slot, WalLocation, WalOpenError};
+use crate::wal::{Growth, Incarnation, ReplayedGroup, Slot, WalEnd, WalLocation, WalOpenError};
 use parking_lot::{Condvar, Mutex};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -21,11 +22,12 @@ impl RingOpener {
     /// Looks at the files in `directory`, creating it when it is not there.
     ///
     /// # Errors
-    /// [`WalOpenError::Foreign`] for a file of another log, [`WalOpenError::NewerVersion`], or the disk's.
+    /// [`WalOpenError::FileMissing`] and [`WalOpenError::FileDamaged`] for files that are not as the list of files
+    /// says, [`WalOpenError::Foreign`] for a file of another log, [`WalOpenError::NewerVersion`], or the disk's.
     pub fn open(
         disk: Arc<dyn Disk>,
         directory: &Path,
-        incarnation: Incarnation,
+        (incarnation, list): (Incarnation, InventoryState),
         config: RingConfig,
     ) -> Result<Self, WalOpenError> {
         let io = |source| WalOpenError::Io {
@@ -33,6 +35,10 @@ impl RingOpener {
             source,
         };
         disk.create_dir_all(directory).map_err(io)?;
+        let inventory = inventory::read(&*disk, directory, incarnation, list)?;
+        for (number, len) in inventory.iter().flatten() {
+            check_listed(&*disk, &directory.join(file_name(*number)), *len)?;
+        }
         let mut opener = Self {
             disk: disk.clone(),
             directory: directory.to_owned(),
@@ -40,6 +46,7 @@ impl RingOpener {
             config,
             live: BTreeMap::new(),
             blank: Vec::new(),
+            inventory,
         };
         let mut names: Vec<String> = disk
             .list(directory)
@@ -133,6 +140,9 @@ impl RingOpener {
             },
             buffer: Vec::new(),
         };
+        if let Some(end) = range.clean_end.filter(|end| end.next_slot == range.from) {
+            return self.resume(end);
+        }
         // Files whose groups are all covered are free; the last one that starts at or below `from` is the first used.
         let first = self
             .live
@@ -188,7 +198,10 @@ impl RingOpener {
             position = self.scan_file(*number, file, range, &mut scan, visit)?;
         }
         let (number, last) = files.last().expect("checked above: at least one file").clone();
-        self.refuse_later_groups(&last, position, &covered, scan.next_slot, &mut scan.buffer)?;
+        // A clean stop knows its end, and nothing was written since.
+        if range.clean_end.is_none_or(|end| end.next_slot != scan.next_slot) {
+            self.refuse_later_groups(&last, position, scan.next_slot, &mut scan.buffer)?;
+        }
         let next_slot = scan.next_slot;
         if let Some(expected) = range.durable_before.filter(|expected| next_slot < *expected) {
             let evidence = "the metadata names the end of the log";
@@ -217,6 +230,39 @@ impl RingOpener {
             position,
         };
         Ok((self.into_sink(active, full, covered, end)?, end))
+    }
+
+    /// Goes on behind a clean stop that covered everything: no group is read.
+    fn resume(mut self, end: WalEnd) -> Result<(RingSink, ReplayEnd), WalOpenError> {
+        let number = end.location.file;
+        let position = end.location.position;
+        let found = self.live.remove(&number).filter(|file| {
+            let in_file = position >= BLOCK as u64 && position <= file.len;
+            file.first_slot <= end.next_slot && in_file && position.is_multiple_of(BLOCK as u64)
+        });
+        let Some(file) = found else {
+            return Err(WalOpenError::Short {
+                path: self.directory,
+                found: Slot(0),
+                expected: end.next_slot,
+                evidence: "the marker of the last clean stop names a place that is not there",
+            });
+        };
+        let covered = std::mem::take(&mut self.live);
+        let covered = covered.into_values().map(|file| file.path).collect();
+        let active = OpenedFile {
+            number,
+            path: file.path,
+            len: file.len,
+            position,
+        };
+        let end = ReplayEnd {
+            next_slot: end.next_slot,
+            last_crc: end.last_crc,
+            groups: 0,
+            bytes: 0,
+        };
+        Ok((self.into_sink(active, VecDeque::new(), covered, end)?, end))
     }
 
     fn start_empty(self, range: ReplayRange, mut scan: Scan) -> Result<(RingSink, ReplayEnd), WalOpenError> {
@@ -315,17 +361,18 @@ impl RingOpener {
     }
 
     /// Refuses the log when a valid group at or above `next_slot` lies anywhere behind its end.
+    ///
+    /// Files with a valid older header cannot hold one: a file gets its new header durably before its first group.
     fn refuse_later_groups(
         &self,
         last: &FoundFile,
         position: u64,
-        covered: &[PathBuf],
         next_slot: Slot,
         buffer: &mut Vec<u8>,
     ) -> Result<(), WalOpenError> {
         let end = (&*last.path, position, next_slot);
         self.refuse_groups_in(&last.path, position + BLOCK as u64, end, buffer)?;
-        for path in covered.iter().chain(&self.blank) {
+        for path in &self.blank {
             self.refuse_groups_in(path, 0, end, buffer)?;
         }
         Ok(())
@@ -398,25 +445,44 @@ impl RingOpener {
             readers.insert(number, self.disk.open(path, OpenMode::Read).map_err(io)?);
         }
         let blank = self.blank.into_iter().filter(|path| *path != active.path);
-        let mut free = Vec::new();
+        let (mut free, mut unfit) = (Vec::new(), Vec::new());
         for path in covered.into_iter().chain(blank) {
-            let failed = |source| WalOpenError::Io {
+            let len = self.disk.file_len(&path);
+            let len = len.map_err(|source| WalOpenError::Io {
                 path: path.clone(),
                 source,
-            };
+            })?;
             // A crash in the middle of filling a file, or another `wal.file.bytes`, leaves files of another size.
-            if self.disk.file_len(&path).map_err(failed)? == Some(self.config.file_bytes) {
+            if len == Some(self.config.file_bytes) {
                 free.push(path);
             } else {
-                self.disk.remove_file(&path).map_err(failed)?;
+                unfit.push(path);
             }
         }
-        let file_count = free.len() + full.len() + 1;
-        let names = free
-            .iter()
-            .chain(full.iter().map(|f| &f.path))
-            .chain([&active.path]);
-        let next_name = names.filter_map(|path| number_of(path)).max().unwrap_or(0) + 1;
+        let sized = free.iter().map(|path| (path, self.config.file_bytes));
+        let sized = sized.chain(full.iter().map(|file| (&file.path, file.len)));
+        let sized = sized.chain([(&active.path, active.len)]);
+        let inventory: Inventory = sized
+            .filter_map(|(path, len)| Some((number_of(path)?, len)))
+            .collect();
+        if self.inventory.as_ref() != Some(&inventory) {
+            // Names first: the list must not name what a crash takes away.
+            self.disk
+                .sync_dir(&self.directory)
+                .and_then(|()| inventory::write(&*self.disk, &self.directory, self.incarnation, &inventory))
+                .map_err(|source| WalOpenError::Io {
+                    path: inventory::path_in(&self.directory),
+                    source,
+                })?;
+        }
+        for path in &unfit {
+            self.disk.remove_file(path).map_err(|source| WalOpenError::Io {
+                path: path.clone(),
+                source,
+            })?;
+        }
+        let file_count = inventory.len();
+        let next_name = inventory.keys().max().copied().unwrap_or(0) + 1;
         let trimmed_to = match full.front().or(None) {
             Some(_) => Slot(0),
             None => end.next_slot,
@@ -433,8 +499,10 @@ impl RingOpener {
             },
             full,
             free,
+            retired: Vec::new(),
             file_count,
             next_name,
+            growth: Growth::Possible,
             readers,
             durable: VecDeque::new(),
             spare: Vec::new(),
@@ -447,8 +515,23 @@ impl RingOpener {
             incarnation: self.incarnation,
             config: self.config,
             state: Mutex::new(state),
+            inventory: Mutex::new(inventory),
             room: Condvar::new(),
         })
+    }
+}
+
+/// A file in the list was whole before the list named it.
+fn check_listed(disk: &dyn Disk, path: &Path, len: u64) -> Result<(), WalOpenError> {
+    let path = path.to_owned();
+    match disk.file_len(&path) {
+        Ok(Some(found)) if found == len => Ok(()),
+        Ok(Some(found)) => Err(WalOpenError::FileDamaged {
+            path,
+            what: format!("it has {found} bytes, not {len}"),
+        }),
+        Ok(None) => Err(WalOpenError::FileMissing { path }),
+        Err(source) => Err(WalOpenError::Io { path, source }),
     }
 }
 
