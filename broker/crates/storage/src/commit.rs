@@ -6,6 +6,7 @@
 //! Groups complete in slot order: first every partition in the group learns of it, then tickets resolve, then
 //! waiting readers wake.
 
+use crate::planted::{Bug, is_planted};
 use crate::wal::group::{BatchRun, EncodeRun, GroupHeader, LogEvent, Run, RunContent, encode, encoded_len};
 use crate::wal::{Incarnation, SealedGroup, SinkError, Slot, WalLocation, WalSink};
 use bytes::Bytes;
@@ -109,8 +110,9 @@ struct GroupDone {
 }
 
 impl GroupDone {
+    /// Settles the outcome; the first one stays.
     fn complete(&self, outcome: Result<(), CommitError>) {
-        *self.outcome.lock() = Some(outcome);
+        self.outcome.lock().get_or_insert(outcome);
         self.finished.store(true, Ordering::Release);
         self.waiting.notify_all();
         self.notify.notify_waiters();
@@ -140,6 +142,12 @@ impl Ticket {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.0.finished.load(Ordering::Acquire)
+    }
+
+    /// Reports whether two tickets are of one commit group.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Waits until the append is durable. May be dropped and called again at any time.
@@ -217,6 +225,8 @@ struct Shared {
 pub struct Committer {
     shared: Arc<Shared>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    /// Without threads: what [`Committer::step`] goes on from.
+    by_hand: Option<Mutex<Chain>>,
 }
 
 impl fmt::Debug for Committer {
@@ -263,27 +273,7 @@ impl Committer {
     /// When the operating system gives no thread.
     pub fn start(sink: Arc<dyn WalSink>, start: CommitStart, on_fatal: OnFatal) -> std::io::Result<Self> {
         let limits = sink.limits();
-        let shared = Arc::new(Shared {
-            sink,
-            incarnation: start.incarnation,
-            group_bytes_max: limits.group_bytes_max,
-            queue: Mutex::new(Queue {
-                groups: VecDeque::new(),
-                failed: None,
-                closing: false,
-            }),
-            work: Condvar::new(),
-            room: Notify::new(),
-            next_slot: AtomicU64::new(start.next_slot.0),
-            last_crc: AtomicU32::new(start.last_crc),
-            counters: CommitCounters::default(),
-            on_fatal,
-        });
-        let chain = Chain {
-            next_slot: start.next_slot,
-            last_crc: start.last_crc,
-            put_id: start.put_id_base,
-        };
+        let (shared, chain) = Shared::new(sink, start, on_fatal);
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new().name(name.to_owned()).spawn(run)
         };
@@ -307,7 +297,48 @@ impl Committer {
         Ok(Self {
             shared,
             threads: Mutex::new(threads),
+            by_hand: None,
         })
+    }
+
+    /// Makes a commit path without threads: groups are written by [`Committer::step`] alone. For simulations, where
+    /// the order of everything is given by a seed.
+    #[must_use]
+    pub fn by_hand(sink: Arc<dyn WalSink>, start: CommitStart, on_fatal: OnFatal) -> Self {
+        let (shared, chain) = Shared::new(sink, start, on_fatal);
+        Self {
+            shared,
+            threads: Mutex::default(),
+            by_hand: Some(Mutex::new(chain)),
+        }
+    }
+
+    /// Writes the next group, when there are no threads that do; `false` when none waits or the log failed.
+    pub fn step(&self) -> bool {
+        let Some(chain) = &self.by_hand else { return false };
+        let group = {
+            let mut queue = self.shared.queue.lock();
+            match &queue.failed {
+                Some(_) => None,
+                None => queue.groups.pop_front(),
+            }
+        };
+        group.is_some_and(|group| match self.shared.commit_one(&mut chain.lock(), group) {
+            Ok(()) => true,
+            Err(error) => {
+                self.shared.fail(error);
+                false
+            }
+        })
+    }
+
+    /// Waits for a ticket of this log, blocking the thread; without threads, by writing what is before it.
+    ///
+    /// # Errors
+    /// When the append will never be durable.
+    pub fn wait_for(&self, ticket: &Ticket) -> Result<(), CommitError> {
+        while !ticket.is_done() && self.step() {}
+        ticket.wait()
     }
 
     /// Adds an entry to the open group. Never blocks; the caller bounds what it pushes (see [`Committer::room`]).
@@ -383,6 +414,7 @@ impl Committer {
 
     /// Commits what was pushed, then stops the thread. Later pushes are refused.
     pub fn close(&self) {
+        while self.step() {}
         self.shared.queue.lock().closing = true;
         self.shared.work.notify_all();
         for thread in self.threads.lock().drain(..) {
@@ -411,22 +443,55 @@ fn entry_len(content: &EntryContent) -> usize {
 }
 
 impl Shared {
+    fn new(sink: Arc<dyn WalSink>, start: CommitStart, on_fatal: OnFatal) -> (Arc<Self>, Chain) {
+        let group_bytes_max = sink.limits().group_bytes_max;
+        let shared = Arc::new(Self {
+            sink,
+            incarnation: start.incarnation,
+            group_bytes_max,
+            queue: Mutex::new(Queue {
+                groups: VecDeque::new(),
+                failed: None,
+                closing: false,
+            }),
+            work: Condvar::new(),
+            room: Notify::new(),
+            next_slot: AtomicU64::new(start.next_slot.0),
+            last_crc: AtomicU32::new(start.last_crc),
+            counters: CommitCounters::default(),
+            on_fatal,
+        });
+        let chain = Chain {
+            next_slot: start.next_slot,
+            last_crc: start.last_crc,
+            put_id: start.put_id_base,
+        };
+        (shared, chain)
+    }
+
     fn run_one_at_a_time(&self, mut chain: Chain) {
         let _guard = FailOnPanic(self);
         while let Some(group) = self.next_group() {
-            let sealed = match self.submit(&mut chain, group) {
-                Ok(sealed) => sealed,
-                Err(error) => return self.fail(error),
-            };
-            match self.sink.wait_durable() {
-                Ok(slot) => {
-                    debug_assert_eq!(slot, sealed.slot);
-                    self.complete(sealed);
-                }
-                Err(error) => {
-                    sealed.done.complete(Err(CommitError::Log(error.clone())));
-                    return self.fail(error);
-                }
+            if let Err(error) = self.commit_one(&mut chain, group) {
+                return self.fail(error);
+            }
+        }
+    }
+
+    fn commit_one(&self, chain: &mut Chain, group: OpenGroup) -> Result<(), SinkError> {
+        if is_planted(Bug::AcknowledgedEarly) {
+            group.done.complete(Ok(()));
+        }
+        let sealed = self.submit(chain, group)?;
+        match self.sink.wait_durable() {
+            Ok(slot) => {
+                debug_assert_eq!(slot, sealed.slot);
+                self.complete(sealed);
+                Ok(())
+            }
+            Err(error) => {
+                sealed.done.complete(Err(CommitError::Log(error.clone())));
+                Err(error)
             }
         }
     }

@@ -568,7 +568,9 @@ impl LogEngine {
                 self.shared.sink.close();
                 break;
             }
-            std::thread::sleep(Duration::from_millis(5));
+            if !committer.step() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
         }
         self.stop_drainer();
         committer.close();

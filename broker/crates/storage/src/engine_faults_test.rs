@@ -209,3 +209,87 @@ fn a_reader_of_a_deleted_topic_gets_no_record_of_its_successor() {
     engine.checkpoint().unwrap();
     assert!(matches!(read_at(&old, 0), Err(crate::log::ReadError::Closed)));
 }
+
+/// A log of a mirror link with batches of one record at offsets 0 to 11, all in segments.
+fn mirrored(world: &mut World) -> (Arc<LogEngine>, Arc<PartitionLog>) {
+    let (engine, _) = world.open_by_hand().unwrap();
+    let partition = log(&engine, 0);
+    partition.set_write_state(WriteState::OwnedByLink).unwrap();
+    for index in 0..12 {
+        mirror(&partition, index, &[1; 300]);
+    }
+    while engine.step_commit() {}
+    engine.checkpoint().unwrap();
+    (engine, partition)
+}
+
+fn mirror(partition: &Arc<PartitionLog>, base: i64, filler: &[u8]) {
+    let mut header = idempotent_header(-1, -1, -1, 1);
+    header.base_offset = Offset(base);
+    header.leader_epoch = LeaderEpoch(1);
+    let batch = CheckedBatch::check(with_header(header, filler)).unwrap();
+    let origin = Origin::Mirror {
+        expected_end: Offset(base),
+    };
+    partition.append(batch, origin, TimestampMs(0)).unwrap();
+}
+
+#[test]
+fn what_follows_a_truncation_is_not_written_over_what_the_recovery_point_still_names() {
+    let mut world = World::new(1);
+    let (engine, partition) = mirrored(&mut world);
+    // The truncation is durable in the write-ahead log, its recovery point finds no room.
+    world.disk.set_capacity(world.disk.used());
+    assert!(partition.truncate_to(Offset(5), LeaderEpoch(9)).is_err());
+    world.disk.set_capacity(1 << 40);
+    for index in 5..40 {
+        mirror(&partition, index, &[2; 211]);
+    }
+    while engine.step_commit() {}
+    engine.step_background();
+    let expected = read_all(&partition);
+    assert_eq!(expected.len(), 40);
+    drop((engine, partition));
+    world.disk.crash(&mut |n| n - 1);
+    let (engine, _) = world.open_by_hand().unwrap();
+    assert_eq!(read_all(&log(&engine, 0)), expected);
+    // And once it is committed the segments take what follows.
+    engine.checkpoint().unwrap();
+    assert_eq!(read_all(&log(&engine, 0)), expected);
+}
+
+#[test]
+fn a_truncation_that_cannot_be_carried_out_ends_the_log_and_is_carried_out_by_the_next_start() {
+    for call in 0..40 {
+        let mut world = World::new(1);
+        let (engine, partition) = mirrored(&mut world);
+        world.disk.fail_after(call, Fault::Io);
+        let outcome = partition.truncate_to(Offset(5), LeaderEpoch(9));
+        world.disk.clear_faults();
+        let failed = !world.fatal.lock().is_empty();
+        let is_durable = partition
+            .last_ticket()
+            .is_some_and(|ticket| ticket.wait().is_ok());
+        if outcome.is_err() && is_durable && !failed {
+            // Refused before anything happened, or only the files of removed segments stayed.
+            let len = read_all(&partition).len();
+            assert!(len == 12 || len == 5, "call {call}: {len}");
+        }
+        if !failed {
+            let _ = engine.checkpoint();
+        }
+        let before = read_all(&partition).len();
+        drop((engine, partition));
+        world.disk.crash(&mut |n| n - 1);
+        let (engine, _) = world.open_by_hand().unwrap();
+        let after = read_all(&log(&engine, 0)).len();
+        assert!(
+            after == 5 || (after == 12 && outcome.is_err()),
+            "call {call}: {after}"
+        );
+        assert!(
+            failed || after == before,
+            "call {call}: {after} after {before}, and no failure was told"
+        );
+    }
+}

@@ -6,10 +6,12 @@ mod faults;
 mod model;
 #[path = "engine_race_test.rs"]
 mod race;
+#[path = "engine_simulation_test.rs"]
+mod simulation;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::disk::{CrashPoint, OpenMode, SimulatedDisk, read_file, replace_file};
+use crate::disk::{CrashPoint, Fault, OpenMode, SimulatedDisk, read_file, replace_file};
 use crate::log::rows::WriteState;
 use crate::log::{Append, CheckedBatch, MinOne, Origin, ReadLimit, ReadRequest};
 use crate::recovery::OpenError;
@@ -125,6 +127,16 @@ impl World {
     }
 
     fn open(&mut self) -> Result<(Arc<LogEngine>, OpenReport), OpenError> {
+        let (parts, config) = self.parts();
+        LogEngine::open(parts, config)
+    }
+
+    fn open_by_hand(&mut self) -> Result<(Arc<LogEngine>, OpenReport), OpenError> {
+        let (parts, config) = self.parts();
+        LogEngine::open_by_hand(parts, config)
+    }
+
+    fn parts(&mut self) -> (EngineParts, EngineConfig) {
         self.starts += 1;
         let fatal = self.fatal.clone();
         let parts = EngineParts {
@@ -150,7 +162,7 @@ impl World {
             queue_bytes_max: 1 << 20,
             reserve_bytes: 16 << 10,
         };
-        LogEngine::open(parts, engine_config)
+        (parts, engine_config)
     }
 }
 
@@ -178,6 +190,10 @@ fn append_durably(log: &Arc<PartitionLog>, bytes: bytes::BytesMut) -> Offset {
 }
 
 fn read_all(log: &PartitionLog) -> Vec<(i64, Bytes)> {
+    try_read_all(log).unwrap()
+}
+
+fn try_read_all(log: &PartitionLog) -> Result<Vec<(i64, Bytes)>, crate::log::ReadError> {
     let mut out = Vec::new();
     let offsets = log.offsets();
     let mut offset = offsets.log_start_offset;
@@ -188,7 +204,7 @@ fn read_all(log: &PartitionLog) -> Vec<(i64, Bytes)> {
             limit: ReadLimit::HighWatermark,
             min_one: MinOne::Yes,
         };
-        let result = log.read(request).unwrap();
+        let result = log.read(request)?;
         let before = offset;
         for bytes in &result.batches {
             for batch in split_batches(bytes) {
@@ -209,7 +225,7 @@ fn read_all(log: &PartitionLog) -> Vec<(i64, Bytes)> {
             break;
         }
     }
-    out
+    Ok(out)
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub mod disk;
 pub mod engine;
 pub mod log;
 pub mod log_config;
+mod planted;
 pub mod recovery;
 pub mod segment;
 pub mod wal;

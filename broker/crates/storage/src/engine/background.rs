@@ -3,11 +3,12 @@
 //! A full disk leaves records in the write-ahead log and is tried again; any other failure of the disk puts
 //! durability in doubt and is reported as fatal.
 
-use super::{LogEngine, Shared};
-use crate::commit::CommitError;
+use super::{Jobs, LogEngine, Shared};
+use crate::commit::{CommitError, Committer};
 use crate::disk::CrashPoint;
 use crate::log::rows::{RecoveryStoreError, RowChange, WalRow, encode_wal, wal_key};
 use crate::log::{DrainError, PartitionLog};
+use crate::planted::{Bug, is_planted};
 use crate::wal::{Growth, SinkError, Slot};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -71,6 +72,14 @@ impl LogEngine {
     pub(super) fn cover(&self, logs: &[Arc<PartitionLog>], through: Slot) -> Result<(), String> {
         let mut outcome = Ok(());
         for some in logs.chunks(COVERED_AT_ONCE) {
+            let first: Vec<_> = some
+                .iter()
+                .filter(|log| log.needs_rows_first())
+                .cloned()
+                .collect();
+            if !first.is_empty() {
+                self.commit_rows(first)?;
+            }
             let drained = some
                 .iter()
                 .try_for_each(|log| log.drain_counted(usize::MAX, through).map(drop));
@@ -84,7 +93,11 @@ impl LogEngine {
     /// Frees what all committed recovery points cover.
     pub(super) fn trim(&self) -> Result<(), String> {
         let _rows = self.shared.rows.lock();
-        let first = self.first_needed();
+        let first = if is_planted(Bug::TrimmedTooSoon) {
+            self.next_slot()
+        } else {
+            self.first_needed()
+        };
         let Some(through) = first.0.checked_sub(1).map(Slot) else {
             return Ok(());
         };
@@ -132,6 +145,17 @@ impl LogEngine {
         (self.shared.on_fatal)(&CommitError::Log(error));
     }
 
+    /// Writes the next commit group, when the logs were opened by hand; `false` when none waits.
+    pub fn step_commit(&self) -> bool {
+        self.shared.committer().is_some_and(Committer::step)
+    }
+
+    /// Does one round of background work, as the drain thread does: for logs that were opened by hand.
+    pub fn step_background(&self) {
+        let work = self.shared.jobs.lock().take();
+        self.work(work);
+    }
+
     /// One round of background work. Returns whether there may be more at once.
     fn work(&self, jobs: Work) {
         for log in jobs.drains {
@@ -172,6 +196,15 @@ impl LogEngine {
     }
 }
 
+impl Jobs {
+    fn take(&mut self) -> Work {
+        Work {
+            drains: self.drains.drain(..).collect(),
+            damaged: std::mem::take(&mut self.damaged).into_iter().collect(),
+        }
+    }
+}
+
 struct Work {
     drains: Vec<Arc<PartitionLog>>,
     damaged: Vec<(TopicPartitionId, Offset)>,
@@ -187,10 +220,7 @@ pub(super) fn run_background(shared: &Arc<Shared>, engine: &Weak<LogEngine>) {
             if jobs.stop {
                 return;
             }
-            Work {
-                drains: jobs.drains.drain(..).collect(),
-                damaged: std::mem::take(&mut jobs.damaged).into_iter().collect(),
-            }
+            jobs.take()
         };
         let Some(engine) = engine.upgrade() else { return };
         engine.work(work);
@@ -225,6 +255,7 @@ impl PartitionLog {
                 shared.note_full(&error.to_string());
                 Err(error.to_string())
             }
+            Err(error @ DrainError::RowsFirst { .. }) => Err(error.to_string()),
             Err(error @ DrainError::OutOfDescriptors { .. }) => {
                 tracing::error!(%error, "records stay in the write-ahead log and the write is tried again");
                 Err(error.to_string())

@@ -3,7 +3,7 @@
 use super::background::run_background;
 use super::late_sink::LateSink;
 use super::{EngineConfig, EngineCounters, EngineParts, LiveTopic, LogEngine, OpenReport, Shared};
-use crate::commit::{CommitStart, Committer};
+use crate::commit::{CommitStart, Committer, OnFatal};
 use crate::disk::CrashPoint;
 use crate::log::rows::{PartitionRow, RowChange, WalRow, encode_wal, partition_key, segment_key, wal_key};
 use crate::log::{NewLog, PartitionLog, ReplayedRun};
@@ -11,7 +11,7 @@ use crate::recovery::{self, OpenError};
 use crate::segment::{Segment, names, render};
 use crate::wal::group::RunContent;
 use crate::wal::ring::{InventoryState, ReplayEnd, ReplayRange, RingOpener, RingSink};
-use crate::wal::{Incarnation, ReplayedGroup, Slot};
+use crate::wal::{Incarnation, ReplayedGroup, Slot, WalSink};
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -30,6 +30,37 @@ impl LogEngine {
     /// [`OpenError`]: damage and disagreement are named, nothing is changed then but segment bytes beyond their
     /// recovery point.
     pub fn open(parts: EngineParts, config: EngineConfig) -> Result<(Arc<Self>, OpenReport), OpenError> {
+        let (engine, report) = Self::open_with(parts, config, |sink, start, on_fatal| {
+            Committer::start(sink, start, on_fatal).map_err(OpenError::Thread)
+        })?;
+        let (shared, worker) = (engine.shared.clone(), Arc::downgrade(&engine));
+        let thread = std::thread::Builder::new()
+            .name("drain".into())
+            .spawn(move || run_background(&shared, &worker))
+            .map_err(OpenError::Thread)?;
+        *engine.drainer.lock() = Some(thread);
+        Ok((engine, report))
+    }
+
+    /// Opens the logs without threads: [`LogEngine::step_commit`] and [`LogEngine::step_background`] do their work
+    /// when they are called. For simulations, where the order of everything is given by a seed.
+    ///
+    /// # Errors
+    /// As [`LogEngine::open`].
+    pub fn open_by_hand(
+        parts: EngineParts,
+        config: EngineConfig,
+    ) -> Result<(Arc<Self>, OpenReport), OpenError> {
+        Self::open_with(parts, config, |sink, start, on_fatal| {
+            Ok(Committer::by_hand(sink, start, on_fatal))
+        })
+    }
+
+    fn open_with(
+        parts: EngineParts,
+        config: EngineConfig,
+        start_committer: impl FnOnce(Arc<dyn WalSink>, CommitStart, OnFatal) -> Result<Committer, OpenError>,
+    ) -> Result<(Arc<Self>, OpenReport), OpenError> {
         let mut rows = recovery::load_rows(&*parts.recovery)?;
         let wal_row = wal_row(&parts, rows.wal)?;
         let wal_directory = parts.directory.join("wal");
@@ -63,8 +94,7 @@ impl LogEngine {
             put_id_base: parts.random as u64,
         };
         let callback = shared.on_fatal.clone();
-        let committer = Committer::start(late, start, Box::new(move |error| callback(error)))
-            .map_err(OpenError::Thread)?;
+        let committer = start_committer(late, start, Box::new(move |error| callback(error)))?;
         shared
             .committer
             .set(committer)
@@ -78,12 +108,6 @@ impl LogEngine {
             drainer: Mutex::new(None),
             closed: AtomicBool::new(false),
         });
-        let worker = Arc::downgrade(&engine);
-        let thread = std::thread::Builder::new()
-            .name("drain".into())
-            .spawn(move || run_background(&shared, &worker))
-            .map_err(OpenError::Thread)?;
-        *engine.drainer.lock() = Some(thread);
         Ok((engine, report))
     }
 }

@@ -10,6 +10,7 @@ use super::{PartitionLog, Status};
 use crate::commit::CommitError;
 use crate::disk::{CrashPoint, DiskFile, OpenMode};
 use crate::log_config::LogConfig;
+use crate::planted::{Bug, is_planted};
 use crate::segment::names::{FileKind, segment_file};
 use crate::segment::offset_index::Entry;
 use crate::segment::{Segment, offset_index, render, time_index};
@@ -34,6 +35,13 @@ pub enum DrainError {
     #[error("{path}: the disk is full")]
     Full {
         /// File.
+        path: String,
+    },
+    /// A truncation is not in a recovery point yet: writing where it cut would mix old and new records in what the
+    /// last recovery point names.
+    #[error("{path}: a truncation waits for its recovery point")]
+    RowsFirst {
+        /// Directory.
         path: String,
     },
     /// The process has no file descriptor left; a later try may work.
@@ -78,6 +86,8 @@ pub(crate) struct SegmentWriter {
     changed: BTreeSet<Offset>,
     /// Segments whose rows must go.
     removed: BTreeSet<Offset>,
+    /// Truncations that cut segments, counted.
+    truncations: u64,
 }
 
 #[derive(Debug)]
@@ -97,6 +107,7 @@ pub(crate) struct PreparedRows {
     pub covered: Option<Slot>,
     changed: BTreeSet<Offset>,
     removed: BTreeSet<Offset>,
+    truncations: u64,
 }
 
 /// Writes of one drain pass to the open segment, not done yet.
@@ -157,6 +168,10 @@ impl SegmentWriter {
         Ok(())
     }
 
+    pub(super) fn note_truncation(&mut self) {
+        self.truncations += 1;
+    }
+
     pub(super) fn close_open_segment(&mut self) {
         self.open = None;
     }
@@ -177,6 +192,10 @@ impl PartitionLog {
                 state.drain_queued = false;
                 if state.status == Status::Closed {
                     return Ok(total);
+                }
+                if io.truncations > state.truncations_committed {
+                    let path = self.directory().display().to_string();
+                    return Err(DrainError::RowsFirst { path });
                 }
                 let runs = state.tail.next_to_drain(DRAIN_BYTES.min(bytes - total), through);
                 (runs, state.config.clone(), state.segments.last().copied())
@@ -413,7 +432,7 @@ impl PartitionLog {
             file.sync_data().map_err(failed)?;
         }
         io.unsynced.clear();
-        if io.unsynced_names {
+        if io.unsynced_names && !is_planted(Bug::DirectorySyncLost) {
             for names in [&directory, &self.shared.directory] {
                 let synced = self.shared.disk.sync_dir(names);
                 synced.map_err(|error| drain_error(&names.display().to_string(), error))?;
@@ -434,9 +453,9 @@ impl PartitionLog {
             covered,
             log_start: state.log_start,
             log_end: state.high_watermark,
-            write_state: state.write_state,
+            write_state: state.durable_write_state,
             epochs: state.durable_epochs(),
-            producers: state.producers.durable_entries(state.high_watermark),
+            producers: state.durable_producers(),
         };
         let mut changes = vec![RowChange {
             key: partition_key(self.id),
@@ -466,6 +485,7 @@ impl PartitionLog {
             covered,
             changed,
             removed,
+            truncations: io.truncations,
         }))
     }
 
@@ -473,6 +493,7 @@ impl PartitionLog {
     pub(crate) fn rows_committed(&self, rows: &PreparedRows) {
         let mut state = self.state.lock();
         state.covered = state.covered.max(rows.covered);
+        state.truncations_committed = state.truncations_committed.max(rows.truncations);
         if let Some(covered) = rows.covered {
             while state.uncovered.front().is_some_and(|slot| *slot <= covered) {
                 state.uncovered.pop_front();
@@ -488,6 +509,12 @@ impl PartitionLog {
     /// Puts back what must be written when a commit of rows failed.
     pub(crate) fn rows_refused(&self, rows: PreparedRows) {
         self.io.lock().put_back(rows);
+    }
+
+    /// Reports whether a recovery point must come before anything is drained.
+    pub(crate) fn needs_rows_first(&self) -> bool {
+        let io = self.io.lock();
+        io.truncations > self.state.lock().truncations_committed
     }
 
     /// Returns the first slot that no committed recovery point of this log covers.

@@ -38,14 +38,14 @@ use crate::wal::group::{LogEvent, RunContent};
 use drain::SegmentWriter;
 use epochs::Epochs;
 use parking_lot::Mutex;
-use producers::Producers;
+use producers::{ProducerEntry, Producers};
 use rows::WriteState;
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tail::Tail;
-use thalweg_types::{LeaderEpoch, Offset, TimestampMs, TopicPartitionId};
+use thalweg_types::{LeaderEpoch, Offset, ProducerId, TimestampMs, TopicPartitionId};
 use waiters::Waiters;
 
 /// One partition log.
@@ -62,6 +62,8 @@ pub(crate) struct LogState {
     config: Arc<LogConfig>,
     status: Status,
     write_state: WriteState,
+    /// What a crash would bring back of it.
+    durable_write_state: WriteState,
     /// Current leader epoch, stamped on new batches.
     leader_epoch: LeaderEpoch,
     log_start: Offset,
@@ -72,6 +74,9 @@ pub(crate) struct LogState {
     segments: Vec<Segment>,
     epochs: Epochs,
     producers: Producers,
+    /// The producers that a reset which is not durable yet forgets.
+    producers_before_reset: Option<Producers>,
+    resets_pending: usize,
     /// Of the newest append: what every reply that depends on this log's state waits for.
     last_ticket: Option<Ticket>,
     /// Slots with entries of this log that no committed recovery point covers.
@@ -79,6 +84,8 @@ pub(crate) struct LogState {
     /// Newest slot whose entries all are in segments and in a committed row.
     covered: Option<Slot>,
     drain_queued: bool,
+    /// Truncations of segments that a recovery point contains.
+    truncations_committed: u64,
 }
 
 /// Whether the log works.
@@ -141,6 +148,7 @@ impl PartitionLog {
             config: new.config,
             status: Status::Open,
             write_state: row.write_state,
+            durable_write_state: row.write_state,
             leader_epoch: new.leader_epoch,
             log_start: row.log_start,
             log_end,
@@ -149,10 +157,13 @@ impl PartitionLog {
             segments: new.segments,
             epochs: row.epochs,
             producers,
+            producers_before_reset: None,
+            resets_pending: 0,
             last_ticket: None,
             uncovered: VecDeque::new(),
             covered: row.covered,
             drain_queued: false,
+            truncations_committed: 0,
         };
         Arc::new(Self {
             id: new.id,
@@ -248,6 +259,18 @@ impl PartitionLog {
         self.state.lock().epochs.epoch_at(offset)
     }
 
+    /// Returns the sequences and the first offset of a producer's remembered batches, oldest first.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self, id: ProducerId) -> VecDeque<((i32, i32), i64)> {
+        let state = self.state.lock();
+        let entries = state.producers.entries();
+        let entry = entries.iter().find(|(other, _)| *other == id);
+        let batches = entry.into_iter().flat_map(|(_, entry)| &entry.batches);
+        batches
+            .map(|batch| ((batch.base_sequence, batch.last_sequence), batch.base_offset.0))
+            .collect()
+    }
+
     /// Registers a waiter that fires when records become durable here.
     #[must_use]
     pub fn wait(self: &Arc<Self>, waiter: &Arc<Waiter>) -> Waiting {
@@ -293,7 +316,8 @@ impl PartitionLog {
         state.check_open()?;
         let event = match write_state {
             WriteState::SealedAt(_) => LogEvent::SealedAt(state.log_end),
-            WriteState::Open | WriteState::OwnedByLink => LogEvent::Unsealed,
+            WriteState::Open => LogEvent::Unsealed,
+            WriteState::OwnedByLink => LogEvent::OwnedByLink,
         };
         let ticket = self.push(&mut state, EntryContent::Event(event))?;
         state.write_state = match write_state {
@@ -311,7 +335,10 @@ impl PartitionLog {
         let mut state = self.state.lock();
         state.check_open()?;
         let ticket = self.push(&mut state, EntryContent::Event(LogEvent::ProducerReset))?;
-        state.producers.clear();
+        let before = std::mem::take(&mut state.producers);
+        // A recovery point speaks of what is durable: until the reset is, of what it forgets.
+        state.producers_before_reset.get_or_insert(before);
+        state.resets_pending += 1;
         Ok(ticket)
     }
 
@@ -324,6 +351,7 @@ impl PartitionLog {
             state.tail.clear();
             state.uncovered.clear();
             state.producers.clear();
+            state.producers_before_reset = None;
             self.shared.forget_dirty(self.id);
             state.last_ticket.clone()
         };
@@ -372,6 +400,12 @@ impl LogState {
         self.segments.iter().map(|segment| segment.size).sum::<u64>() + self.tail.undrained_bytes() as u64
     }
 
+    /// The producers that a crash would bring back.
+    fn durable_producers(&self) -> Vec<(ProducerId, ProducerEntry)> {
+        let producers = self.producers_before_reset.as_ref().unwrap_or(&self.producers);
+        producers.durable_entries(self.high_watermark)
+    }
+
     /// The epochs without one whose first record a crash may still lose.
     fn durable_epochs(&self) -> Epochs {
         let mut epochs = self.epochs.clone();
@@ -393,11 +427,17 @@ impl LogState {
                 self.high_watermark = self.high_watermark.max(offset);
             }
             LogEvent::EpochStart(epoch, offset) => self.epochs.note(epoch, offset),
-            // In force since the append; see `replay` for what a restart does.
-            LogEvent::ProducerReset
-            | LogEvent::SealedAt(_)
-            | LogEvent::Unsealed
-            | LogEvent::TruncateTo(..) => {}
+            LogEvent::SealedAt(offset) => self.durable_write_state = WriteState::SealedAt(offset),
+            LogEvent::Unsealed => self.durable_write_state = WriteState::Open,
+            LogEvent::OwnedByLink => self.durable_write_state = WriteState::OwnedByLink,
+            LogEvent::ProducerReset => {
+                self.resets_pending = self.resets_pending.saturating_sub(1);
+                if self.resets_pending == 0 {
+                    self.producers_before_reset = None;
+                }
+            }
+            // In force since it was durable; see `replay` for what a restart does.
+            LogEvent::TruncateTo(..) => {}
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::PartitionLog;
 use super::rows::WriteState;
+use crate::planted::{Bug, is_planted};
 use crate::wal::group::{BatchRun, LogEvent, RunContent};
 use crate::wal::{Slot, WalLocation};
 use std::sync::Arc;
@@ -73,7 +74,9 @@ impl PartitionLog {
     }
 
     fn replay_event(self: &Arc<Self>, slot: Slot, event: LogEvent) -> Result<(), String> {
-        if let LogEvent::TruncateTo(offset, epoch) = event {
+        if let LogEvent::TruncateTo(offset, epoch) = event
+            && !is_planted(Bug::TruncationResurrected)
+        {
             self.apply_truncation(offset, epoch)
                 .map_err(|e| format!("{}-{}: {e}", self.topic, self.id.partition))?;
         }
@@ -83,6 +86,7 @@ impl PartitionLog {
             LogEvent::ProducerReset => state.producers.clear(),
             LogEvent::SealedAt(offset) => state.write_state = WriteState::SealedAt(offset),
             LogEvent::Unsealed => state.write_state = WriteState::Open,
+            LogEvent::OwnedByLink => state.write_state = WriteState::OwnedByLink,
             LogEvent::LogStart(_)
             | LogEvent::JumpTo(_)
             | LogEvent::EpochStart(..)

@@ -161,7 +161,7 @@ impl PartitionLog {
     /// Reports every failure that does not pass as fatal: a sync that failed once tells nothing when it is repeated.
     pub(super) fn fatal_unless_full<T>(&self, outcome: Result<T, DrainError>) -> Result<T, DrainError> {
         match &outcome {
-            Ok(_) | Err(DrainError::OutOfDescriptors { .. }) => {}
+            Ok(_) | Err(DrainError::OutOfDescriptors { .. } | DrainError::RowsFirst { .. }) => {}
             Err(error @ DrainError::Full { .. }) => self.shared.note_full(&error.to_string()),
             Err(error) => {
                 let place = self.directory().display().to_string();

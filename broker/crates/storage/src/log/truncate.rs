@@ -9,7 +9,7 @@ use super::drain::DrainError;
 use super::rows::WriteState;
 use super::tail::TailRun;
 use super::{PartitionLog, ReadError};
-use crate::commit::EntryContent;
+use crate::commit::{CommitError, EntryContent, Ticket};
 use crate::disk::OpenMode;
 use crate::segment::names::{FileKind, segment_file};
 use crate::segment::{IndexStamp, Segment};
@@ -71,7 +71,7 @@ impl PartitionLog {
         }
         // All before must be durable: the cut is made in what is committed.
         if let Some(ticket) = self.last_ticket() {
-            ticket.wait().map_err(AppendError::from)?;
+            self.wait_for(&ticket)?;
         }
         self.check_boundary(offset)?;
         let ticket = {
@@ -81,8 +81,16 @@ impl PartitionLog {
                 EntryContent::Event(LogEvent::TruncateTo(offset, epoch)),
             )?
         };
-        ticket.wait().map_err(AppendError::from)?;
-        let removed = self.apply_truncation(offset, epoch)?;
+        self.wait_for(&ticket)?;
+        let removed = match self.apply_truncation(offset, epoch) {
+            Ok(removed) => removed,
+            // The event is durable and its effect is not: a recovery point from here on would cover it.
+            Err(error) => {
+                let place = self.directory().display().to_string();
+                self.shared.fatal(&place, &error.to_string());
+                return Err(error);
+            }
+        };
         // Rows first, files after: a recovery point must never name bytes that are gone. A crash in between
         // replays the event.
         let order = self.shared.rows.lock();
@@ -96,6 +104,11 @@ impl PartitionLog {
         self.fatal_unless_full(committed)?;
         drop(order);
         self.remove_files(&removed)
+    }
+
+    fn wait_for(&self, ticket: &Ticket) -> Result<(), AppendError> {
+        let committer = self.shared.committer().ok_or(CommitError::Closed)?;
+        Ok(committer.wait_for(ticket)?)
     }
 
     fn check_boundary(&self, offset: Offset) -> Result<(), TruncateError> {
@@ -133,6 +146,9 @@ impl PartitionLog {
         let mut io = self.io.lock();
         io.close_open_segment();
         let cut = self.cut_segments(offset)?;
+        if cut.changed.is_some() || !cut.removed.is_empty() {
+            io.note_truncation();
+        }
         let mut state = self.state.lock();
         for gone in &cut.removed {
             io.note_removed(*gone);

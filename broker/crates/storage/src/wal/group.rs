@@ -41,8 +41,10 @@ pub enum LogEvent {
     ProducerReset,
     /// No record may follow at or above this offset.
     SealedAt(Offset),
-    /// The seal is lifted.
+    /// Everyone may append again: a seal or a link's ownership is lifted.
     Unsealed,
+    /// From here on only a mirror link appends.
+    OwnedByLink,
     /// A leader epoch starts at this offset without a record.
     EpochStart(LeaderEpoch, Offset),
 }
@@ -275,6 +277,7 @@ fn encode_run(run: &Run, out: &mut [u8]) {
                 LogEvent::SealedAt(offset) => (6, -1, offset.0),
                 LogEvent::Unsealed => (7, -1, -1),
                 LogEvent::EpochStart(epoch, offset) => (8, epoch.0, offset.0),
+                LogEvent::OwnedByLink => (9, -1, -1),
             };
             (kind, epoch, offset, -1, -1, 0, 0)
         }
@@ -417,6 +420,7 @@ fn decode_run(bytes: &[u8], payload_end: usize) -> Option<Run> {
         6 => event(LogEvent::SealedAt(offset)),
         7 => event(LogEvent::Unsealed),
         8 => event(LogEvent::EpochStart(epoch, offset)),
+        9 => event(LogEvent::OwnedByLink),
         _ => None,
     }
 }
