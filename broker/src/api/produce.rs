@@ -58,14 +58,10 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
         header.client_id.as_deref(),
         Charge::ProduceBytes(body_len),
     );
-    let mut refused = refusal(&context, &produce);
-    if refused.is_none() {
-        refused = match context.topics.engine().client_room().await {
-            Ok(()) => None,
-            Err(NoRoom::DiskFull) => Some(ErrorCode::KafkaStorageError),
-            Err(NoRoom::Failed(_)) => return Err(ApiError::refused("the write-ahead log failed")),
-        };
-    }
+    let refused = match refusal(&context, &produce) {
+        Some(code) => Some(code),
+        None => wait_for_room(&context).await?,
+    };
     let mut topics = Vec::with_capacity(produce.topics.len());
     for topic in produce.topics {
         let access = |name: &str| {
@@ -128,6 +124,15 @@ fn refusal(context: &Context, produce: &ProduceRequest) -> Option<ErrorCode> {
         return Some(ErrorCode::KafkaStorageError);
     }
     None
+}
+
+/// Waits until the log takes clients' records; returns why it does not.
+async fn wait_for_room(context: &Context) -> Result<Option<ErrorCode>, ApiError> {
+    match context.topics.engine().client_room().await {
+        Ok(()) => Ok(None),
+        Err(NoRoom::DiskFull) => Ok(Some(ErrorCode::KafkaStorageError)),
+        Err(NoRoom::Failed(_)) => Err(ApiError::refused("the write-ahead log failed")),
+    }
 }
 
 fn produce_topic(

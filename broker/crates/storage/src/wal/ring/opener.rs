@@ -203,23 +203,7 @@ impl RingOpener {
             self.refuse_later_groups(&last, position, scan.next_slot, &mut scan.buffer)?;
         }
         let next_slot = scan.next_slot;
-        if let Some(expected) = range.durable_before.filter(|expected| next_slot < *expected) {
-            let evidence = "the metadata names the end of the log";
-            return Err(WalOpenError::Short {
-                path: self.directory,
-                found: next_slot,
-                expected,
-                evidence,
-            });
-        }
-        if next_slot < range.from {
-            return Err(WalOpenError::Short {
-                path: self.directory,
-                found: next_slot,
-                expected: range.from,
-                evidence: "the recovery point lies above the end of the log",
-            });
-        }
+        self.refuse_short(range, next_slot)?;
         scan.end.next_slot = next_slot;
         scan.end.last_crc = scan.last_crc.unwrap_or(0);
         let end = scan.end;
@@ -230,6 +214,28 @@ impl RingOpener {
             position,
         };
         Ok((self.into_sink(active, full, covered, end)?, end))
+    }
+
+    /// Refuses the log when it ends before what is known to have been durable.
+    fn refuse_short(&self, range: ReplayRange, found: Slot) -> Result<(), WalOpenError> {
+        let known = [
+            (range.durable_before, "the metadata names the end of the log"),
+            (
+                Some(range.from),
+                "the recovery point lies above the end of the log",
+            ),
+        ];
+        for (expected, evidence) in known {
+            if let Some(expected) = expected.filter(|expected| found < *expected) {
+                return Err(WalOpenError::Short {
+                    path: self.directory.clone(),
+                    found,
+                    expected,
+                    evidence,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Goes on behind a clean stop that covered everything: no group is read.
@@ -424,6 +430,49 @@ impl RingOpener {
         Ok(())
     }
 
+    /// Files that are not in use: those that can be, and those of another size.
+    fn sort_by_size(
+        &self,
+        unused: impl Iterator<Item = PathBuf>,
+    ) -> Result<(Vec<PathBuf>, Vec<PathBuf>), WalOpenError> {
+        let (mut free, mut unfit) = (Vec::new(), Vec::new());
+        for path in unused {
+            let len = self.disk.file_len(&path);
+            let len = len.map_err(|source| WalOpenError::Io {
+                path: path.clone(),
+                source,
+            })?;
+            // A crash in the middle of filling a file, or another `wal.file.bytes`, leaves files of another size.
+            if len == Some(self.config.file_bytes) {
+                free.push(path);
+            } else {
+                unfit.push(path);
+            }
+        }
+        Ok((free, unfit))
+    }
+
+    /// Writes the list of files if it is another one, then removes the files that are not in it.
+    fn keep_only(&self, inventory: &Inventory, unfit: &[PathBuf]) -> Result<(), WalOpenError> {
+        if self.inventory.as_ref() != Some(inventory) {
+            // Names first: the list must not name what a crash takes away.
+            self.disk
+                .sync_dir(&self.directory)
+                .and_then(|()| inventory::write(&*self.disk, &self.directory, self.incarnation, inventory))
+                .map_err(|source| WalOpenError::Io {
+                    path: inventory::path_in(&self.directory),
+                    source,
+                })?;
+        }
+        for path in unfit {
+            self.disk.remove_file(path).map_err(|source| WalOpenError::Io {
+                path: path.clone(),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+
     fn into_sink(
         self,
         active: OpenedFile,
@@ -444,43 +493,16 @@ impl RingOpener {
         {
             readers.insert(number, self.disk.open(path, OpenMode::Read).map_err(io)?);
         }
-        let blank = self.blank.into_iter().filter(|path| *path != active.path);
-        let (mut free, mut unfit) = (Vec::new(), Vec::new());
-        for path in covered.into_iter().chain(blank) {
-            let len = self.disk.file_len(&path);
-            let len = len.map_err(|source| WalOpenError::Io {
-                path: path.clone(),
-                source,
-            })?;
-            // A crash in the middle of filling a file, or another `wal.file.bytes`, leaves files of another size.
-            if len == Some(self.config.file_bytes) {
-                free.push(path);
-            } else {
-                unfit.push(path);
-            }
-        }
+        let blank = self.blank.iter().filter(|path| **path != active.path);
+        let unused = covered.into_iter().chain(blank.cloned());
+        let (free, unfit) = self.sort_by_size(unused)?;
         let sized = free.iter().map(|path| (path, self.config.file_bytes));
         let sized = sized.chain(full.iter().map(|file| (&file.path, file.len)));
         let sized = sized.chain([(&active.path, active.len)]);
         let inventory: Inventory = sized
             .filter_map(|(path, len)| Some((number_of(path)?, len)))
             .collect();
-        if self.inventory.as_ref() != Some(&inventory) {
-            // Names first: the list must not name what a crash takes away.
-            self.disk
-                .sync_dir(&self.directory)
-                .and_then(|()| inventory::write(&*self.disk, &self.directory, self.incarnation, &inventory))
-                .map_err(|source| WalOpenError::Io {
-                    path: inventory::path_in(&self.directory),
-                    source,
-                })?;
-        }
-        for path in &unfit {
-            self.disk.remove_file(path).map_err(|source| WalOpenError::Io {
-                path: path.clone(),
-                source,
-            })?;
-        }
+        self.keep_only(&inventory, &unfit)?;
         let file_count = inventory.len();
         let next_name = inventory.keys().max().copied().unwrap_or(0) + 1;
         let trimmed_to = match full.front().or(None) {
