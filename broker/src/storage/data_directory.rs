@@ -183,6 +183,7 @@ impl DataDirectory {
             topics: topics.collect(),
             tombstones: image.tombstones().map(|t| t.id).collect::<BTreeSet<_>>(),
             on_fatal: Arc::new(on_fatal),
+            find_wal: None,
         };
         let (engine, report) = LogEngine::open(parts, engine_config(settings))?;
         Ok(OpenedData {

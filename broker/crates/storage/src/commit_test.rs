@@ -116,11 +116,12 @@ fn a_lost_session_fails_every_later_ticket_and_keeps_the_prefix() {
         committer.push(member.clone(), batch(9)).is_err()
     });
     let mut replayed = Vec::new();
-    let next = sink.replay(START.incarnation, &mut |group| {
+    let next = sink.next_session();
+    let end = next.replay_groups((START.incarnation, Slot(0)), &mut |group| {
         replayed.push(group.slot);
         Ok(())
     });
-    assert_eq!((next, replayed), (Ok(Slot(1)), vec![Slot(0)]));
+    assert_eq!((end.unwrap().next_slot, replayed), (Slot(1), vec![Slot(0)]));
 }
 
 #[test]
@@ -161,7 +162,7 @@ fn entries_that_gather_during_a_write_share_one_group_sorted_by_partition() {
         assert_eq!(base, next);
         next = last + 1;
     }
-    sink.replay(START.incarnation, &mut |replayed| {
+    sink.replay_groups((START.incarnation, Slot(0)), &mut |replayed| {
         assert!(replayed.group.runs.is_sorted_by_key(|run| run.id));
         for run in &replayed.group.runs {
             let group::RunContent::Batches(run) = run.content else {

@@ -19,7 +19,7 @@ use crate::recovery;
 use crate::segment::names;
 use crate::wal::group::RUN_LEN;
 use crate::wal::ring::{InventoryState, RingConfig};
-use crate::wal::{Incarnation, Slot, WalEnd, WalSink, WalUsage, group};
+use crate::wal::{Incarnation, Slot, WalEnd, WalOpenError, WalOpener, WalSink, WalUsage, group};
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
@@ -95,7 +95,12 @@ pub struct EngineParts {
     pub tombstones: BTreeSet<TopicId>,
     /// What to do when the log fails.
     pub on_fatal: Arc<OnFatal>,
+    /// Finds the write-ahead log; `None` for the ring of files in `wal` below the directory.
+    pub find_wal: Option<FindWal>,
 }
+
+/// Finds a write-ahead log of an identity.
+pub type FindWal = Box<dyn FnOnce(Incarnation) -> Result<Box<dyn WalOpener>, WalOpenError> + Send>;
 
 /// How a start went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 #[path = "engine_faults_test.rs"]
 mod faults;
+#[path = "engine_memory_test.rs"]
+mod memory;
 #[path = "engine_model_test.rs"]
 mod model;
 #[path = "engine_race_test.rs"]
@@ -16,6 +18,7 @@ use crate::log::rows::WriteState;
 use crate::log::{Append, CheckedBatch, MinOne, Origin, ReadLimit, ReadRequest};
 use crate::recovery::OpenError;
 use crate::test_batches::{batch, idempotent_header, with_header};
+use crate::wal::memory::MemorySink;
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -95,6 +98,8 @@ struct World {
     topic: LiveTopic,
     starts: i32,
     fatal: Arc<Mutex<Vec<String>>>,
+    /// The write-ahead log, when it is not on the disk.
+    memory: Option<MemorySink>,
 }
 
 const TOPIC: TopicId = TopicId([5; 16]);
@@ -123,6 +128,7 @@ impl World {
             },
             starts: 0,
             fatal: Arc::default(),
+            memory: memory::in_force(),
         }
     }
 
@@ -149,6 +155,7 @@ impl World {
             topics: vec![self.topic.clone()],
             tombstones: BTreeSet::new(),
             on_fatal: Arc::new(Box::new(move |error| fatal.lock().push(error.to_string()))),
+            find_wal: self.memory.as_mut().map(memory::next_session),
         };
         let engine_config = EngineConfig {
             ring: RingConfig {

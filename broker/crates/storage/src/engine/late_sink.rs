@@ -1,16 +1,15 @@
 //! The sink that logs hold before replay has made the real one.
 
 use crate::disk::AlignedBuffer;
-use crate::wal::ring::{RingReader, RingSink};
-use crate::wal::{SealedGroup, SinkError, SinkLimits, Slot, WalLocation, WalSink, WalUsage};
+use crate::wal::{SealedGroup, SinkError, SinkLimits, Slot, WalLocation, WalReader, WalSink, WalUsage};
 use bytes::Bytes;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// A place for the sink; until it is set, only reads work.
 pub(super) struct LateSink {
-    sink: OnceLock<RingSink>,
-    reader: RingReader,
+    sink: OnceLock<Arc<dyn WalSink>>,
+    reader: Arc<dyn WalReader>,
 }
 
 impl fmt::Debug for LateSink {
@@ -21,7 +20,7 @@ impl fmt::Debug for LateSink {
 
 impl LateSink {
     /// Reads through the opener's files meanwhile.
-    pub(super) fn reading(reader: RingReader) -> Self {
+    pub(super) fn reading(reader: Arc<dyn WalReader>) -> Self {
         Self {
             sink: OnceLock::new(),
             reader,
@@ -29,12 +28,12 @@ impl LateSink {
     }
 
     /// Puts the sink in its place; a second one is dropped.
-    pub(super) fn set(&self, sink: RingSink) {
+    pub(super) fn set(&self, sink: Arc<dyn WalSink>) {
         let _ = self.sink.set(sink);
     }
 
-    fn get(&self) -> Result<&RingSink, SinkError> {
-        self.sink.get().ok_or(SinkError::Closed)
+    fn get(&self) -> Result<&dyn WalSink, SinkError> {
+        self.sink.get().map(AsRef::as_ref).ok_or(SinkError::Closed)
     }
 }
 
@@ -45,11 +44,11 @@ impl WalSink for LateSink {
             group_bytes_hard_max: 0,
             groups_in_flight_max: 1,
         };
-        self.get().map_or(unknown, WalSink::limits)
+        self.get().map_or(unknown, |sink| sink.limits())
     }
 
     fn buffer(&self) -> AlignedBuffer {
-        self.get().map(WalSink::buffer).unwrap_or_default()
+        self.get().map(|sink| sink.buffer()).unwrap_or_default()
     }
 
     fn submit(&self, group: SealedGroup) -> Result<WalLocation, SinkError> {
@@ -74,11 +73,11 @@ impl WalSink for LateSink {
     }
 
     fn usage(&self) -> WalUsage {
-        self.get().map(WalSink::usage).unwrap_or_default()
+        self.get().map(|sink| sink.usage()).unwrap_or_default()
     }
 
     fn end(&self) -> Option<WalLocation> {
-        self.get().ok().and_then(WalSink::end)
+        self.get().ok().and_then(|sink| sink.end())
     }
 
     fn prepare(&self) -> Result<(), SinkError> {

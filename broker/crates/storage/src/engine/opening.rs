@@ -10,8 +10,8 @@ use crate::log::{NewLog, PartitionLog, ReplayedRun};
 use crate::recovery::{self, OpenError};
 use crate::segment::{Segment, names, render};
 use crate::wal::group::RunContent;
-use crate::wal::ring::{InventoryState, ReplayEnd, ReplayRange, RingOpener, RingSink};
-use crate::wal::{Incarnation, ReplayedGroup, Slot, WalSink};
+use crate::wal::ring::{InventoryState, RingOpener};
+use crate::wal::{Incarnation, ReplayEnd, ReplayRange, ReplayedGroup, Slot, WalOpener, WalSink};
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -57,19 +57,21 @@ impl LogEngine {
     }
 
     fn open_with(
-        parts: EngineParts,
+        mut parts: EngineParts,
         config: EngineConfig,
         start_committer: impl FnOnce(Arc<dyn WalSink>, CommitStart, OnFatal) -> Result<Committer, OpenError>,
     ) -> Result<(Arc<Self>, OpenReport), OpenError> {
         let mut rows = recovery::load_rows(&*parts.recovery)?;
         let wal_row = wal_row(&parts, rows.wal)?;
-        let wal_directory = parts.directory.join("wal");
-        let opener = RingOpener::open(
-            parts.disk.clone(),
-            &wal_directory,
-            (wal_row.incarnation, wal_row.list),
-            config.ring,
-        )?;
+        let opener: Box<dyn WalOpener> = match parts.find_wal.take() {
+            Some(find) => find(wal_row.incarnation)?,
+            None => Box::new(RingOpener::open(
+                parts.disk.clone(),
+                &parts.directory.join("wal"),
+                (wal_row.incarnation, wal_row.list),
+                config.ring,
+            )?),
+        };
         let covered = rows.partitions.values().filter_map(|row| row.covered).max();
         let replayed = Replayed::new(&parts, &mut rows)?;
         // Logs need the sink and the sink needs the replay: the logs hold a place for it, which meanwhile reads
@@ -176,11 +178,11 @@ fn new_shared(parts: &EngineParts, config: EngineConfig, sink: Arc<LateSink>) ->
 }
 
 fn replay(
-    opener: RingOpener,
+    opener: Box<dyn WalOpener>,
     (wal_row, covered): (&WalRow, Option<Slot>),
     logs: &Logs,
     (parts, report): (&EngineParts, &mut OpenReport),
-) -> Result<(RingSink, ReplayEnd), OpenError> {
+) -> Result<(Arc<dyn WalSink>, ReplayEnd), OpenError> {
     // A recovery point covers durable slots only: a log that ends below one has lost groups, and would give their
     // slots to others.
     let range = ReplayRange {

@@ -4,8 +4,8 @@
 //! decides when each finishes, or lets them finish at once.
 
 use super::{
-    Growth, Incarnation, ReplayedGroup, SealedGroup, SinkError, SinkLimits, Slot, WalLocation, WalSink,
-    WalUsage, group,
+    Growth, Incarnation, ReplayEnd, ReplayRange, ReplayedGroup, SealedGroup, SinkError, SinkLimits, Slot,
+    WalLocation, WalOpenError, WalOpener, WalReader, WalSink, WalUsage, group,
 };
 use crate::disk::AlignedBuffer;
 use bytes::Bytes;
@@ -85,41 +85,128 @@ impl MemorySink {
         self.state.1.notify_all();
     }
 
-    /// Replays the log as its next owner would: the longest prefix without a gap.
+    /// Fences this session and returns the next owner's: it has the longest prefix without a gap, the rest is gone.
+    #[must_use]
+    pub fn next_session(&self) -> Self {
+        let mut state = self.state.0.lock();
+        let mut end = state.trimmed_to;
+        while state.groups.contains_key(&end) {
+            end = end.next();
+        }
+        state.lost.get_or_insert(end);
+        state.pending.clear();
+        state.groups.split_off(&end);
+        self.state.1.notify_all();
+        let next = State {
+            groups: state.groups.clone(),
+            next_durable: end,
+            trimmed_to: state.trimmed_to,
+            ..State::default()
+        };
+        Self {
+            state: Arc::new((Mutex::new(next), Condvar::new())),
+            limits: self.limits,
+            finish: self.finish,
+        }
+    }
+
+    /// Reports whether nothing will become durable here any more.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        let state = self.state.0.lock();
+        state.closed || state.lost.is_some()
+    }
+
+    /// Gives the groups of this session's start to `visit`; returns what it leaves behind.
     ///
     /// # Errors
     /// The visitor's, or a named one for a group that does not decode.
-    pub fn replay(
+    pub fn replay_groups(
         &self,
-        incarnation: Incarnation,
+        (incarnation, from): (Incarnation, Slot),
         visit: &mut dyn FnMut(ReplayedGroup<'_>) -> Result<(), String>,
-    ) -> Result<Slot, String> {
-        let groups: Vec<(Slot, Bytes)> = self
-            .state
-            .0
-            .lock()
-            .groups
-            .iter()
-            .map(|(s, b)| (*s, b.clone()))
-            .collect();
-        let mut next = self.state.0.lock().trimmed_to;
+    ) -> Result<ReplayEnd, String> {
+        let (groups, mut next_slot) = {
+            let state = self.state.0.lock();
+            let all = state.groups.iter();
+            (
+                all.map(|(slot, bytes)| (*slot, bytes.clone()))
+                    .collect::<Vec<_>>(),
+                state.trimmed_to,
+            )
+        };
+        let (mut last_crc, mut count, mut len) = (0, 0, 0);
         for (slot, bytes) in groups {
-            if slot != next {
+            if slot != next_slot {
                 break;
             }
             let header = group::decode_header(&bytes, incarnation).map_err(|e| e.to_string())?;
             let group = group::decode_body(&header, &bytes).map_err(|e| e.to_string())?;
+            last_crc = group.header_crc;
+            next_slot = slot.next();
+            if slot < from {
+                continue;
+            }
+            count += 1;
+            len += bytes.len() as u64;
+            let location = WalLocation {
+                file: slot.0,
+                position: 0,
+            };
             visit(ReplayedGroup {
                 slot,
-                location: WalLocation {
-                    file: slot.0,
-                    position: 0,
-                },
+                location,
                 group,
             })?;
-            next = slot.next();
         }
-        Ok(next)
+        Ok(ReplayEnd {
+            next_slot,
+            last_crc,
+            groups: count,
+            bytes: len,
+        })
+    }
+}
+
+impl WalReader for MemorySink {
+    fn read(&self, location: WalLocation, len: usize) -> io::Result<Bytes> {
+        WalSink::read(self, location, len)
+    }
+}
+
+/// A session's log, to be replayed.
+#[derive(Debug)]
+pub struct MemoryOpener {
+    /// The session.
+    pub session: MemorySink,
+    /// Identity of the log.
+    pub incarnation: Incarnation,
+}
+
+impl WalOpener for MemoryOpener {
+    fn reader(&self) -> Arc<dyn WalReader> {
+        Arc::new(self.session.clone())
+    }
+
+    fn replay(
+        self: Box<Self>,
+        range: ReplayRange,
+        visit: &mut dyn FnMut(ReplayedGroup<'_>) -> Result<(), String>,
+    ) -> Result<(Arc<dyn WalSink>, ReplayEnd), WalOpenError> {
+        let replayed = self.session.replay_groups((self.incarnation, range.from), visit);
+        let end = replayed.map_err(|what| WalOpenError::Refused {
+            slot: range.from,
+            what,
+        })?;
+        if let Some(expected) = range.durable_before.filter(|expected| end.next_slot < *expected) {
+            return Err(WalOpenError::Short {
+                path: "memory".into(),
+                found: end.next_slot,
+                expected,
+                evidence: "the metadata names the end of the log",
+            });
+        }
+        Ok((Arc::new(self.session), end))
     }
 }
 

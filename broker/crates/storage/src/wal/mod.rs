@@ -14,6 +14,7 @@ use crate::disk::AlignedBuffer;
 use bytes::Bytes;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Number of a commit group in its log, from 0, without gaps.
@@ -246,6 +247,55 @@ pub struct ReplayedGroup<'a> {
     pub location: WalLocation,
     /// Header, payload and footer, checked.
     pub group: group::DecodedGroup<'a>,
+}
+
+/// What replay leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplayEnd {
+    /// The next slot to write.
+    pub next_slot: Slot,
+    /// Header CRC of the last group, 0 when there is none.
+    pub last_crc: u32,
+    /// Groups given to the visitor.
+    pub groups: u64,
+    /// Bytes of those groups.
+    pub bytes: u64,
+}
+
+/// Where a replay starts and how far it must reach.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplayRange {
+    /// Groups below this slot are covered elsewhere and skipped.
+    pub from: Slot,
+    /// All slots below this one are known to have been durable: a log that ends before is damaged.
+    pub durable_before: Option<Slot>,
+    /// Where the log ended at a clean stop: nothing was written since.
+    pub clean_end: Option<WalEnd>,
+}
+
+/// Reads groups before there is a sink.
+pub trait WalReader: Send + Sync + fmt::Debug {
+    /// Reads bytes of a group that replay has seen.
+    ///
+    /// # Errors
+    /// `NotFound` for a group that replay does not read; otherwise as the place says.
+    fn read(&self, location: WalLocation, len: usize) -> std::io::Result<Bytes>;
+}
+
+/// A log that was found, and is to be replayed before it takes groups.
+pub trait WalOpener: Send {
+    /// Returns a reader for the time until replay is done.
+    fn reader(&self) -> Arc<dyn WalReader>;
+
+    /// Gives every group from `range.from` on to `visit`, in order, and opens the log for appends.
+    ///
+    /// # Errors
+    /// [`WalOpenError`]: damage and gaps are named.
+    fn replay(
+        self: Box<Self>,
+        range: ReplayRange,
+        visit: &mut dyn FnMut(ReplayedGroup<'_>) -> Result<(), String>,
+    ) -> Result<(Arc<dyn WalSink>, ReplayEnd), WalOpenError>;
 }
 
 /// A place for the write-ahead log.

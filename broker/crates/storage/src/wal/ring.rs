@@ -18,7 +18,8 @@ use super::ring_file::{
     FileHeader, WriteDurability, file_name, fill_file, number_of, open_writer, write_durably, write_header,
 };
 use super::{
-    Growth, Incarnation, SealedGroup, SinkError, SinkLimits, Slot, WalEnd, WalLocation, WalSink, WalUsage,
+    Growth, Incarnation, ReplayEnd, ReplayRange, ReplayedGroup, SealedGroup, SinkError, SinkLimits, Slot,
+    WalLocation, WalOpenError, WalOpener, WalReader, WalSink, WalUsage,
 };
 use crate::disk::{
     AlignedBuffer, BLOCK, CrashPoint, Disk, DiskFile, OpenMode, is_disk_full, is_out_of_descriptors,
@@ -132,17 +133,13 @@ struct ActiveFile {
 
 /// Reads groups while the ring is being replayed.
 #[derive(Debug)]
-pub struct RingReader {
+struct RingReader {
     disk: Arc<dyn Disk>,
     files: BTreeMap<u64, PathBuf>,
 }
 
-impl RingReader {
-    /// Reads bytes of a group that replay has seen.
-    ///
-    /// # Errors
-    /// `NotFound` for a file that replay does not read; otherwise as the disk says.
-    pub fn read(&self, location: WalLocation, len: usize) -> io::Result<Bytes> {
+impl WalReader for RingReader {
+    fn read(&self, location: WalLocation, len: usize) -> io::Result<Bytes> {
         let path = self.files.get(&location.file).ok_or(io::ErrorKind::NotFound)?;
         let mut buffer = vec![0; len];
         self.disk
@@ -152,28 +149,23 @@ impl RingReader {
     }
 }
 
-/// What replay leaves behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReplayEnd {
-    /// The next slot to write.
-    pub next_slot: Slot,
-    /// Header CRC of the last group, 0 when there is none.
-    pub last_crc: u32,
-    /// Groups given to the visitor.
-    pub groups: u64,
-    /// Bytes of those groups.
-    pub bytes: u64,
-}
+impl WalOpener for RingOpener {
+    fn reader(&self) -> Arc<dyn WalReader> {
+        let files = self.live.iter();
+        Arc::new(RingReader {
+            disk: self.disk.clone(),
+            files: files.map(|(number, file)| (*number, file.path.clone())).collect(),
+        })
+    }
 
-/// Where a replay starts and how far it must reach.
-#[derive(Clone, Copy, Debug)]
-pub struct ReplayRange {
-    /// Groups below this slot are covered elsewhere and skipped.
-    pub from: Slot,
-    /// All slots below this one are known to have been durable: a log that ends before is damaged.
-    pub durable_before: Option<Slot>,
-    /// Where the log ended at a clean stop: nothing was written since.
-    pub clean_end: Option<WalEnd>,
+    fn replay(
+        self: Box<Self>,
+        range: ReplayRange,
+        visit: &mut dyn FnMut(ReplayedGroup<'_>) -> Result<(), String>,
+    ) -> Result<(Arc<dyn WalSink>, ReplayEnd), WalOpenError> {
+        let (sink, end) = self.open_after_replay(range, visit)?;
+        Ok((Arc::new(sink), end))
+    }
 }
 
 impl RingSink {

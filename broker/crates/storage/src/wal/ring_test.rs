@@ -29,7 +29,7 @@ fn open(disk: &SimulatedDisk, range: ReplayRange) -> Result<(RingSink, ReplayEnd
         (INCARNATION, InventoryState::NotYet),
         CONFIG,
     )?;
-    let (sink, end) = opener.replay(range, &mut |replayed| {
+    let (sink, end) = opener.open_after_replay(range, &mut |replayed| {
         for run in &replayed.group.runs {
             if let RunContent::Event(LogEvent::LogStart(offset)) = run.content {
                 seen.push(offset.0);
@@ -296,7 +296,7 @@ fn a_file_that_was_removed_or_cut_by_hand_refuses_the_start_by_name() {
     let reopen = |disk: &SimulatedDisk| {
         let list = (INCARNATION, InventoryState::Written);
         let opened = RingOpener::open(Arc::new(disk.clone()), directory(), list, CONFIG);
-        opened.and_then(|opener| opener.replay(from, &mut |_| Ok(())))
+        opened.and_then(|opener| opener.open_after_replay(from, &mut |_| Ok(())))
     };
     assert_eq!(reopen(&disk.fork()).unwrap().1.next_slot, Slot(40));
     let files = disk.files();
@@ -336,7 +336,7 @@ fn another_file_size_replaces_the_files_as_they_are_trimmed() {
         let list = (INCARNATION, InventoryState::Written);
         let opener = RingOpener::open(Arc::new(disk.clone()), directory(), list, larger).unwrap();
         opener
-            .replay(ReplayRange { from, ..ALL }, &mut |_| Ok(()))
+            .open_after_replay(ReplayRange { from, ..ALL }, &mut |_| Ok(()))
             .unwrap()
     };
     let (sink, _) = reopen(Slot(0));

@@ -1,17 +1,16 @@
 //! Opening a ring: which files belong to it, replay of its groups, and the refusal of damage.
 
 use super::inventory::{self, Inventory, InventoryState};
-use super::{
-    ActiveFile, FoundFile, FullFile, ReplayEnd, ReplayRange, RingConfig, RingOpener, RingReader, RingSink,
-    RingState,
-};
+use super::{ActiveFile, FoundFile, FullFile, RingConfig, RingOpener, RingSink, RingState};
 use crate::disk::{BLOCK, Disk, DiskFile, OpenMode};
 use crate::wal::group::{self, GroupError};
 use crate::wal::ring_file::{
     FILE_HEADER_LEN, FILE_VERSION, FileHeader, FileHeaderState, WRITE_BYTES_MAX, file_name, fill_file,
     number_of, open_writer, write_header,
 };
-use crate::wal::{Growth, Incarnation, ReplayedGroup, Slot, WalEnd, WalLocation, WalOpenError};
+use crate::wal::{
+    Growth, Incarnation, ReplayEnd, ReplayRange, ReplayedGroup, Slot, WalEnd, WalLocation, WalOpenError,
+};
 use parking_lot::{Condvar, Mutex};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -59,20 +58,6 @@ impl RingOpener {
             opener.look_at(&directory.join(name))?;
         }
         Ok(opener)
-    }
-
-    /// Returns a reader of the files that replay will read.
-    #[must_use]
-    pub fn reader(&self) -> RingReader {
-        let files = self
-            .live
-            .iter()
-            .map(|(number, file)| (*number, file.path.clone()))
-            .collect();
-        RingReader {
-            disk: self.disk.clone(),
-            files,
-        }
     }
 
     fn look_at(&mut self, path: &Path) -> Result<(), WalOpenError> {
@@ -124,7 +109,7 @@ impl RingOpener {
     /// [`WalOpenError::Corrupt`] when a valid later group follows the invalid one, [`WalOpenError::Short`] when
     /// the log ends before `range.durable_before`, [`WalOpenError::Refused`] with the visitor's reason, or the
     /// disk's.
-    pub fn replay(
+    pub(super) fn open_after_replay(
         mut self,
         range: ReplayRange,
         visit: &mut dyn FnMut(ReplayedGroup<'_>) -> Result<(), String>,
