@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use thalweg_broker::cli;
 use thalweg_broker::server::{Server, Started};
-use thalweg_settings::{Profile, Settings, explain, explain_defaults};
+use thalweg_settings::{Profile, Settings, explain};
 use thalweg_telemetry::{init_logging, shutdown_channel};
 
 /// A Kafka-compatible partitioned-stream broker.
@@ -215,14 +215,9 @@ fn config_explain(key: Option<String>, file: Option<PathBuf>) -> ExitCode {
         }
         return ExitCode::SUCCESS;
     };
-    let text = if file.is_some() {
-        explain(&key, &settings)
-    } else {
-        explain_defaults(&key)
-    };
-    match text {
+    match explain(&key, &settings) {
         Ok(text) => {
-            say(&text);
+            say(text.trim_end());
             ExitCode::SUCCESS
         }
         Err(error) => {

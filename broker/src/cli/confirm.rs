@@ -44,8 +44,7 @@ impl ConfirmArgs {
 fn ask_on_terminal(question: &str) -> Result<(), CliError> {
     let question = super::output::printable(question);
     if !io::stdin().is_terminal() {
-        let refusal =
-            "this needs a yes, and standard input is no terminal to ask on; add --no-confirm to do it";
+        let refusal = "this needs a yes, and standard input is no terminal to ask on; add --yes to do it";
         return Err(CliError::NotConfirmed(format!("{question}: {refusal}")));
     }
     let mut stderr = io::stderr().lock();

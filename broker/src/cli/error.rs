@@ -7,7 +7,7 @@ use thalweg_client::{BrokerError, ClientError};
 use thalweg_types::ErrorCode;
 use thiserror::Error;
 
-use super::output::note;
+use super::output::{OutputArgs, note};
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug, Error)]
@@ -18,15 +18,11 @@ pub enum CliError {
     /// The cluster cannot be reached or refused.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// Some of several things failed; the output names them.
-    #[error("{failed} of {total} failed: {first}")]
+    /// Some of several things failed, each for a reason of its own.
+    #[error("{}", lines(failures))]
     Some {
-        /// How many.
-        failed: usize,
-        /// Of how many.
-        total: usize,
-        /// The first failure.
-        first: BrokerError,
+        /// Why, in the order of the things; there is at least one.
+        failures: Vec<ClientError>,
     },
     /// A file or a pipe failed.
     #[error("cannot {what}: {source}")]
@@ -69,9 +65,47 @@ impl CliError {
     fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Client(error) => client_hint(error),
-            Self::Some { first, .. } => code_hint(first.code),
+            Self::Some { failures } => failures.first().and_then(client_hint),
             _ => None,
         }
+    }
+}
+
+/// Failures that are written out; more are counted.
+const FAILURES_SHOWN_MAX: usize = 10;
+
+/// Writes one failure a line, under the word that [`report`] puts before the first.
+fn lines(failures: &[ClientError]) -> String {
+    let mut shown: Vec<String> = failures
+        .iter()
+        .take(FAILURES_SHOWN_MAX)
+        .map(ClientError::to_string)
+        .collect();
+    if let Some(more @ 1..) = failures.len().checked_sub(FAILURES_SHOWN_MAX) {
+        shown.push(format!("{more} more failed"));
+    }
+    shown.join("\nerror: ")
+}
+
+/// Returns why one thing failed, for its line: without its name, which stands beside it.
+pub fn reason(error: &ClientError) -> String {
+    match error {
+        ClientError::Broker(error) => error.reason(),
+        other => other.to_string(),
+    }
+}
+
+/// Ends a command that has printed a line or an object for each thing it worked on.
+///
+/// The reasons go to standard error; a JSON document holds them already, and nothing is said twice.
+///
+/// # Errors
+/// [`CliError::Some`] or [`CliError::Reported`] if anything failed.
+pub fn listed(failures: Vec<ClientError>, output: &OutputArgs) -> Result<(), CliError> {
+    match failures.is_empty() {
+        true => Ok(()),
+        false if output.is_json() => Err(CliError::Reported),
+        false => Err(CliError::Some { failures }),
     }
 }
 
@@ -150,3 +184,7 @@ pub fn report(result: Result<(), CliError>) -> ExitCode {
         _ => ExitCode::from(1),
     }
 }
+
+#[cfg(test)]
+#[path = "error_test.rs"]
+mod tests;

@@ -91,6 +91,9 @@ impl Place {
 }
 
 fn wrong(text: &str) -> String {
+    if matches!(text, "json" | "table" | "wide") {
+        return format!("'{text}' is not an offset; how records are printed is chosen with -f, as -f json");
+    }
     format!("'{text}' is not an offset; write start, end, 47, +2, -3, 10:20, :end, @2026-11-20 or @-1h")
 }
 

@@ -26,7 +26,7 @@ use super::recovery_rows::RecoveryRows;
 use crate::topics::log_config;
 
 const LOCK_FILE: &str = ".lock";
-const METADATA_FILE: &str = "metadata.redb";
+pub(super) const METADATA_FILE: &str = "metadata.redb";
 const META_PROPERTIES: &str = "meta.properties";
 const META_PROPERTIES_BYTES_MAX: u64 = 64 << 10;
 

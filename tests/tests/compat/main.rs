@@ -3,6 +3,19 @@
 //! Each test starts its own broker, so that they run side by side and one failure stays alone. With
 //! `THALWEG_TEST_PEER=kafka` the same tests run against Apache Kafka, which shows that they ask for what Kafka does.
 
+mod cli;
+mod cli_confirm;
+mod cli_consume;
+mod cli_errors;
+mod cli_explain;
+mod cli_groups;
+mod cli_log;
+mod cli_offsets;
+mod cli_produce;
+mod cli_quarantine;
+mod cli_seek;
+mod cli_settings;
+mod cli_topics;
 mod java_consume;
 mod java_groups;
 mod java_segments;

@@ -138,7 +138,7 @@ async fn an_unknown_topic_is_given_up_after_a_few_tries() {
     assert_eq!(error.code(), Some(ErrorCode::UnknownTopicOrPartition));
     assert_eq!(
         error.to_string(),
-        "topic 'orders': Metadata answered UNKNOWN_TOPIC_OR_PARTITION"
+        "topic 'orders': Metadata answered UNKNOWN_TOPIC_OR_PARTITION: This broker has no such topic or partition."
     );
     assert_eq!(broker.count(ApiKey::Metadata), 3);
 }

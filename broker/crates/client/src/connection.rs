@@ -411,6 +411,19 @@ async fn write_requests<W: AsyncWrite + Unpin>(
     }
 }
 
+/// Says what a length beyond the limit means. Other protocols begin with bytes that make an absurd one.
+fn wrong_size(size: i64) -> String {
+    // A TLS record opens with its type (21 alert, 22 handshake) and the major version 3.
+    let is_tls = matches!(size >> 16, 0x1503 | 0x1603);
+    if size == i64::from(i32::from_be_bytes(*b"HTTP")) {
+        "this is a web server's answer, not a Kafka broker's".to_owned()
+    } else if is_tls {
+        "the answer is TLS, which this client does not speak".to_owned()
+    } else {
+        format!("an answer of {size} bytes is beyond the limit")
+    }
+}
+
 /// Hands answers out in the order of the requests. Ends at the first thing that is out of order.
 async fn read_answers<R: AsyncRead + Unpin>(
     mut frames: FrameReader<R>,
@@ -422,7 +435,7 @@ async fn read_answers<R: AsyncRead + Unpin>(
             Ok(frame) => frame,
             Err(FrameError::Eof) => break "the broker closed it".to_owned(),
             Err(FrameError::Io(error)) => break error.to_string(),
-            Err(FrameError::Size { size }) => break format!("an answer of {size} bytes is beyond the limit"),
+            Err(FrameError::Size { size }) => break wrong_size(size),
         };
         let Some(id) = frame
             .get(..4)

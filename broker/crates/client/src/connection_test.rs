@@ -260,3 +260,17 @@ async fn nothing_listening_is_a_connect_error_with_the_address() {
     );
     assert!(error.is_retriable_without_effect());
 }
+
+#[test]
+fn an_absurd_length_is_told_as_the_protocol_it_is() {
+    let size = |bytes: [u8; 4]| wrong_size(i64::from(i32::from_be_bytes(bytes)));
+    assert!(size(*b"HTTP").contains("a web server's answer"));
+    for tls in [[0x15, 3, 1, 0], [0x15, 3, 3, 0], [0x16, 3, 3, 2]] {
+        assert!(size(tls).contains("TLS"), "{tls:?}");
+    }
+    assert_eq!(
+        size([0x7f, 0xff, 0xff, 0xff]),
+        "an answer of 2147483647 bytes is beyond the limit"
+    );
+    assert_eq!(size([0xff; 4]), "an answer of -1 bytes is beyond the limit");
+}

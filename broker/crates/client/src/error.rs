@@ -54,15 +54,18 @@ pub struct BrokerError {
 
 impl fmt::Display for BrokerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} answered {}", self.resource, self.api, self.code)?;
-        match &self.message {
-            Some(message) if !message.is_empty() => write!(f, ": {message}"),
-            _ => Ok(()),
-        }
+        write!(f, "{}: {} answered {}", self.resource, self.api, self.reason())
     }
 }
 
 impl BrokerError {
+    /// Returns the code with the broker's own words, or with what the code means where it sent none.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let message = self.message.as_deref().filter(|message| !message.is_empty());
+        format!("{}: {}", self.code, message.unwrap_or(self.code.message()))
+    }
+
     /// Returns `Ok` for code 0, else the error.
     pub(crate) fn check(
         api: &'static str,

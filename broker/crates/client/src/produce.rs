@@ -186,7 +186,16 @@ fn produced_partition(topic: &str, answer: PartitionProduceResponse) -> Produced
         .collect();
     let message = match (answer.error_message, faults.is_empty()) {
         (Some(message), true) => Some(message.to_string()),
-        (Some(message), false) => Some(format!("{message} ({})", faults.join("; "))),
+        // One sentence about the record and the batch needs to be said once.
+        (Some(message), false) => {
+            let said = faults.iter().all(|fault| fault.ends_with(message.as_str()));
+            let faults = faults.join("; ");
+            Some(if said {
+                faults
+            } else {
+                format!("{message} ({faults})")
+            })
+        }
         (None, true) => None,
         (None, false) => Some(faults.join("; ")),
     };

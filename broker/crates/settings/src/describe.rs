@@ -42,7 +42,7 @@ impl ConfigSource {
             Origin::File { .. } | Origin::Environment { .. } | Origin::CommandLine => Self::StaticBroker,
             Origin::DynamicDefault => Self::DynamicDefaultBroker,
             Origin::DynamicBroker => Self::DynamicBroker,
-            Origin::Topic | Origin::Request => Self::DynamicTopic,
+            Origin::Topic | Origin::Request | Origin::Question => Self::DynamicTopic,
         }
     }
 }

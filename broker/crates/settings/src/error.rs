@@ -177,7 +177,7 @@ impl SettingError {
                 origin,
             };
         }
-        let nearest = if origin == Origin::Request {
+        let nearest = if matches!(origin, Origin::Request | Origin::Question) {
             lookup::nearest(name)
         } else {
             lookup::nearest_broker(name)

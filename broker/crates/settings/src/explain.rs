@@ -52,7 +52,7 @@ pub fn explain(name: &str, settings: &Settings) -> Result<String, SettingError> 
         );
     }
     if text.is_empty() {
-        Err(SettingError::unknown(name, &Origin::Request))
+        Err(SettingError::unknown(name, &Origin::Question))
     } else {
         Ok(text)
     }

@@ -55,7 +55,7 @@ fn an_unknown_key_names_the_nearest() {
     let error = explain_defaults("num.partition").expect_err("unknown");
     assert_eq!(
         error.to_string(),
-        "request: unknown key num.partition; did you mean num.partitions?"
+        "config explain: unknown key num.partition; did you mean num.partitions?"
     );
 }
 

@@ -58,6 +58,8 @@ pub enum Origin {
     Topic,
     /// A value somebody asks about; it is not set anywhere.
     Request,
+    /// A key of `config explain`; nothing is set.
+    Question,
 }
 
 impl Origin {
@@ -70,7 +72,7 @@ impl Origin {
             Self::CommandLine => 3,
             Self::DynamicDefault => 4,
             Self::DynamicBroker => 5,
-            Self::Topic | Self::Request => 6,
+            Self::Topic | Self::Request | Self::Question => 6,
         }
     }
 }
@@ -86,6 +88,7 @@ impl fmt::Display for Origin {
             Self::DynamicBroker => f.write_str("dynamic, this broker"),
             Self::Topic => f.write_str("topic"),
             Self::Request => f.write_str("request"),
+            Self::Question => f.write_str("config explain"),
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::cli::confirm::ConfirmArgs;
 use crate::cli::connect::ConnectArgs;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, listed, reason};
 use crate::cli::output::{Column, OutputArgs, Row};
 
 /// Arguments of `group delete`.
@@ -31,10 +31,7 @@ impl Row for DeletedRow {
     const COLUMNS: &'static [Column] = &[Column::text("GROUP"), Column::text("STATUS")];
 
     fn cells(&self) -> Vec<String> {
-        vec![
-            self.group.clone(),
-            self.error.clone().unwrap_or_else(|| self.status.to_owned()),
-        ]
+        vec![self.group.clone(), self.status.to_owned()]
     }
 }
 
@@ -54,24 +51,18 @@ pub async fn run(connect: &ConnectArgs, args: DeleteArgs) -> Result<(), CliError
         .ask(format!("delete {names} with all committed offsets"))
         .await?;
     let mut rows = Vec::new();
-    let mut first_error = None;
+    let mut failures = Vec::new();
     for group in &args.groups {
         let result = cluster.delete_group(group).await;
-        let error = result.as_ref().err().map(|error| match error.code() {
-            Some(code) => code.to_string(),
-            None => error.to_string(),
-        });
+        let error = result.as_ref().err().map(reason);
         let status = if result.is_ok() { "deleted" } else { "failed" };
         rows.push(DeletedRow {
             group: group.clone(),
             status,
             error,
         });
-        first_error = first_error.or(result.err());
+        failures.extend(result.err());
     }
     args.output.print(&rows)?;
-    match first_error {
-        Some(error) => Err(error.into()),
-        None => Ok(()),
-    }
+    listed(failures, &args.output)
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use thalweg_client::{Cluster, DescribedMember, GroupDescription, TopicPartition};
 
-use super::positions::{Position, positions};
+use super::positions::{Position, existing, positions};
 use crate::cli::connect::ConnectArgs;
 use crate::cli::error::CliError;
 use crate::cli::output::{Column, OutputArgs, Row, print_json, print_line};
@@ -48,8 +48,8 @@ struct MemberRow {
 
 #[derive(Debug, Serialize)]
 struct PositionRow {
-    topic: String,
-    partition: i32,
+    topic: Option<String>,
+    partition: Option<i32>,
     current_offset: Option<i64>,
     log_start_offset: Option<i64>,
     log_end_offset: Option<i64>,
@@ -78,8 +78,9 @@ impl Row for PositionRow {
         let number = |number: Option<i64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
         let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         vec![
-            self.topic.clone(),
-            self.partition.to_string(),
+            text(&self.topic),
+            self.partition
+                .map_or_else(|| "-".to_owned(), |partition| partition.to_string()),
             number(self.current_offset),
             number(self.log_start_offset),
             number(self.log_end_offset),
@@ -105,7 +106,7 @@ pub async fn run(connect: &ConnectArgs, args: DescribeArgs) -> Result<(), CliErr
     if args.output.is_json() {
         return print_json(&descriptions);
     }
-    for (index, description) in descriptions.iter().enumerate() {
+    for (index, description) in descriptions.into_iter().enumerate() {
         if index > 0 {
             print_line("")?;
         }
@@ -115,16 +116,10 @@ pub async fn run(connect: &ConnectArgs, args: DescribeArgs) -> Result<(), CliErr
 }
 
 async fn describe(cluster: &Cluster, group: &str) -> Result<Description, CliError> {
-    let described = cluster.describe_group(group).await?;
+    let described = existing(cluster, group).await?;
     let owners = owners(&described);
     let assigned: Vec<TopicPartition> = owners.keys().map(|partition| (*partition).clone()).collect();
     let positions = positions(cluster, group, &assigned).await?;
-    // Brokers before DescribeGroups version 6 call a group dead that never existed.
-    if described.state == "Dead" && positions.is_empty() {
-        return Err(CliError::Failed(format!(
-            "group '{group}' does not exist; `thalweg group list` shows the groups"
-        )));
-    }
     let rows: Vec<PositionRow> = positions
         .iter()
         .map(|(partition, position)| row(partition, position, owners.get(partition)))
@@ -169,8 +164,8 @@ fn member(member: &DescribedMember) -> MemberRow {
 
 fn row(partition: &TopicPartition, position: &Position, owner: Option<&&DescribedMember>) -> PositionRow {
     PositionRow {
-        topic: partition.topic.clone(),
-        partition: partition.partition.get(),
+        topic: Some(partition.topic.clone()),
+        partition: Some(partition.partition.get()),
         current_offset: position.committed,
         log_start_offset: position.start,
         log_end_offset: position.end,
@@ -182,17 +177,40 @@ fn row(partition: &TopicPartition, position: &Position, owner: Option<&&Describe
     }
 }
 
-fn print(description: &Description, args: &DescribeArgs) -> Result<(), CliError> {
+/// A member without partitions would not be seen in a table of partitions: it gets a line of its own, as in rpk.
+fn idle_rows(members: &[MemberRow]) -> impl Iterator<Item = PositionRow> + '_ {
+    let is_idle = |member: &&MemberRow| member.partition_count.unwrap_or(0) == 0;
+    members.iter().filter(is_idle).map(|member| PositionRow {
+        topic: None,
+        partition: None,
+        current_offset: None,
+        log_start_offset: None,
+        log_end_offset: None,
+        lag: None,
+        member_id: Some(member.member_id.clone()),
+        instance_id: member.instance_id.clone(),
+        client_id: Some(member.client_id.clone()),
+        host: Some(member.host.clone()),
+    })
+}
+
+fn print(description: Description, args: &DescribeArgs) -> Result<(), CliError> {
+    let assignor = match description.assignor.as_str() {
+        "" => "-",
+        name => name,
+    };
     print_line(&format!("GROUP        {}", description.group))?;
     print_line(&format!("COORDINATOR  {}", description.coordinator))?;
     print_line(&format!("STATE        {}", description.state))?;
     print_line(&format!("TYPE         {}", description.group_type))?;
-    print_line(&format!("BALANCER     {}", description.assignor))?;
+    print_line(&format!("BALANCER     {assignor}"))?;
     print_line(&format!("MEMBERS      {}", description.members.len()))?;
     print_line(&format!("TOTAL-LAG    {}", description.total_lag))?;
-    if !args.print_summary && !description.partitions.is_empty() {
+    let mut rows = description.partitions;
+    rows.extend(idle_rows(&description.members));
+    if !args.print_summary && !rows.is_empty() {
         print_line("")?;
-        args.output.print_table(&description.partitions)?;
+        args.output.print_table(&rows)?;
     }
     Ok(())
 }

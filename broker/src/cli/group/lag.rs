@@ -8,7 +8,7 @@ use thalweg_client::{Cluster, TopicPartition};
 use thalweg_types::Offset;
 
 use super::lag_time::record_times;
-use super::positions::{Position, positions};
+use super::positions::{Position, existing, positions};
 use crate::cli::connect::ConnectArgs;
 use crate::cli::error::CliError;
 use crate::cli::output::{Column, OutputArgs, Row};
@@ -115,7 +115,13 @@ pub async fn run(connect: &ConnectArgs, args: LagArgs) -> Result<(), CliError> {
             .into_iter()
             .map(|group| group.group)
             .collect(),
-        groups => groups.to_vec(),
+        groups => {
+            for group in groups {
+                // A group that does not exist has no offsets either, which would read as "no lag".
+                existing(&cluster, group).await?;
+            }
+            groups.to_vec()
+        }
     };
     let mut rows = Vec::new();
     let mut summaries = Vec::new();

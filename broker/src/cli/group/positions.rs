@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use thalweg_client::{Cluster, Isolation, TopicCreation, TopicPartition, TopicSelection};
+use thalweg_client::{Cluster, GroupDescription, Isolation, TopicCreation, TopicPartition, TopicSelection};
 
 use crate::cli::error::CliError;
 use crate::cli::offset_spec::bounds;
@@ -26,6 +26,21 @@ impl Position {
         let from = committed.max(self.start.unwrap_or(0));
         Some(end.saturating_sub(from).max(0))
     }
+}
+
+/// Describes a group that exists.
+///
+/// # Errors
+/// GROUP_ID_NOT_FOUND; brokers before DescribeGroups version 6 (KIP-1043) call a group dead that never existed, which
+/// is the same failure here unless it has offsets.
+pub async fn existing(cluster: &Cluster, group: &str) -> Result<GroupDescription, CliError> {
+    let described = cluster.describe_group(group).await?;
+    if described.state == "Dead" && cluster.fetch_group_offsets(group).await?.is_empty() {
+        return Err(CliError::Failed(format!(
+            "group '{group}' does not exist; `thalweg group list` shows the groups"
+        )));
+    }
+    Ok(described)
 }
 
 /// Joins committed offsets with the ends of their partitions. `also` adds partitions without a commit.
@@ -56,7 +71,10 @@ pub async fn positions(
 }
 
 /// Returns those partitions that exist and have a leader.
-async fn reachable(
+///
+/// # Errors
+/// Those of the cluster.
+pub async fn reachable(
     cluster: &Cluster,
     partitions: impl Iterator<Item = &TopicPartition>,
 ) -> Result<Vec<TopicPartition>, CliError> {

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use thalweg_client::{Cluster, CommitOffset, Isolation, TopicPartition};
-use thalweg_types::{LeaderEpoch, Offset, PartitionIndex};
+use thalweg_types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex};
 
+use super::positions::reachable;
 use crate::cli::confirm::ConfirmArgs;
 use crate::cli::connect::ConnectArgs;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, listed};
 use crate::cli::offset_spec::{Place, bounds, resolve};
-use crate::cli::output::{Column, OutputArgs, Row};
+use crate::cli::output::{Column, OutputArgs, Row, note};
 use crate::cli::topic;
 
 /// Largest file of offsets that is read, in bytes.
@@ -55,6 +56,7 @@ struct SeekRow {
     partition: i32,
     prior_offset: Option<i64>,
     current_offset: i64,
+    status: &'static str,
     error: Option<String>,
 }
 
@@ -64,7 +66,7 @@ impl Row for SeekRow {
         Column::number("PARTITION"),
         Column::number("PRIOR-OFFSET"),
         Column::number("CURRENT-OFFSET"),
-        Column::text("ERROR"),
+        Column::text("STATUS"),
     ];
 
     fn cells(&self) -> Vec<String> {
@@ -74,7 +76,7 @@ impl Row for SeekRow {
             self.prior_offset
                 .map_or_else(|| "-".to_owned(), |offset| offset.to_string()),
             self.current_offset.to_string(),
-            self.error.clone().unwrap_or_default(),
+            self.status.to_owned(),
         ]
     }
 }
@@ -110,6 +112,7 @@ pub async fn run(connect: &ConnectArgs, args: SeekArgs) -> Result<(), CliError> 
         None => None,
     };
     let cluster = connect.connect().await?;
+    refuse_active(&cluster, &args.group).await?;
     let prior: BTreeMap<TopicPartition, Offset> = cluster
         .fetch_group_offsets(&args.group)
         .await?
@@ -130,39 +133,95 @@ pub async fn run(connect: &ConnectArgs, args: SeekArgs) -> Result<(), CliError> 
         plan.retain(|step| args.topics.contains(&step.partition.topic));
     }
     if plan.is_empty() {
-        return Err(CliError::Failed(format!(
-            "nothing to seek: group '{}' has committed none of these topics; name them with --topics and add \
-             --allow-new-topics",
-            args.group
-        )));
+        return Err(CliError::Failed(nothing_to_seek(&args)));
     }
-    let mut rows: Vec<SeekRow> = plan.iter().map(|step| row(step, &prior)).collect();
+    let status = if args.dry_run { "could be moved" } else { "moved" };
+    let mut rows: Vec<SeekRow> = plan.iter().map(|step| row(step, &prior, status)).collect();
+    if args.to.is_none() {
+        warn_outside(&cluster, &plan).await?;
+    }
     if args.dry_run {
         return args.output.print(&rows);
     }
     let question = format!("move {} committed offsets of group '{}'", plan.len(), args.group);
     args.confirm.ask(question).await?;
     let answers = cluster.commit_group_offsets(&args.group, &plan).await?;
-    let mut first_error = None;
+    let mut failures = Vec::new();
     for (row, step) in rows.iter_mut().zip(&plan) {
         if let Some(Err(error)) = answers.get(&step.partition) {
-            row.error = Some(error.code.to_string());
-            first_error = first_error.or(Some(error.clone()));
+            row.error = Some(error.reason());
+            row.status = "failed";
+            failures.push(error.clone().into());
         }
     }
     args.output.print(&rows)?;
-    match first_error {
-        Some(error) => Err(error.into()),
-        None => Ok(()),
+    listed(failures, &args.output)
+}
+
+/// A group with members commits its own offsets; what is put beneath them would be lost or skip records.
+async fn refuse_active(cluster: &Cluster, group: &str) -> Result<(), CliError> {
+    match cluster.describe_group(group).await {
+        Ok(described) if described.members.is_empty() => Ok(()),
+        Ok(described) => Err(CliError::Failed(format!(
+            "group '{group}' is {} and has {} members, which commit offsets of their own; stop them first \
+             (`thalweg group describe {group}` names them)",
+            described.state,
+            described.members.len()
+        ))),
+        // A seek may found a group.
+        Err(error) if error.code() == Some(ErrorCode::GroupIdNotFound) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
-fn row(step: &CommitOffset, prior: &BTreeMap<TopicPartition, Offset>) -> SeekRow {
+fn nothing_to_seek(args: &SeekArgs) -> String {
+    let of_topics = if args.topics.is_empty() {
+        ""
+    } else {
+        " for these topics"
+    };
+    match (&args.to_group, &args.to_file) {
+        (Some(other), _) => format!(
+            "nothing to seek: group '{other}' has no committed offsets{of_topics}; `thalweg group list` shows the groups"
+        ),
+        (None, Some(file)) => format!(
+            "nothing to seek: {} holds no offsets{of_topics}; write lines of topic, partition and offset",
+            file.display()
+        ),
+        (None, None) => format!(
+            "nothing to seek: group '{}' has no committed offsets{of_topics}; name topics with --topics and add \
+             --allow-new-topics",
+            args.group
+        ),
+    }
+}
+
+/// Offsets of a file or of another group may lie where the log has nothing; the consumers' auto.offset.reset decides
+/// what happens then, which nobody should learn from the gap.
+async fn warn_outside(cluster: &Cluster, plan: &[CommitOffset]) -> Result<(), CliError> {
+    let positions = reachable(cluster, plan.iter().map(|step| &step.partition)).await?;
+    let bounds = bounds(cluster, &positions, Isolation::ReadUncommitted).await?;
+    for step in plan {
+        let Some(known) = bounds.get(&step.partition) else {
+            continue;
+        };
+        if !(known.start..=known.end).contains(&step.offset.get()) {
+            note(&format!(
+                "warning: topic '{}' partition {}: offset {} is outside the log, which goes from {} to {}",
+                step.partition.topic, step.partition.partition, step.offset, known.start, known.end
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn row(step: &CommitOffset, prior: &BTreeMap<TopicPartition, Offset>, status: &'static str) -> SeekRow {
     SeekRow {
         topic: step.partition.topic.clone(),
         partition: step.partition.partition.get(),
         prior_offset: prior.get(&step.partition).map(|offset| offset.get()),
         current_offset: step.offset.get(),
+        status,
         error: None,
     }
 }

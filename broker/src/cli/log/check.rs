@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
+use thalweg_types::Offset;
 
 use super::files::{base_offset, expand, next_base_offset};
 use super::quarantine::{DirectoryLock, move_aside};
@@ -13,6 +14,7 @@ use crate::cli::confirm::ConfirmArgs;
 use crate::cli::error::CliError;
 use crate::cli::output::{OutputArgs, note, print_json, print_line};
 use crate::cli::progress::{Progress, Unit};
+use crate::storage::DurableSegment;
 
 /// Files smaller than this are checked faster than a bar is seen.
 const BAR_SIZE_MIN: u64 = 64 << 20;
@@ -47,7 +49,7 @@ struct Report {
 /// Checks segments and moves damaged ones aside if asked to.
 ///
 /// # Errors
-/// [`CliError::Reported`] if a file is damaged; [`CliError::NotConfirmed`]; [`CliError::Io`].
+/// [`CliError::Reported`] if a file is damaged and still in its place; [`CliError::NotConfirmed`]; [`CliError::Io`].
 pub fn run(args: &CheckArgs) -> Result<(), CliError> {
     let depth = if args.no_records {
         Depth::Batches
@@ -71,7 +73,9 @@ pub fn run(args: &CheckArgs) -> Result<(), CliError> {
     if args.output.is_json() {
         print_json(&reports)?;
     }
-    match reports.iter().any(|report| report.findings.damage_count > 0) {
+    // What was moved aside on demand is done, as far as this command can do anything.
+    let is_left = |report: &Report| report.findings.damage_count > 0 && report.quarantined_to.is_none();
+    match reports.iter().any(is_left) {
         true => Err(CliError::Reported),
         false => Ok(()),
     }
@@ -103,24 +107,25 @@ fn check(path: &Path, depth: Depth) -> Result<Report, CliError> {
     })
 }
 
-/// Moves a damaged file aside, unless it is the newest segment and only its tail is cut: the broker mends that from its
-/// write-ahead log when it starts.
+/// Moves a damaged file aside, unless the broker mends the damage when it starts: what lies behind the recovery point is
+/// in its write-ahead log.
 fn quarantine(path: &Path, depth: Depth, confirm: ConfirmArgs, report: &mut Report) -> Result<(), CliError> {
-    let is_newest = next_base_offset(path)?.is_none();
-    if is_newest && report.findings.only_tail_is_cut() {
-        note(&format!(
-            "{}: not moved: only the end of the newest segment is cut, which the broker mends when it starts",
-            report.file
-        ));
-        return Ok(());
-    }
     let _lock = DirectoryLock::of_segment(path)?;
     // A broker may have written until the lock was taken.
     *report = check(path, depth)?;
     if report.findings.damage_count == 0 {
         return Ok(());
     }
-    let lost = lost_offsets(path, &report.findings)?;
+    let durable = durable(path)?;
+    if is_mended_by_the_broker(&report.findings, durable, next_base_offset(path)?) {
+        note(&format!(
+            "{}: not moved: the damage is behind what the recovery point covers; the broker cuts it off when it starts \
+             and takes the records from its write-ahead log",
+            report.file
+        ));
+        return Ok(());
+    }
+    let lost = lost_offsets(path, &report.findings, durable)?;
     let named = lost.map_or_else(|| "its records".to_owned(), |range| format!("offsets {range}"));
     confirm.ask_blocking(&format!(
         "move {} aside, after which {named} cannot be read",
@@ -131,9 +136,43 @@ fn quarantine(path: &Path, depth: Depth, confirm: ConfirmArgs, report: &mut Repo
     Ok(())
 }
 
+/// Reads what the recovery point of a segment covers, if it lies in a data directory of ours.
+fn durable(path: &Path) -> Result<Option<DurableSegment>, CliError> {
+    let whole = std::fs::canonicalize(path).map_err(|source| CliError::Io {
+        what: format!("find the directory of {}", path.display()),
+        source,
+    })?;
+    match (whole.parent(), base_offset(path)) {
+        (Some(directory), Some(base)) => {
+            DurableSegment::read(directory, Offset(base)).map_err(CliError::Failed)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Without a recovery point (another broker's directory), only a cut end of the newest segment is what a crash leaves.
+fn is_mended_by_the_broker(
+    findings: &Findings,
+    durable: Option<DurableSegment>,
+    next_base_offset: Option<i64>,
+) -> bool {
+    match durable {
+        Some(durable) => findings.is_whole_up_to(durable.size),
+        None => next_base_offset.is_none() && findings.only_tail_is_cut(),
+    }
+}
+
 /// The whole file goes, with what is still readable in it.
-fn lost_offsets(path: &Path, findings: &Findings) -> Result<Option<OffsetRange>, CliError> {
-    Ok(lost_range(base_offset(path), next_base_offset(path)?, findings))
+fn lost_offsets(
+    path: &Path,
+    findings: &Findings,
+    durable: Option<DurableSegment>,
+) -> Result<Option<OffsetRange>, CliError> {
+    let next = match (next_base_offset(path)?, durable) {
+        (None, Some(durable)) => Some(durable.next_offset.get()),
+        (next, _) => next,
+    };
+    Ok(lost_range(base_offset(path), next, findings))
 }
 
 fn lost_range(

@@ -113,6 +113,12 @@ impl Findings {
                 .all(|damage| matches!(damage.kind, Kind::CutTail | Kind::Zeros))
     }
 
+    /// Reports whether every damaged place lies at or behind `size` bytes.
+    pub fn is_whole_up_to(&self, size: u64) -> bool {
+        // Places are found in order, so that the first one decides.
+        self.size_bytes >= size && self.damages.iter().all(|damage| damage.position >= size)
+    }
+
     fn add(&mut self, damage: Damage) {
         self.damage_count = self.damage_count.saturating_add(1);
         if self.damages.len() < DAMAGES_MAX {

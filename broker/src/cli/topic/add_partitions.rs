@@ -1,12 +1,13 @@
 //! `thalweg topic add-partitions`.
 
 use clap::Args;
+use serde::Serialize;
 use thalweg_client::Validation;
 
 use crate::cli::confirm::ConfirmArgs;
 use crate::cli::connect::ConnectArgs;
-use crate::cli::error::CliError;
-use crate::cli::output::print_line;
+use crate::cli::error::{CliError, listed, reason};
+use crate::cli::output::{Column, OutputArgs, Row};
 
 /// Arguments of `topic add-partitions`.
 #[derive(Debug, Args)]
@@ -26,6 +27,35 @@ pub struct AddPartitionsArgs {
     dry_run: bool,
     #[command(flatten)]
     confirm: ConfirmArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Serialize)]
+struct RaisedRow {
+    topic: String,
+    status: &'static str,
+    prior_partitions: i32,
+    partitions: i32,
+    error: Option<String>,
+}
+
+impl Row for RaisedRow {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("TOPIC"),
+        Column::text("STATUS"),
+        Column::number("PRIOR-PARTITIONS"),
+        Column::number("PARTITIONS"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.topic.clone(),
+            self.status.to_owned(),
+            self.prior_partitions.to_string(),
+            self.partitions.to_string(),
+        ]
+    }
 }
 
 /// Adds partitions to topics.
@@ -42,6 +72,12 @@ pub async fn run(connect: &ConnectArgs, args: AddPartitionsArgs) -> Result<(), C
             Some(count) => count,
             None => present.saturating_add(args.num.unwrap_or(0)),
         };
+        if count <= present {
+            // Nobody should be asked about what cannot be done.
+            return Err(CliError::Failed(format!(
+                "topic '{name}' has {present} partitions, which can only grow; {count} is not more"
+            )));
+        }
         plan.push((name, present, count));
     }
     if !args.dry_run {
@@ -61,10 +97,30 @@ pub async fn run(connect: &ConnectArgs, args: AddPartitionsArgs) -> Result<(), C
     } else {
         Validation::Apply
     };
+    let mut rows = Vec::new();
+    let mut failures = Vec::new();
     for (name, present, count) in plan {
-        cluster.create_partitions(name, count, validation).await?;
-        let done = if args.dry_run { "could be raised" } else { "raised" };
-        print_line(&format!("{name}: {done} from {present} to {count} partitions"))?;
+        let result = cluster.create_partitions(name, count, validation).await;
+        let (status, partitions) = match (&result, args.dry_run) {
+            (Err(_), _) => ("failed", present),
+            (Ok(_), true) => ("could be raised", count),
+            (Ok(_), false) => ("raised", count),
+        };
+        rows.push(RaisedRow {
+            topic: name.clone(),
+            status,
+            prior_partitions: present,
+            partitions,
+            error: result.as_ref().err().map(reason),
+        });
+        let Err(error) = result else { continue };
+        // Without a broker the other topics fare no better.
+        let is_over = error.code().is_none();
+        failures.push(error);
+        if is_over {
+            break;
+        }
     }
-    Ok(())
+    args.output.print(&rows)?;
+    listed(failures, &args.output)
 }

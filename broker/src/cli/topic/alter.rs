@@ -1,11 +1,12 @@
 //! `thalweg topic alter`: changes settings, leaving all others as they are.
 
 use clap::Args;
+use serde::Serialize;
 use thalweg_client::{AlterOperation, ConfigAlteration, ConfigResource, Validation};
 
 use crate::cli::connect::ConnectArgs;
-use crate::cli::error::CliError;
-use crate::cli::output::print_line;
+use crate::cli::error::{CliError, listed, reason};
+use crate::cli::output::{Column, OutputArgs, Row};
 
 /// Arguments of `topic alter`.
 #[derive(Debug, Args)]
@@ -28,6 +29,23 @@ pub struct AlterArgs {
     /// Only say whether the change would be taken
     #[arg(short, long)]
     dry_run: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Serialize)]
+struct AlteredRow {
+    topic: String,
+    status: &'static str,
+    error: Option<String>,
+}
+
+impl Row for AlteredRow {
+    const COLUMNS: &'static [Column] = &[Column::text("TOPIC"), Column::text("STATUS")];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.topic.clone(), self.status.to_owned()]
+    }
 }
 
 /// Changes settings of topics.
@@ -46,14 +64,32 @@ pub async fn run(connect: &ConnectArgs, args: AlterArgs) -> Result<(), CliError>
         Validation::Apply
     };
     let cluster = connect.connect().await?;
+    let mut rows = Vec::new();
+    let mut failures = Vec::new();
     for topic in &args.topics {
-        cluster
+        let result = cluster
             .alter_configs(&ConfigResource::topic(topic), &changes, validation)
-            .await?;
-        let done = if args.dry_run { "would be taken" } else { "changed" };
-        print_line(&format!("{topic}: {done}"))?;
+            .await;
+        let status = match (&result, args.dry_run) {
+            (Err(_), _) => "failed",
+            (Ok(_), true) => "could be changed",
+            (Ok(_), false) => "changed",
+        };
+        rows.push(AlteredRow {
+            topic: topic.clone(),
+            status,
+            error: result.as_ref().err().map(reason),
+        });
+        let Err(error) = result else { continue };
+        // Without a broker the other topics fare no better.
+        let is_over = error.code().is_none();
+        failures.push(error);
+        if is_over {
+            break;
+        }
     }
-    Ok(())
+    args.output.print(&rows)?;
+    listed(failures, &args.output)
 }
 
 fn changes(args: &AlterArgs) -> Vec<ConfigAlteration> {

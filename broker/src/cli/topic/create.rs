@@ -6,7 +6,7 @@ use thalweg_client::{BrokerError, CreatedTopic, NewTopic, Validation};
 use thalweg_types::ErrorCode;
 
 use crate::cli::connect::ConnectArgs;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, listed};
 use crate::cli::output::{Column, OutputArgs, Row};
 
 /// Arguments of `topic create`.
@@ -37,7 +37,7 @@ pub struct CreateArgs {
 #[derive(Debug, Serialize)]
 struct CreatedRow {
     topic: String,
-    status: String,
+    status: &'static str,
     id: Option<String>,
     partitions: Option<i32>,
     replication_factor: Option<i16>,
@@ -57,7 +57,7 @@ impl Row for CreatedRow {
         let number = |number: Option<i64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
         vec![
             self.topic.clone(),
-            self.error.clone().unwrap_or_else(|| self.status.clone()),
+            self.status.to_owned(),
             number(self.partitions.map(i64::from)),
             number(self.replication_factor.map(i64::from)),
             self.id.clone().unwrap_or_else(|| "-".to_owned()),
@@ -88,20 +88,20 @@ pub async fn run(connect: &ConnectArgs, args: CreateArgs) -> Result<(), CliError
         Validation::Apply
     };
     let mut answers = cluster.create_topics(&topics, validation).await?;
-    let mut results = Vec::new();
+    let mut failures = Vec::new();
     let mut rows = Vec::new();
     for name in &args.topics {
         let Some(answer) = answers.remove(name) else {
             continue;
         };
-        rows.push(row(name, &answer, &args));
-        let there = matches!(&answer, Err(error) if error.code == ErrorCode::TopicAlreadyExists);
-        if !(there && args.if_not_exists) {
-            results.push((name.clone(), answer.map(drop)));
+        let row = row(name, &answer, &args);
+        if let (Err(error), Some(_)) = (answer, &row.error) {
+            failures.push(error.into());
         }
+        rows.push(row);
     }
     args.output.print(&rows)?;
-    super::all_done(&results)
+    listed(failures, &args.output)
 }
 
 fn check_counts(args: &CreateArgs) -> Result<(Option<i32>, Option<i16>), CliError> {
@@ -128,7 +128,7 @@ fn check_counts(args: &CreateArgs) -> Result<(Option<i32>, Option<i16>), CliErro
 fn row(name: &str, answer: &Result<CreatedTopic, BrokerError>, args: &CreateArgs) -> CreatedRow {
     let empty = CreatedRow {
         topic: name.to_owned(),
-        status: String::new(),
+        status: "failed",
         id: None,
         partitions: None,
         replication_factor: None,
@@ -140,27 +140,19 @@ fn row(name: &str, answer: &Result<CreatedTopic, BrokerError>, args: &CreateArgs
                 "could be created"
             } else {
                 "created"
-            }
-            .to_owned(),
+            },
             id: (!created.id.is_zero()).then(|| created.id.to_string()),
             partitions: (created.partitions > 0).then_some(created.partitions),
             replication_factor: (created.replication_factor > 0).then_some(created.replication_factor),
             ..empty
         },
         Err(error) if error.code == ErrorCode::TopicAlreadyExists && args.if_not_exists => CreatedRow {
-            status: "exists".to_owned(),
+            status: "exists",
             ..empty
         },
-        Err(error) => {
-            let text = error
-                .message
-                .clone()
-                .unwrap_or_else(|| error.code.message().to_owned());
-            CreatedRow {
-                status: "failed".to_owned(),
-                error: Some(format!("{}: {text}", error.code)),
-                ..empty
-            }
-        }
+        Err(error) => CreatedRow {
+            error: Some(error.reason()),
+            ..empty
+        },
     }
 }

@@ -2,12 +2,12 @@
 
 use clap::Args;
 use serde::Serialize;
-use thalweg_client::BrokerError;
+use thalweg_client::ClientError;
 use thalweg_types::ErrorCode;
 
 use crate::cli::confirm::ConfirmArgs;
 use crate::cli::connect::ConnectArgs;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, listed};
 use crate::cli::output::{Column, OutputArgs, Row};
 
 /// Arguments of `topic delete`.
@@ -36,10 +36,7 @@ impl Row for DeletedRow {
     const COLUMNS: &'static [Column] = &[Column::text("TOPIC"), Column::text("STATUS")];
 
     fn cells(&self) -> Vec<String> {
-        vec![
-            self.topic.clone(),
-            self.error.clone().unwrap_or_else(|| self.status.to_owned()),
-        ]
+        vec![self.topic.clone(), self.status.to_owned()]
     }
 }
 
@@ -59,32 +56,25 @@ pub async fn run(connect: &ConnectArgs, args: DeleteArgs) -> Result<(), CliError
         .ask(format!("delete {names} with all records and committed offsets"))
         .await?;
     let mut answers = cluster.delete_topics(&args.topics).await?;
-    let mut results: Vec<(String, Result<(), BrokerError>)> = Vec::new();
+    let mut failures = Vec::new();
     let mut rows = Vec::new();
     for name in &args.topics {
         let Some(answer) = answers.remove(name) else {
             continue;
         };
         let missing = matches!(&answer, Err(error) if error.code == ErrorCode::UnknownTopicOrPartition);
-        let status = match &answer {
-            Ok(()) => "deleted",
-            Err(_) if missing && args.if_exists => "did not exist",
-            Err(_) => "failed",
+        let (status, failure) = match answer {
+            Ok(()) => ("deleted", None),
+            Err(_) if missing && args.if_exists => ("did not exist", None),
+            Err(error) => ("failed", Some(error)),
         };
-        let error = answer
-            .as_ref()
-            .err()
-            .filter(|_| status == "failed")
-            .map(|error| error.code.to_string());
         rows.push(DeletedRow {
             topic: name.clone(),
             status,
-            error,
+            error: failure.as_ref().map(|error| error.reason()),
         });
-        if !(missing && args.if_exists) {
-            results.push((name.clone(), answer));
-        }
+        failures.extend(failure.map(ClientError::from));
     }
     args.output.print(&rows)?;
-    super::all_done(&results)
+    listed(failures, &args.output)
 }

@@ -140,18 +140,3 @@ pub(super) fn select_partitions(
 pub(super) async fn existing_topic(cluster: &Cluster, name: &str) -> Result<TopicMetadata, CliError> {
     Ok(cluster.topic(name, TopicCreation::Never).await?)
 }
-
-/// Returns an error that counts the failures, if there is one.
-fn all_done<T>(results: &[(String, Result<T, thalweg_client::BrokerError>)]) -> Result<(), CliError> {
-    let mut failures = results.iter().filter_map(|(_, result)| result.as_ref().err());
-    match failures.next() {
-        None => Ok(()),
-        // A single thing needs no count.
-        Some(first) if results.len() == 1 => Err(first.clone().into()),
-        Some(first) => Err(CliError::Some {
-            failed: failures.count() + 1,
-            total: results.len(),
-            first: first.clone(),
-        }),
-    }
-}

@@ -11,7 +11,7 @@ use crate::cli::confirm::ConfirmArgs;
 use crate::cli::connect::ConnectArgs;
 use crate::cli::error::CliError;
 use crate::cli::offset_spec::{Bounds, Place, bounds, resolve};
-use crate::cli::output::{Column, OutputArgs, Row};
+use crate::cli::output::{Column, OutputArgs, Row, note};
 use crate::cli::progress::{Progress, Unit};
 
 /// Arguments of `topic trim`.
@@ -87,6 +87,9 @@ pub async fn run(connect: &ConnectArgs, args: TrimArgs) -> Result<(), CliError> 
         })
         .fold(0, i64::saturating_add);
     if plan.is_empty() {
+        if !args.output.is_json() {
+            note("nothing to delete: every partition begins at that offset or later");
+        }
         return args.output.print::<TrimRow>(&[]);
     }
     let question = format!(

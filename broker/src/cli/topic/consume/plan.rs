@@ -1,6 +1,6 @@
 //! Which partitions are read, from where to where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thalweg_client::{Cluster, Isolation, TopicPartition};
 use thalweg_types::{Offset, TopicId};
@@ -21,6 +21,8 @@ pub struct Progress {
     pub first: Offset,
     /// Records from this on are not printed.
     pub until: Option<Offset>,
+    /// Answers in a row that held nothing, although the log goes on.
+    pub empty_answers: u32,
 }
 
 impl Progress {
@@ -47,7 +49,8 @@ impl Plan {
     pub async fn make(cluster: &Cluster, args: &ConsumeArgs, isolation: Isolation) -> Result<Self, CliError> {
         let mut selected = Vec::new();
         let mut ids = BTreeMap::new();
-        for name in &args.topics {
+        // A topic named twice is read once.
+        for name in args.topics.iter().collect::<BTreeSet<_>>() {
             let topic = existing_topic(cluster, name).await?;
             selected.extend(select_partitions(&topic, &args.partitions)?);
             ids.insert(topic.name, topic.id);
@@ -66,6 +69,7 @@ impl Plan {
             let progress = Progress {
                 topic_id: ids.get(&partition.topic).copied().unwrap_or(TopicId::ZERO),
                 position: Offset(start),
+                empty_answers: 0,
                 first: first(args.offset.from, start),
                 until: ends
                     .as_ref()

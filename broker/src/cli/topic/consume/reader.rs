@@ -25,6 +25,10 @@ use crate::cli::progress::{Progress, Unit};
 /// Bytes asked of one partition at a time; a larger batch comes whole all the same.
 const PARTITION_SIZE_MAX: i32 = 1 << 20;
 
+/// Answers in a row without a record, after which what the log should hold is taken to be missing. A broker short of
+/// memory may send one.
+const EMPTY_ANSWERS_MAX: u32 = 3;
+
 /// Limits of a reader.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -94,12 +98,15 @@ impl Reader {
             requests.push(self.request(*leader, members).await?);
         }
         while let Some((leader, answer)) = requests.next().await {
-            for fetched in answer? {
+            let answer = answer?;
+            let empty = whole_log_behind(&answer);
+            for fetched in answer {
                 self.take(fetched, printer).await?;
                 if printer.is_done() {
                     break;
                 }
             }
+            self.close_gaps(&empty);
             printer.flush()?;
             self.failing_since = None;
             self.retries = 0;
@@ -177,6 +184,9 @@ impl Reader {
         let Some(progress) = self.plan.partitions.get_mut(partition) else {
             return Ok(());
         };
+        if !fetched.records.is_empty() {
+            progress.empty_answers = 0;
+        }
         let (first, until) = (progress.first, progress.until);
         let mut position = progress.position;
         let from = position;
@@ -216,6 +226,31 @@ impl Reader {
             self.plan.partitions.remove(partition);
         }
         Ok(())
+    }
+
+    /// Ends ranges whose rest is not in the log: a segment that was moved aside leaves a gap, and if nothing was written
+    /// behind it yet, no fetch ever passes it.
+    fn close_gaps(&mut self, empty: &[(TopicPartition, Offset)]) {
+        for (partition, high_watermark) in empty {
+            let Some(progress) = self.plan.partitions.get_mut(partition) else {
+                continue;
+            };
+            let Some(until) = progress.until.filter(|until| until <= high_watermark) else {
+                continue;
+            };
+            progress.empty_answers = progress.empty_answers.saturating_add(1);
+            if progress.empty_answers < EMPTY_ANSWERS_MAX {
+                continue;
+            }
+            note(&format!(
+                "warning: topic '{}' partition {}: offsets {} to {} are not in the log",
+                partition.topic,
+                partition.partition,
+                progress.position,
+                until.get().saturating_sub(1)
+            ));
+            self.plan.partitions.remove(partition);
+        }
     }
 
     /// The log start may pass the reader (retention, trim). Then it goes on at the new start and says what it missed.
@@ -266,6 +301,18 @@ impl Reader {
         tokio::time::sleep(wait).await;
         Ok(())
     }
+}
+
+/// Returns the high watermarks of an answer without any records. One partition may get nothing because the others have
+/// filled the answer; if all got nothing, nothing is there.
+fn whole_log_behind(answer: &[FetchedPartition]) -> Vec<(TopicPartition, Offset)> {
+    let ends = answer.iter().map(|fetched| match &fetched.result {
+        Ok(records) if records.records.is_empty() => {
+            Some((fetched.partition.clone(), records.high_watermark))
+        }
+        _ => None,
+    });
+    ends.collect::<Option<_>>().unwrap_or_default()
 }
 
 enum Stop {

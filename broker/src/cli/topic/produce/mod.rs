@@ -47,7 +47,13 @@ pub struct ProduceArgs {
     #[arg(short = 'H', long, value_parser = header, value_name = "KEY=VALUE")]
     header: Vec<(String, String)>,
     /// Partition of every record, unless the format has %p; else by key as Java's client does
-    #[arg(short, long, value_parser = clap::value_parser!(i32).range(0..), value_name = "N")]
+    #[arg(
+        short,
+        long,
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(i32).range(0..),
+        value_name = "N"
+    )]
     partition: Option<i32>,
     /// Codec: none, gzip, snappy, lz4, zstd
     #[arg(short = 'z', long, default_value = "none", value_parser = codec, value_name = "CODEC")]
