@@ -1,17 +1,18 @@
-//! Builds everything, in order, and stops it in reverse: data directory, topics, groups, handlers, listeners.
+//! Builds everything, in order, and stops it in reverse: HTTP, data directory, topics, groups, handlers, listeners.
 //!
-//! The only place that knows all parts. Invariant: nothing is served before recovery is done, and the logs are
-//! closed after the last reply.
+//! The only place that knows all parts. Invariant: HTTP tells from the first moment how far the start is, no client is
+//! served before recovery is done, and the logs are closed after the last reply.
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use thalweg_metadata::Stamp;
 use thalweg_settings::{SettingError, Settings};
 use thalweg_storage::clock::SystemClock;
-use thalweg_storage::disk::{DiskSpace, UnknownCrashPoint};
+use thalweg_storage::disk::{Disk, DiskSpace, UnknownCrashPoint};
 use thalweg_storage::engine::{LogEngine, OpenReport};
 use thalweg_telemetry::{Metrics, MetricsError, ShutdownTrigger};
 use thiserror::Error;
@@ -19,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::admin::{self, AdminParts, AdminState};
-use crate::api::{Authorizer, Context, Throttle, dispatcher};
+use crate::api::{Authorizer, Context, Throttle, advertised, dispatcher};
 use crate::broker_configs::{BrokerConfigs, apply_stored};
 use crate::budget::{BudgetSettings, MemoryBudget};
 use crate::clock::Clock;
@@ -30,7 +31,7 @@ use crate::network::{
     ListenError, Listener, ListenerSettings, NetworkMetrics, NetworkSettings, ServeHandles, serve,
 };
 use crate::partition::{DiskGate, FetchSessions, ProducerIds};
-use crate::storage::{DataDirectory, DiskReserve, OpenDataError};
+use crate::storage::{DataDirectory, DiskReserve, OpenDataError, OpenedData, RecoveryProgress, WatchedDisk};
 use crate::topics::Topics;
 
 /// Exit code when an acknowledgement can no longer be trusted (`EX_IOERR` of sysexits).
@@ -105,7 +106,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a broker: recovers the data, then serves until `shutdown` is raised.
+    /// Starts a broker: recovers the data, then serves until `shutdown` is raised. HTTP answers from the beginning.
     ///
     /// # Errors
     /// [`StartError`]; nothing is served then, and the data is as it was.
@@ -115,70 +116,31 @@ impl Server {
         for listener in ListenerSettings::from_settings(&settings)? {
             listeners.push(Listener::bind(&listener).await?);
         }
-        let http = bind_http(&settings).await?;
-        let disk = crate::storage::disk()?;
-        let directory = DataDirectory::lock(disk.clone(), settings.data_directory())?;
-        let data_path = directory.path().to_owned();
-        let opening = {
-            let settings = settings.clone();
-            tokio::task::spawn_blocking(move || {
-                directory.open(&settings, Arc::new(SystemClock), Box::new(storage_failed))
-            })
+        let mut tasks = JoinSet::new();
+        let metrics = Metrics::new()?;
+        let progress = Arc::new(RecoveryProgress::default());
+        let (http, admin) = {
+            let (watcher, node_id) = (shutdown.watcher(), settings.node_id().0);
+            let state = AdminState::starting(metrics.clone(), progress.clone(), watcher, node_id)?;
+            (serve_http(&settings, &state, &mut tasks).await?, state)
         };
-        let opened = opening.await.map_err(|error| StartError::System {
-            what: "recovery stopped",
-            cause: io::Error::other(error),
-        })??;
+        let disk = crate::storage::disk()?;
+        let opened = open_data(&disk, &settings, &progress).await?;
         log_recovery(&opened.report);
 
+        let data_path = opened.directory.path().to_owned();
         let settings = apply_stored(&opened.metadata, settings);
-        let live = LiveSettings::new(settings.clone());
-        let clock = Clock::default();
-        let metrics = Metrics::new()?;
-        let budget = MemoryBudget::new(BudgetSettings::from_settings(&settings));
-        let topics = Arc::new(Topics::new(
-            opened.metadata.clone(),
-            opened.engine.clone(),
-            live.clone(),
-            clock.clone(),
-        ));
-        let broker_configs = Arc::new(BrokerConfigs::new(
-            opened.metadata.clone(),
-            live.clone(),
-            topics.clone(),
-            clock.clone(),
-        ));
-        let groups = Groups::start(topics.clone(), live.clone(), clock.clone(), shutdown.watcher());
-        let disk_gate = Arc::new(DiskGate::default());
-        let fetch_sessions = Arc::new(FetchSessions::from_settings(&settings));
-        let context = Arc::new(Context {
-            settings: live.clone(),
-            clock,
-            authorizer: Authorizer::allow_all(),
-            throttle: Throttle::unlimited(),
-            budget: budget.clone(),
-            metrics: metrics.clone(),
-            topics: topics.clone(),
-            groups: groups.clone(),
-            fetch_sessions: fetch_sessions.clone(),
-            producer_ids: Arc::new(ProducerIds::new(opened.metadata.clone())),
-            disk_gate: disk_gate.clone(),
-            disk: disk.clone(),
-            broker_configs,
-            stamp: opened.stamp,
-            shutdown: shutdown.watcher(),
-        });
+        let context = context(&opened, disk.clone(), (&settings, &metrics, shutdown));
         let started = Started {
             listeners: listeners
                 .iter()
                 .map(|l| (l.name().to_string(), l.local_address()))
                 .collect(),
-            http: http.as_ref().and_then(|listener| listener.local_addr().ok()),
+            http,
             stamp: opened.stamp,
             report: opened.report,
-            space: thalweg_storage::disk::Disk::space(&*disk, &data_path).ok(),
+            space: disk.space(&data_path).ok(),
         };
-        let mut tasks = JoinSet::new();
         let reserve = DiskReserve::new(disk.clone(), &data_path, settings.disk_reserve_bytes());
         tasks.spawn(look_after_reserve(
             reserve,
@@ -186,27 +148,16 @@ impl Server {
             shutdown.watcher(),
         ));
         tasks.spawn(maintenance::run(
-            topics.clone(),
-            live.clone(),
-            disk_gate.clone(),
+            context.topics.clone(),
+            context.settings.clone(),
+            context.disk_gate.clone(),
             disk,
             data_path.clone(),
             shutdown.watcher(),
         ));
-        let network_metrics = NetworkMetrics::new(&metrics, &budget)?;
-        if let Some(listener) = http {
-            let state = AdminState::new(AdminParts {
-                topics: topics.clone(),
-                groups: groups.clone(),
-                settings: live.clone(),
-                gate: disk_gate,
-                fetch_sessions,
-                stamp: opened.stamp,
-                data_directory: data_path,
-                metrics: metrics.clone(),
-            })?;
-            tasks.spawn(admin::serve(listener, state, shutdown.watcher()));
-        }
+        let network_metrics = NetworkMetrics::new(&metrics, &context.budget)?;
+        admin.serving(admin_parts(&context, data_path))?;
+        let (budget, groups) = (context.budget.clone(), context.groups.clone());
         let handles = Arc::new(ServeHandles::new(
             NetworkSettings::from_settings(&settings),
             budget,
@@ -242,17 +193,105 @@ impl Server {
     }
 }
 
-async fn bind_http(settings: &Settings) -> Result<Option<TcpListener>, StartError> {
+/// Binds `http.listener` and serves it; `None` if it is off.
+async fn serve_http(
+    settings: &Settings,
+    state: &AdminState,
+    tasks: &mut JoinSet<()>,
+) -> Result<Option<SocketAddr>, StartError> {
     let address = settings.http_listener();
     if address.is_empty() {
         return Ok(None);
     }
     match TcpListener::bind(address).await {
-        Ok(listener) => Ok(Some(listener)),
+        Ok(listener) => {
+            let bound = listener.local_addr().ok();
+            tasks.spawn(admin::serve(listener, state.clone()));
+            Ok(bound)
+        }
         Err(cause) => Err(StartError::Http {
             address: address.to_owned(),
             cause,
         }),
+    }
+}
+
+/// Locks the data directory and recovers what is in it, where it may block.
+async fn open_data(
+    disk: &Arc<dyn Disk>,
+    settings: &Settings,
+    progress: &Arc<RecoveryProgress>,
+) -> Result<OpenedData, StartError> {
+    let (disk, settings, progress) = (disk.clone(), settings.clone(), progress.clone());
+    let opening = tokio::task::spawn_blocking(move || {
+        let path = settings.data_directory();
+        let disk = Arc::new(WatchedDisk::new(disk, path, progress.clone()));
+        let opened = DataDirectory::lock(disk, path)?.open(
+            &settings,
+            Arc::new(SystemClock),
+            Box::new(storage_failed),
+        )?;
+        progress.finish();
+        Ok(opened)
+    });
+    let opened: Result<OpenedData, OpenDataError> = opening.await.map_err(|error| StartError::System {
+        what: "recovery stopped",
+        cause: io::Error::other(error),
+    })?;
+    Ok(opened?)
+}
+
+/// The handles of all handlers; groups begin to load.
+fn context(
+    opened: &OpenedData,
+    disk: Arc<dyn Disk>,
+    (settings, metrics, shutdown): (&Settings, &Metrics, &ShutdownTrigger),
+) -> Arc<Context> {
+    let (live, clock) = (LiveSettings::new(settings.clone()), Clock::default());
+    let topics = Arc::new(Topics::new(
+        opened.metadata.clone(),
+        opened.engine.clone(),
+        live.clone(),
+        clock.clone(),
+    ));
+    let broker_configs = Arc::new(BrokerConfigs::new(
+        opened.metadata.clone(),
+        live.clone(),
+        topics.clone(),
+        clock.clone(),
+    ));
+    let groups = Groups::start(topics.clone(), live.clone(), clock.clone(), shutdown.watcher());
+    Arc::new(Context {
+        settings: live,
+        clock,
+        authorizer: Authorizer::allow_all(),
+        throttle: Throttle::unlimited(),
+        budget: MemoryBudget::new(BudgetSettings::from_settings(settings)),
+        metrics: metrics.clone(),
+        topics,
+        groups,
+        fetch_sessions: Arc::new(FetchSessions::from_settings(settings)),
+        producer_ids: Arc::new(ProducerIds::new(opened.metadata.clone())),
+        disk_gate: Arc::new(DiskGate::default()),
+        disk,
+        broker_configs,
+        stamp: opened.stamp,
+        shutdown: shutdown.watcher(),
+    })
+}
+
+fn admin_parts(context: &Context, data_directory: PathBuf) -> AdminParts {
+    // No listener has an empty name: the first one's address comes back.
+    let (host, port) = advertised(&context.settings.current(), "");
+    AdminParts {
+        topics: context.topics.clone(),
+        groups: context.groups.clone(),
+        settings: context.settings.clone(),
+        gate: context.disk_gate.clone(),
+        fetch_sessions: context.fetch_sessions.clone(),
+        stamp: context.stamp,
+        data_directory,
+        address: format!("{host}:{port}"),
     }
 }
 
@@ -308,3 +347,7 @@ async fn look_after_reserve(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "server_test.rs"]
+mod tests;

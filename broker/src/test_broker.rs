@@ -6,19 +6,20 @@ use std::time::Duration;
 use tempfile::TempDir;
 use thalweg_settings::{Profile, Settings};
 use thalweg_storage::clock::SystemClock;
-use thalweg_storage::disk::RealDisk;
+use thalweg_storage::commit::{CommitError, OnFatal};
+use thalweg_storage::disk::{Disk, RealDisk};
 use thalweg_storage::log::PartitionLog;
 use thalweg_telemetry::{Metrics, Shutdown, ShutdownTrigger, shutdown_channel};
 use thalweg_types::{PartitionIndex, TimestampMs};
 use thalweg_wire::compression::CompressionLimits;
 use thalweg_wire::records::{BatchBuilder, BatchOptions};
 
-use crate::admin::AdminParts;
+use crate::admin::{AdminParts, AdminState};
 use crate::clock::Clock;
 use crate::groups::Groups;
 use crate::live_settings::LiveSettings;
 use crate::partition::{DiskGate, FetchSessions, append_from_client};
-use crate::storage::{DataDirectory, OpenedData};
+use crate::storage::{DataDirectory, OpenedData, RecoveryProgress};
 use crate::topics::{NewTopic, ReplicationFactor, TopicView, Topics};
 
 /// Parts of a broker; closed when dropped.
@@ -28,12 +29,18 @@ pub(crate) struct TestBroker {
     pub(crate) groups: Arc<Groups>,
     pub(crate) trigger: ShutdownTrigger,
     pub(crate) shutdown: Shutdown,
+    pub(crate) metrics: Metrics,
     data: OpenedData,
     directory: TempDir,
 }
 
 impl TestBroker {
     pub(crate) fn start(overrides: &[(&str, &str)]) -> Self {
+        let fatal = Box::new(|error: &CommitError| panic!("{error}"));
+        Self::start_on(Arc::new(RealDisk), fatal, overrides)
+    }
+
+    pub(crate) fn start_on(disk: Arc<dyn Disk>, fatal: OnFatal, overrides: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let small = [
             ("wal.file.bytes", "4194304"),
@@ -48,8 +55,7 @@ impl TestBroker {
             });
         let settings = builder.build().expect("settings");
         let path = directory.path().join("data");
-        let data = DataDirectory::lock(Arc::new(RealDisk), &path).expect("the lock");
-        let fatal = Box::new(|error: &thalweg_storage::commit::CommitError| panic!("{error}"));
+        let data = DataDirectory::lock(disk, &path).expect("the lock");
         let data = data
             .open(&settings, Arc::new(SystemClock), fatal)
             .expect("the data");
@@ -68,6 +74,7 @@ impl TestBroker {
             groups,
             trigger,
             shutdown,
+            metrics: Metrics::new().expect("a registry"),
             data,
             directory,
         }
@@ -82,8 +89,24 @@ impl TestBroker {
             fetch_sessions: Arc::new(FetchSessions::new(10)),
             stamp: self.data.stamp,
             data_directory: self.directory.path().to_owned(),
-            metrics: Metrics::new().expect("a registry"),
+            address: "127.0.0.1:9092".to_owned(),
         }
+    }
+
+    /// What HTTP shares before the broker serves. Once for a broker: names are registered.
+    pub(crate) fn admin_starting(&self) -> (AdminState, Arc<RecoveryProgress>) {
+        let progress = Arc::new(RecoveryProgress::default());
+        let (metrics, shutdown) = (self.metrics.clone(), self.shutdown.clone());
+        let state = AdminState::starting(metrics, progress.clone(), shutdown, 0);
+        (state.expect("free names"), progress)
+    }
+
+    /// What HTTP shares once it serves.
+    pub(crate) fn admin_state(&self) -> AdminState {
+        let (state, progress) = self.admin_starting();
+        progress.finish();
+        state.serving(self.admin_parts()).expect("free names");
+        state
     }
 
     pub(crate) async fn create(&self, name: &str, partitions: i32) -> Arc<TopicView> {
@@ -102,6 +125,17 @@ impl TestBroker {
 
     /// Appends one batch of records with these timestamps, and waits until it is durable.
     pub(crate) async fn append(&self, topic: &TopicView, partition: i32, timestamps: &[i64]) {
+        let appended = self.try_append(topic, partition, timestamps).await;
+        appended.expect("durable");
+    }
+
+    /// The same, where the log may fail.
+    pub(crate) async fn try_append(
+        &self,
+        topic: &TopicView,
+        partition: i32,
+        timestamps: &[i64],
+    ) -> Result<(), CommitError> {
         let mut batch = BatchBuilder::new(BatchOptions::default());
         for timestamp in timestamps {
             batch
@@ -113,8 +147,9 @@ impl TestBroker {
         let limits = CompressionLimits::default();
         let now = Clock::System.now();
         let produced = append_from_client(&log, topic, bytes, now, &limits).expect("an append");
-        if let Some(ticket) = produced.place.ticket {
-            ticket.durable().await.expect("durable");
+        match produced.place.ticket {
+            Some(ticket) => ticket.durable().await,
+            None => Ok(()),
         }
     }
 }

@@ -3,18 +3,22 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::clock::Clock;
 use crate::test_broker::TestBroker;
+use thalweg_storage::commit::CommitError;
+use thalweg_storage::disk::{Fault, SimulatedDisk};
 use thalweg_types::{Offset, TimestampMs};
 
 async fn listen(broker: &TestBroker) -> (std::net::SocketAddr, JoinHandle<()>) {
+    listen_with(broker.admin_state()).await
+}
+
+async fn listen_with(state: AdminState) -> (std::net::SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let state = AdminState::new(broker.admin_parts()).unwrap();
-    (
-        address,
-        tokio::spawn(serve(listener, state, broker.shutdown.clone())),
-    )
+    (address, tokio::spawn(serve(listener, state)))
 }
 
 async fn exchange(address: std::net::SocketAddr, request: &str) -> String {
@@ -101,8 +105,8 @@ const HEADER_COUNT: usize = 100;
 async fn partition_series_are_bounded_and_what_is_left_out_is_counted() {
     let broker = TestBroker::start(&[("metrics.partition.series.max", "20")]);
     broker.create("orders", 3).await;
-    let state = AdminState::new(broker.admin_parts()).unwrap();
-    let text = state.parts.metrics.encode().unwrap();
+    broker.admin_state();
+    let text = broker.metrics.encode().unwrap();
     let series = text.lines().filter(|line| line.contains("partition=\"")).count();
     assert_eq!(series, 13, "one partition whole, no part of another: {text}");
     assert!(
@@ -126,5 +130,87 @@ async fn the_time_of_an_offset_is_that_of_its_batch_and_is_remembered() {
         assert_eq!(lookup.time_at(&log, Offset(2)), Some(TimestampMs(sent + 1000)));
         assert_eq!(lookup.time_at(&log, Offset(3)), None, "at the end");
         assert_eq!(lookup.time_at(&log, Offset(9)), None, "past the end");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topic_series_are_bounded_by_a_setting_of_their_own() {
+    let broker = TestBroker::start(&[("metrics.topic.series.max", "5")]);
+    for name in ["a", "b", "c", "d"] {
+        broker.create(name, 1).await;
+    }
+    broker.admin_state();
+    let text = broker.metrics.encode().unwrap();
+    let shown = text
+        .lines()
+        .filter(|line| line.starts_with("kafka_topic_partitions{"));
+    assert_eq!(shown.count(), 2, "two series each, and room for five: {text}");
+    assert!(
+        text.contains("thalweg_metrics_series_left_out{scope=\"topic_or_group\"} 4\n"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_recovers_is_alive_and_says_why_it_is_not_ready() {
+    let broker = TestBroker::start(&[]);
+    let (state, progress) = broker.admin_starting();
+    let (address, _serving) = listen_with(state.clone()).await;
+    assert!(get(address, "/livez").await.starts_with("HTTP/1.1 200"));
+    let ready = get(address, "/readyz").await;
+    assert!(ready.starts_with("HTTP/1.1 503"), "{ready}");
+    assert!(
+        ready.ends_with("\n- recovering: the data directory is being opened\n"),
+        "{ready}"
+    );
+    let metrics = get(address, "/metrics").await;
+    for line in ["thalweg_recovering 1\n", "thalweg_ready 0\n", "process_open_fds "] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+    assert!(
+        !metrics.contains("kafka_"),
+        "nothing is known of topics: {metrics}"
+    );
+    let topics = get(address, "/v1/topics").await;
+    assert!(
+        topics.starts_with("HTTP/1.1 503") && topics.contains("the broker is recovering"),
+        "{topics}"
+    );
+    progress.finish();
+    state.serving(broker.admin_parts()).unwrap();
+    assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
+    let metrics = get(address, "/metrics").await;
+    for line in [
+        "thalweg_recovering 0\n",
+        "thalweg_ready 1\n",
+        "kafka_brokers 1\n",
+        "kafka_broker_info{id=\"0\",address=\"127.0.0.1:9092\"} 1\n",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_log_is_not_alive_and_not_ready() {
+    let (failed, disk) = (Arc::new(AtomicBool::new(false)), SimulatedDisk::new());
+    let noted = failed.clone();
+    let fatal = Box::new(move |_: &CommitError| noted.store(true, Ordering::SeqCst));
+    let broker = TestBroker::start_on(Arc::new(disk.clone()), fatal, &[]);
+    let topic = broker.create("orders", 1).await;
+    broker.append(&topic, 0, &[100]).await;
+    let (address, _serving) = listen(&broker).await;
+    assert!(get(address, "/livez").await.starts_with("HTTP/1.1 200"));
+    // The reserve of calls is for the metadata store, which may write in the background: one of them is the log's.
+    for call in 0..50 {
+        disk.fail_after(call, Fault::Io);
+    }
+    let doomed = broker.try_append(&topic, 0, &[200]).await;
+    assert!(doomed.is_err() && failed.load(Ordering::SeqCst));
+    for path in ["/livez", "/readyz"] {
+        let answer = get(address, path).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 503") && answer.contains("the write-ahead log failed"),
+            "{answer}"
+        );
     }
 }

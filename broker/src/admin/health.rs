@@ -1,26 +1,71 @@
-//! Whether the broker can do its work, and if not, why.
+//! Whether the broker can do its work, and if not, why; and whether only a new start can help.
 
 use std::sync::atomic::Ordering;
 
 use futures::FutureExt;
+use thalweg_storage::commit::CommitError;
 use thalweg_storage::engine::NoRoom;
 use thalweg_telemetry::Shutdown;
 
-use super::AdminParts;
+use super::{AdminParts, Phase};
 
 /// Damaged places named in one answer; the rest is counted.
 const PROBLEMS_MAX: usize = 20;
 
 /// Returns why the broker should get no traffic; empty = it is ready. In sentences, for people.
-pub(super) fn reasons(parts: &AdminParts, shutdown: &Shutdown) -> Vec<String> {
+pub(super) fn reasons(phase: &Phase, shutdown: &Shutdown) -> Vec<String> {
     let mut reasons = Vec::new();
     if shutdown.is_requested() {
         reasons.push("the broker is stopping".to_owned());
     }
+    match phase.parts() {
+        Some(parts) => not_able(parts, &mut reasons),
+        None => reasons.push(recovering(phase)),
+    }
+    reasons
+}
+
+/// Returns why the process must end and start again: nothing else will help. `None` while it recovers, stops, or lacks
+/// space, for which it must not be killed.
+pub(super) fn poisoned(phase: &Phase) -> Option<String> {
+    match log_failure(phase.parts()?)? {
+        error @ CommitError::Log(_) => Some(log_failed(&error)),
+        CommitError::Closed => None,
+    }
+}
+
+/// Why the write-ahead log takes nothing any more. Known at once; a wait for room and a full disk are none.
+fn log_failure(parts: &AdminParts) -> Option<CommitError> {
+    match parts.topics.engine().client_room().now_or_never()? {
+        Err(NoRoom::Failed(error)) => Some(error),
+        Err(NoRoom::DiskFull) | Ok(()) => None,
+    }
+}
+
+fn log_failed(error: &CommitError) -> String {
+    format!("the write-ahead log failed: {error}")
+}
+
+fn recovering(phase: &Phase) -> String {
+    let (read, all) = (phase.progress.wal_read_bytes(), phase.progress.wal_bytes());
+    if phase.progress.is_over() {
+        "recovering: the data directory is open, the listeners are about to serve".to_owned()
+    } else if all == 0 {
+        "recovering: the data directory is being opened".to_owned()
+    } else {
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        format!(
+            "recovering: {:.1} of {:.1} MiB of the write-ahead log are read",
+            mib(read),
+            mib(all)
+        )
+    }
+}
+
+fn not_able(parts: &AdminParts, reasons: &mut Vec<String>) {
     let engine = parts.topics.engine();
-    // Ready at once if the log failed; otherwise it may wait for room, which is no reason.
-    if let Some(Err(NoRoom::Failed(error))) = engine.client_room().now_or_never() {
-        reasons.push(format!("the write-ahead log failed: {error}"));
+    if let Some(error) = log_failure(parts) {
+        reasons.push(log_failed(&error));
     }
     if !parts.gate.is_open() {
         reasons.push(
@@ -54,5 +99,4 @@ pub(super) fn reasons(parts: &AdminParts, shutdown: &Shutdown) -> Vec<String> {
     if let Some(more) = problems.len().checked_sub(PROBLEMS_MAX).filter(|more| *more > 0) {
         reasons.push(format!("damage: {more} more places, see the log"));
     }
-    reasons
 }

@@ -3,35 +3,34 @@
 //!
 //! Invariant: the number of series is bounded whatever topics and groups there are. Series with a partition label
 //! share `metrics.partition.series.max`: consumer lag gets at least half of it, since nothing else tells it; the
-//! rest goes to partitions, by topic name. `thalweg_metrics_series_left_out` says what found no room.
+//! rest goes to partitions, by topic name. Series of a topic or group share `metrics.topic.series.max`.
+//! `thalweg_metrics_series_left_out` says what found no room.
 
 mod catalogue;
 mod groups;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use thalweg_storage::disk::{Disk, RealDisk};
 use thalweg_storage::log::PartitionLog;
-use thalweg_telemetry::{Collector, Desc, proto};
+use thalweg_telemetry::{Collector, Desc, Described, proto};
 use thalweg_types::PartitionIndex;
 
 use super::AdminParts;
 use super::lag::OffsetTimes;
-use super::page::{Page, SeriesBudget};
+use super::page::{Page, SeriesBudget, descriptions, reference};
 use crate::topics::TopicView;
-use catalogue::{GROUPS, OWN, PARTITION_SERIES, PARTITIONS, TOPIC_SERIES};
+use catalogue::{CATALOGUE, PARTITION_SERIES, TOPIC_SERIES};
 
-/// Series with a topic or group label and no partition.
-const ENTITY_SERIES_MAX: usize = 20_000;
+const NANOS_PER_SECOND: f64 = 1e9;
 
 /// Computes the state at each scrape. Reads the disk for lag in seconds, so a scrape runs where it may block.
 #[derive(Debug)]
 pub(super) struct BrokerCollector {
     parts: Arc<AdminParts>,
     times: OffsetTimes,
-    start_time_seconds: f64,
+    descriptions: Vec<Desc>,
 }
 
 /// Room for series.
@@ -42,21 +41,25 @@ struct Room {
 
 impl BrokerCollector {
     pub(super) fn new(parts: Arc<AdminParts>) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             parts,
             times: OffsetTimes::default(),
-            start_time_seconds: now.as_secs_f64(),
+            descriptions: descriptions(CATALOGUE),
         }
     }
 
+    pub(super) fn reference() -> Vec<Described> {
+        reference(CATALOGUE)
+    }
+
     fn page(&self) -> Page {
-        let mut page = Page::new(&[OWN, PARTITIONS, GROUPS]);
-        let max = self.parts.settings.current().metrics_partition_series_max();
-        let max = usize::try_from(max).unwrap_or(usize::MAX);
+        let mut page = Page::new(CATALOGUE);
+        let settings = self.parts.settings.current();
+        let bound = |max: u32| usize::try_from(max).unwrap_or(usize::MAX);
+        let max = bound(settings.metrics_partition_series_max());
         let mut room = Room {
             partitions: SeriesBudget::new(max),
-            entities: SeriesBudget::new(ENTITY_SERIES_MAX),
+            entities: SeriesBudget::new(bound(settings.metrics_topic_series_max())),
         };
         self.broker(&mut page);
         self.engine(&mut page);
@@ -88,12 +91,10 @@ impl BrokerCollector {
     }
 
     fn broker(&self, page: &mut Page) {
-        let settings = self.parts.settings.current();
-        let node_id = settings.node_id().0.to_string();
-        let build = [("version", env!("CARGO_PKG_VERSION")), ("node_id", &node_id)];
-        page.add("thalweg_build_info", &build, 1.0);
-        page.add("thalweg_start_time_seconds", &[], self.start_time_seconds);
+        let id = self.parts.settings.current().node_id().0.to_string();
         page.add("kafka_brokers", &[], 1.0);
+        let info = [("id", &*id), ("address", &*self.parts.address)];
+        page.add("kafka_broker_info", &info, 1.0);
         if let Ok(space) = RealDisk.space(&self.parts.data_directory) {
             page.add("thalweg_disk_total_bytes", &[], space.total as f64);
             page.add("thalweg_disk_available_bytes", &[], space.available as f64);
@@ -124,11 +125,17 @@ impl BrokerCollector {
             page.add("thalweg_wal_flushes_total", &[], count(&counters.groups));
             page.add("thalweg_wal_written_bytes_total", &[], count(&counters.bytes));
             page.add("thalweg_wal_batches_total", &[], count(&counters.batches));
-            page.add(
-                "thalweg_wal_flush_seconds_total",
-                &[],
-                count(&counters.write_nanos) / 1e9,
-            );
+            for (name, histogram, per_unit) in [
+                ("thalweg_wal_wait_seconds", &counters.wait_nanos, NANOS_PER_SECOND),
+                (
+                    "thalweg_wal_flush_seconds",
+                    &counters.flush_nanos,
+                    NANOS_PER_SECOND,
+                ),
+                ("thalweg_wal_group_bytes", &counters.group_bytes, 1.0),
+            ] {
+                page.add_histogram(name, &histogram.snapshot(), per_unit);
+            }
             page.add(
                 "thalweg_wal_queued_bytes",
                 &[],
@@ -257,7 +264,7 @@ const fn flag(is_set: bool) -> f64 {
 
 impl Collector for BrokerCollector {
     fn desc(&self) -> Vec<&Desc> {
-        catalogue::descriptions()
+        self.descriptions.iter().collect()
     }
 
     fn collect(&self) -> Vec<proto::MetricFamily> {

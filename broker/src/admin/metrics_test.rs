@@ -1,33 +1,38 @@
 use std::collections::BTreeSet;
 
-use super::catalogue::{GROUPS, OWN, PARTITIONS, descriptions};
-use crate::admin::page::Kind;
+use super::catalogue::CATALOGUE;
+use crate::admin::page::descriptions;
+use crate::admin::process::PROCESS;
+use crate::admin::startup::STARTUP;
+use thalweg_telemetry::MetricKind;
 
 #[test]
 fn every_family_is_declared_once_under_a_valid_name() {
-    let declared: Vec<_> = [OWN, PARTITIONS, GROUPS].into_iter().flatten().collect();
+    let parts: Vec<_> = CATALOGUE.iter().copied().chain([STARTUP, PROCESS]).collect();
+    let declared: Vec<_> = parts.iter().flat_map(|part| part.iter()).collect();
     let names: BTreeSet<&str> = declared.iter().map(|(name, ..)| *name).collect();
     assert_eq!(names.len(), declared.len());
-    assert_eq!(descriptions().len(), declared.len());
-    for (name, kind, help) in declared {
-        assert!(
-            name.starts_with("thalweg_") || name.starts_with("kafka_"),
-            "{name}"
-        );
-        assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
+    assert_eq!(descriptions(&parts).len(), declared.len());
+    for (name, kind, _, help) in declared {
+        let prefixes = ["thalweg_", "kafka_", "process_"];
+        assert!(prefixes.iter().any(|prefix| name.starts_with(prefix)), "{name}");
+        assert_eq!(name.ends_with("_total"), *kind == MetricKind::Counter, "{name}");
+        let in_base_unit = name.ends_with("_seconds") || name.ends_with("_bytes");
+        assert!(*kind != MetricKind::Histogram || in_base_unit, "{name}");
         assert!(help.ends_with('.'), "{name}");
     }
 }
 
 #[test]
 fn the_names_of_existing_boards_are_there() {
-    let families: BTreeSet<&str> = [OWN, PARTITIONS, GROUPS]
-        .into_iter()
-        .flatten()
+    let families: BTreeSet<&str> = CATALOGUE
+        .iter()
+        .flat_map(|part| part.iter())
         .map(|(name, ..)| *name)
         .collect();
     let kafka_exporter = [
         "kafka_brokers",
+        "kafka_broker_info",
         "kafka_topic_partitions",
         "kafka_topic_partition_current_offset",
         "kafka_topic_partition_oldest_offset",

@@ -2,27 +2,34 @@
 //!
 //! Owns the listener `http.listener` and the limits of its connections. Changes nothing: there is no
 //! authentication here yet, so whoever reaches the address may read names, offsets and settings' effects, and
-//! that is all. Invariant: nothing here can hold up the Kafka side; every wait and every size has a bound.
+//! that is all. It answers from before the data directory is opened until the broker is gone: `/livez` tells whether
+//! the process must be restarted, `/readyz` whether it should get traffic and why not. Invariant: nothing here can hold
+//! up the Kafka side; every wait and every size has a bound.
 
 mod health;
 mod json;
 mod lag;
 mod metrics;
 mod page;
+mod process;
 mod routes;
 mod server;
+mod startup;
 
 pub use server::serve;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use thalweg_metadata::Stamp;
-use thalweg_telemetry::{Metrics, MetricsError};
+use thalweg_telemetry::{Metrics, MetricsError, Shutdown};
 
+use self::metrics::BrokerCollector;
+use self::startup::StartCollector;
 use crate::groups::Groups;
 use crate::live_settings::LiveSettings;
 use crate::partition::{DiskGate, FetchSessions};
+use crate::storage::RecoveryProgress;
 use crate::topics::Topics;
 
 /// What the answers are made from.
@@ -42,32 +49,72 @@ pub struct AdminParts {
     pub stamp: Stamp,
     /// Where the data is; its file system's space is told.
     pub data_directory: PathBuf,
-    /// The registry behind `/metrics`.
-    pub metrics: Metrics,
+    /// Host and port that clients of the first listener are told.
+    pub address: String,
 }
 
-/// The parts, with what the routes keep between requests; clones share it.
+/// How far the broker has come; clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Phase {
+    progress: Arc<RecoveryProgress>,
+    /// Set when the broker serves.
+    parts: Arc<OnceLock<Arc<AdminParts>>>,
+}
+
+impl Phase {
+    /// Returns the parts once the broker serves.
+    fn parts(&self) -> Option<&Arc<AdminParts>> {
+        self.parts.get()
+    }
+}
+
+/// What the routes share from the first moment on; clones share it.
 #[derive(Clone, Debug)]
 pub struct AdminState {
-    parts: Arc<AdminParts>,
+    phase: Phase,
+    metrics: Metrics,
+    shutdown: Shutdown,
     /// One scrape at a time.
     scraping: Arc<tokio::sync::Semaphore>,
 }
 
 impl AdminState {
-    /// Registers the metrics that are computed at each scrape.
+    /// Makes the state of a broker that opens its data directory, and registers what can be told of it.
+    ///
+    /// # Errors
+    /// [`MetricsError`] if one of the names is taken: a defect.
+    pub fn starting(
+        metrics: Metrics,
+        progress: Arc<RecoveryProgress>,
+        shutdown: Shutdown,
+        node_id: i32,
+    ) -> Result<Self, MetricsError> {
+        let phase = Phase {
+            progress,
+            parts: Arc::default(),
+        };
+        let collector = StartCollector::new(phase.clone(), shutdown.clone(), node_id);
+        metrics.register_collector(Box::new(collector), StartCollector::reference())?;
+        Ok(Self {
+            phase,
+            metrics,
+            shutdown,
+            scraping: Arc::new(tokio::sync::Semaphore::new(1)),
+        })
+    }
+
+    /// Takes note that the broker serves from now on, and registers the metrics that are computed from its parts at
+    /// each scrape. Called once.
     ///
     /// # Errors
     /// [`MetricsError`] if one of their names is taken: a defect.
-    pub fn new(parts: AdminParts) -> Result<Self, MetricsError> {
+    pub fn serving(&self, parts: AdminParts) -> Result<(), MetricsError> {
         let parts = Arc::new(parts);
-        parts
-            .metrics
-            .register_collector(Box::new(metrics::BrokerCollector::new(Arc::clone(&parts))))?;
-        Ok(Self {
-            parts,
-            scraping: Arc::new(tokio::sync::Semaphore::new(1)),
-        })
+        let collector = BrokerCollector::new(Arc::clone(&parts));
+        self.metrics
+            .register_collector(Box::new(collector), BrokerCollector::reference())?;
+        self.phase.parts.get_or_init(|| parts);
+        Ok(())
     }
 }
 

@@ -9,21 +9,14 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use thalweg_telemetry::Shutdown;
 
-use super::{AdminState, health, json};
+use super::{AdminParts, AdminState, health, json};
 
 /// How long a scrape or a JSON answer may take, waiting for the scrape before it included.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-#[derive(Clone)]
-struct Routes {
-    state: AdminState,
-    shutdown: Shutdown,
-}
-
-pub(super) fn router(state: AdminState, shutdown: Shutdown) -> Router {
+pub(super) fn router(state: AdminState) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/metrics", get(metrics))
@@ -34,7 +27,7 @@ pub(super) fn router(state: AdminState, shutdown: Shutdown) -> Router {
         .route("/v1/topics/{name}", get(topic))
         .route("/v1/groups", get(groups))
         .route("/v1/groups/{id}", get(group))
-        .with_state(Routes { state, shutdown })
+        .with_state(state)
 }
 
 /// A part of a list: at most `limit` entries whose name is above `after`.
@@ -50,13 +43,17 @@ async fn index() -> &'static str {
     "thalweg\n/metrics  /livez  /readyz\n/v1/cluster  /v1/topics  /v1/topics/NAME  /v1/groups  /v1/groups/ID\n"
 }
 
-/// Says only that the process answers: a broker that recovers or lacks space must not be killed for it.
-async fn livez() -> &'static str {
-    "ok\n"
+/// Says that the process answers and that a new start would not help: a broker that recovers, stops or lacks space must
+/// not be killed for it.
+async fn livez(State(state): State<AdminState>) -> Response {
+    match health::poisoned(&state.phase) {
+        None => "ok\n".into_response(),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not alive\n- {why}\n")).into_response(),
+    }
 }
 
-async fn readyz(State(routes): State<Routes>) -> Response {
-    let reasons = health::reasons(&routes.state.parts, &routes.shutdown);
+async fn readyz(State(state): State<AdminState>) -> Response {
+    let reasons = health::reasons(&state.phase, &state.shutdown);
     if reasons.is_empty() {
         return "ready\n".into_response();
     }
@@ -69,12 +66,12 @@ async fn readyz(State(routes): State<Routes>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 
-async fn metrics(State(routes): State<Routes>) -> Response {
+async fn metrics(State(state): State<AdminState>) -> Response {
     let scrape = async {
-        let Ok(permit) = routes.state.scraping.clone().acquire_owned().await else {
+        let Ok(permit) = state.scraping.clone().acquire_owned().await else {
             return Err("scrapes are closed".to_owned());
         };
-        let metrics = routes.state.parts.metrics.clone();
+        let metrics = state.metrics.clone();
         // Some values are read from disk. The permit stays with the work even if nobody waits any more.
         let text = tokio::task::spawn_blocking(move || {
             let text = metrics.encode();
@@ -97,31 +94,39 @@ async fn metrics(State(routes): State<Routes>) -> Response {
     }
 }
 
-async fn cluster(State(routes): State<Routes>) -> Response {
-    let reasons = health::reasons(&routes.state.parts, &routes.shutdown);
-    answer(move || Some(json::cluster(&routes.state.parts, &reasons))).await
+async fn cluster(State(state): State<AdminState>) -> Response {
+    let reasons = health::reasons(&state.phase, &state.shutdown);
+    answer(&state, move |parts| Some(json::cluster(parts, &reasons))).await
 }
 
-async fn topics(State(routes): State<Routes>, Query(part): Query<Part>) -> Response {
-    answer(move || Some(json::topics(&routes.state.parts, &part))).await
+async fn topics(State(state): State<AdminState>, Query(part): Query<Part>) -> Response {
+    answer(&state, move |parts| Some(json::topics(parts, &part))).await
 }
 
-async fn topic(State(routes): State<Routes>, Path(name): Path<String>) -> Response {
-    answer(move || json::topic(&routes.state.parts, &name)).await
+async fn topic(State(state): State<AdminState>, Path(name): Path<String>) -> Response {
+    answer(&state, move |parts| json::topic(parts, &name)).await
 }
 
-async fn groups(State(routes): State<Routes>, Query(part): Query<Part>) -> Response {
-    answer(move || Some(json::groups(&routes.state.parts, &part))).await
+async fn groups(State(state): State<AdminState>, Query(part): Query<Part>) -> Response {
+    answer(&state, move |parts| Some(json::groups(parts, &part))).await
 }
 
-async fn group(State(routes): State<Routes>, Path(id): Path<String>) -> Response {
-    answer(move || json::group(&routes.state.parts, &id)).await
+async fn group(State(state): State<AdminState>, Path(id): Path<String>) -> Response {
+    answer(&state, move |parts| json::group(parts, &id)).await
 }
 
 /// Makes a JSON answer where it holds up nobody; `None` is 404.
-async fn answer(make: impl FnOnce() -> Option<Value> + Send + 'static) -> Response {
+async fn answer(
+    state: &AdminState,
+    make: impl FnOnce(&AdminParts) -> Option<Value> + Send + 'static,
+) -> Response {
     let error = |status: StatusCode, text: &str| (status, Json(json!({ "error": text }))).into_response();
-    match tokio::time::timeout(ANSWER_TIMEOUT, tokio::task::spawn_blocking(make)).await {
+    let Some(parts) = state.phase.parts().cloned() else {
+        let text = "the broker is recovering, see /readyz";
+        return error(StatusCode::SERVICE_UNAVAILABLE, text);
+    };
+    let making = tokio::task::spawn_blocking(move || make(&parts));
+    match tokio::time::timeout(ANSWER_TIMEOUT, making).await {
         Ok(Ok(Some(value))) => ([(header::CACHE_CONTROL, "no-store")], Json(value)).into_response(),
         Ok(Ok(None)) => error(StatusCode::NOT_FOUND, "there is nothing of this name"),
         Ok(Err(_)) => error(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made"),

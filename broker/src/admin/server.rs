@@ -13,7 +13,6 @@ use axum::response::{IntoResponse, Response};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use thalweg_telemetry::Shutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -37,7 +36,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Serves until the broker stops at once, or [`GRACE`] after a graceful stop began: orchestrators read `/readyz`
 /// meanwhile. Dropping the future drops all connections.
-pub async fn serve(listener: TcpListener, state: AdminState, shutdown: Shutdown) {
+pub async fn serve(listener: TcpListener, state: AdminState) {
     let local = listener.local_addr().ok().map(|address| address.ip());
     let is_loopback = local.is_some_and(|ip| ip.is_loopback());
     if !is_loopback {
@@ -47,7 +46,8 @@ pub async fn serve(listener: TcpListener, state: AdminState, shutdown: Shutdown)
              without a password; keep it inside a network you trust"
         );
     }
-    let mut router = routes::router(state, shutdown.clone());
+    let shutdown = state.shutdown.clone();
+    let mut router = routes::router(state);
     if is_loopback {
         router = router.layer(from_fn(refuse_foreign_hosts));
     }

@@ -68,6 +68,7 @@ pub mod throttle;
 
 use std::sync::Arc;
 
+pub(crate) use advertised::advertised;
 pub use authorize::{Access, Authorizer, Operation, Resource, ResourceType};
 pub use codec::{decode, respond};
 pub use context::Context;

@@ -203,7 +203,7 @@ impl<R: AsyncRead + Unpin> Reading<R> {
     async fn handle(
         &mut self,
         request: Request,
-        in_flight: InFlight,
+        mut in_flight: InFlight,
         replies: &mpsc::Sender<Box<Outgoing>>,
     ) -> Result<(), CloseReason> {
         let row = in_flight.row;
@@ -213,8 +213,10 @@ impl<R: AsyncRead + Unpin> Reading<R> {
         let outcome = AssertUnwindSafe(async { dispatcher(request).await })
             .catch_unwind()
             .await;
+        let handled_at = Instant::now();
+        in_flight.handled(handled_at);
         if let Some(metrics) = self.shared.serve.metrics.api(row) {
-            metrics.handled(started.elapsed());
+            metrics.handled(handled_at - started);
         }
         let reply = match outcome {
             Ok(Ok(Reply::Ready(response))) => self.ready(response),

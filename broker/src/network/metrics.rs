@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use thalweg_telemetry::{
-    Collector, Desc, Family, FamilySpec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, LATENCY_BUCKETS_SECONDS, Metrics, MetricsError, proto,
+    Collector, Desc, Described, Family, FamilySpec, Histogram, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, LATENCY_BUCKETS_SECONDS, MetricKind, Metrics, MetricsError, proto,
 };
 
 use crate::api::table::{Row, TABLE};
@@ -83,6 +83,8 @@ pub struct NetworkMetrics {
     response_bytes: Family<IntCounterVec>,
     queue_seconds: Family<HistogramVec>,
     handle_seconds: Family<HistogramVec>,
+    wait_seconds: Family<HistogramVec>,
+    send_seconds: Family<HistogramVec>,
     total_seconds: Family<HistogramVec>,
     /// By API key; filled with the first request.
     apis: Vec<OnceLock<Option<ApiMetrics>>>,
@@ -96,7 +98,18 @@ pub struct ApiMetrics {
     response_bytes: IntCounter,
     queue_seconds: Histogram,
     handle_seconds: Histogram,
+    wait_seconds: Histogram,
+    send_seconds: Histogram,
     total_seconds: Histogram,
+}
+
+/// How long the stages of an answered request took.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AnswerTimes {
+    /// From the end of stage 1 to the response: a flush, a long poll, a rebalance; and replies before this one.
+    pub(super) wait: Duration,
+    /// From the response to its last byte in the kernel.
+    pub(super) send: Duration,
 }
 
 /// Series of listener-labelled families; listeners are configured, so this is far away.
@@ -122,7 +135,10 @@ impl NetworkMetrics {
             series_max: LISTENER_SERIES_MAX,
         };
         let histogram = |name, help| metrics.histogram_family(by_api(name, help), LATENCY_BUCKETS_SECONDS);
-        metrics.register_collector(Box::new(BudgetCollector::new(budget.clone())?))?;
+        metrics.register_collector(
+            Box::new(BudgetCollector::new(budget.clone())?),
+            BudgetCollector::reference(),
+        )?;
         Ok(Self {
             connections: metrics.gauge_family(by_listener(
                 "thalweg_connections",
@@ -166,6 +182,15 @@ impl NetworkMetrics {
                 "thalweg_request_handle_seconds",
                 "Stage 1 of a request: what holds up the next request of its connection.",
             )?,
+            wait_seconds: histogram(
+                "thalweg_request_wait_seconds",
+                "Stage 2 of an answered request: its wait for a flush, for records, for a rebalance, or behind the \
+                 replies before it.",
+            )?,
+            send_seconds: histogram(
+                "thalweg_request_send_seconds",
+                "From the response of a request to its last byte in the kernel.",
+            )?,
             total_seconds: histogram(
                 "thalweg_request_seconds",
                 "From the last byte of a request to the last byte of its response.",
@@ -189,6 +214,8 @@ impl NetworkMetrics {
             response_bytes: self.response_bytes.with(&[api])?,
             queue_seconds: self.queue_seconds.with(&[api])?,
             handle_seconds: self.handle_seconds.with(&[api])?,
+            wait_seconds: self.wait_seconds.with(&[api])?,
+            send_seconds: self.send_seconds.with(&[api])?,
             total_seconds: self.total_seconds.with(&[api])?,
         })
     }
@@ -221,6 +248,11 @@ impl ApiMetrics {
         self.handle_seconds.observe(took.as_secs_f64());
     }
 
+    pub(super) fn answered(&self, times: AnswerTimes) {
+        self.wait_seconds.observe(times.wait.as_secs_f64());
+        self.send_seconds.observe(times.send.as_secs_f64());
+    }
+
     pub(super) fn finished(&self, result: RequestResult, response_bytes: u64, total: Duration) {
         for ((kind, _), counter) in RequestResult::ALL.iter().zip(&self.results) {
             if *kind == result {
@@ -245,32 +277,47 @@ struct BudgetCollector {
 impl BudgetCollector {
     fn new(budget: MemoryBudget) -> Result<Self, MetricsError> {
         let refused = |cause| MetricsError::Refused {
-            name: "thalweg_memory_budget_bytes".to_owned(),
+            name: BUDGET_TOTAL.0.to_owned(),
             cause,
         };
-        let opts = prometheus::Opts::new(
-            "thalweg_memory_budget_used_bytes",
-            "Memory in use on behalf of clients, by what for.",
-        );
-        let gauge = |name: &str, help: &str| IntGauge::new(name, help).map_err(refused);
+        let gauge = |(name, help): (&str, &str)| IntGauge::new(name, help).map_err(refused);
         Ok(Self {
             budget,
-            total: gauge(
-                "thalweg_memory_budget_bytes",
-                "Memory that clients may make the broker hold.",
-            )?,
-            used: IntGaugeVec::new(opts, &["share"]).map_err(refused)?,
-            peak: gauge(
-                "thalweg_memory_budget_peak_bytes",
-                "The most that was in use at once since the start.",
-            )?,
-            waiting: gauge(
-                "thalweg_memory_budget_waiting",
-                "Connections that wait for memory now.",
-            )?,
+            total: gauge(BUDGET_TOTAL)?,
+            used: IntGaugeVec::new(prometheus::Opts::new(BUDGET_USED.0, BUDGET_USED.1), &["share"])
+                .map_err(refused)?,
+            peak: gauge(BUDGET_PEAK)?,
+            waiting: gauge(BUDGET_WAITING)?,
         })
     }
+
+    fn reference() -> Vec<Described> {
+        let gauge = |(name, help), labels: &[&str]| Described::new(name, MetricKind::Gauge, labels, help);
+        vec![
+            gauge(BUDGET_TOTAL, &[]),
+            gauge(BUDGET_USED, &["share"]),
+            gauge(BUDGET_PEAK, &[]),
+            gauge(BUDGET_WAITING, &[]),
+        ]
+    }
 }
+
+const BUDGET_TOTAL: (&str, &str) = (
+    "thalweg_memory_budget_bytes",
+    "Memory that clients may make the broker hold.",
+);
+const BUDGET_USED: (&str, &str) = (
+    "thalweg_memory_budget_used_bytes",
+    "Memory in use on behalf of clients, by what for.",
+);
+const BUDGET_PEAK: (&str, &str) = (
+    "thalweg_memory_budget_peak_bytes",
+    "The most that was in use at once since the start.",
+);
+const BUDGET_WAITING: (&str, &str) = (
+    "thalweg_memory_budget_waiting",
+    "Connections that wait for memory now.",
+);
 
 impl Collector for BudgetCollector {
     fn desc(&self) -> Vec<&Desc> {

@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, timeout};
 
 use super::connection_shared::ConnectionShared;
-use super::metrics::{CloseReason, RequestResult};
+use super::metrics::{AnswerTimes, CloseReason, RequestResult};
 use super::write_queue::{SLICES_MAX, WriteQueue};
 use crate::api::table::Row;
 use crate::api::{ApiError, Response};
@@ -57,6 +57,10 @@ pub(super) struct Charged {
 pub(super) struct InFlight {
     pub(super) row: &'static Row,
     received_at: Instant,
+    /// When stage 1 ended.
+    handled_at: Option<Instant>,
+    /// When stage 2 gave the response, if there was a stage 2.
+    resolved_at: Option<Instant>,
     shared: Arc<ConnectionShared>,
     ended: Ended,
     _slot: OwnedSemaphorePermit,
@@ -189,9 +193,10 @@ fn try_resolve(outgoing: Outgoing, shared: &ConnectionShared) -> Resolved {
 /// Turns the outcome of stage 2 into a response, or logs why there is none.
 fn judge(
     outcome: std::thread::Result<Result<Response, ApiError>>,
-    request: InFlight,
+    mut request: InFlight,
     shared: &ConnectionShared,
 ) -> Result<(Charged, InFlight), CloseReason> {
+    request.resolved_at = Some(Instant::now());
     match outcome {
         Ok(Ok(response)) => Ok((Charged::new(response, shared), request)),
         Ok(Err(ApiError::Answer(response))) => Ok((Charged::new(*response, shared), request)),
@@ -299,10 +304,17 @@ impl InFlight {
         Self {
             row,
             received_at,
+            handled_at: None,
+            resolved_at: None,
             shared,
             ended: Ended::NotYet,
             _slot: slot,
         }
+    }
+
+    /// Takes note of the end of stage 1.
+    pub(super) fn handled(&mut self, at: Instant) {
+        self.handled_at = Some(at);
     }
 
     /// Counts the request and gives its slot back.
@@ -312,8 +324,17 @@ impl InFlight {
 
     fn count(&mut self, result: RequestResult, response_bytes: u64) {
         self.ended = Ended::Counted;
-        if let Some(metrics) = self.shared.serve.metrics.api(self.row) {
-            metrics.finished(result, response_bytes, self.received_at.elapsed());
+        let Some(metrics) = self.shared.serve.metrics.api(self.row) else {
+            return;
+        };
+        let now = Instant::now();
+        metrics.finished(result, response_bytes, now - self.received_at);
+        if let (Some(handled_at), RequestResult::Ok | RequestResult::Error) = (self.handled_at, result) {
+            let resolved_at = self.resolved_at.unwrap_or(handled_at);
+            metrics.answered(AnswerTimes {
+                wait: resolved_at - handled_at,
+                send: now - resolved_at,
+            });
         }
     }
 }

@@ -8,9 +8,11 @@ mod data_directory;
 mod durable_segment;
 mod recovery_rows;
 mod reserve;
+mod watched_disk;
 
 pub use crash_plan::{CRASH_POINT_VARIABLE, disk};
 pub use data_directory::{DataDirectory, OpenDataError, OpenedData};
 pub(crate) use durable_segment::DurableSegment;
 pub(crate) use recovery_rows::is_no_space;
 pub use reserve::DiskReserve;
+pub use watched_disk::{RecoveryProgress, WatchedDisk};

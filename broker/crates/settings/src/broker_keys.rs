@@ -140,6 +140,7 @@ broker_settings! {
     disk_reserve_bytes: ulong Bytes "disk.reserve.bytes" = "67108864", min(1024 * 1024), ReadOnly, Ours, "Space set aside so that commits, deletes and configuration changes work on a full disk.";
     metadata_cache_bytes: ulong Bytes "metadata.cache.bytes" = "16777216", min(1024 * 1024), ReadOnly, Ours, "Memory of the embedded metadata store.";
     metrics_partition_series_max: uint None "metrics.partition.series.max" = "20000", range(0, INT_MAX), ReadOnly, Ours, "Metric series with a partition label; what is left out is counted.";
+    metrics_topic_series_max: uint None "metrics.topic.series.max" = "20000", range(0, INT_MAX), ReadOnly, Ours, "Metric series with a topic or group label and no partition; what is left out is counted.";
 
     // Producers
     producer_id_expiration_ms: int_duration Ms "producer.id.expiration.ms" = "86400000", range(1, INT_MAX), ClusterWide, Kafka, "A partition forgets a producer that has not written for this long.";

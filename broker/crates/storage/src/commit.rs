@@ -6,6 +6,7 @@
 //! Groups complete in slot order: first every partition in the group learns of it, then tickets resolve, then
 //! waiting readers wake.
 
+use crate::histogram::{GROUP_BOUNDS_BYTES, Histogram, LATENCY_BOUNDS_NANOS};
 use crate::planted::{Bug, is_planted};
 use crate::wal::group::{BatchRun, EncodeRun, GroupHeader, LogEvent, Run, RunContent, encode, encoded_len};
 use crate::wal::{Incarnation, SealedGroup, SinkError, Slot, WalLocation, WalSink};
@@ -87,6 +88,8 @@ struct OpenGroup {
     entries: Vec<Entry>,
     encoded_len: usize,
     done: Arc<GroupDone>,
+    /// When its first entry came: a group is made for one.
+    opened: std::time::Instant,
 }
 
 impl OpenGroup {
@@ -95,6 +98,7 @@ impl OpenGroup {
             entries: Vec::new(),
             encoded_len: encoded_len(0, 0),
             done: Arc::default(),
+            opened: std::time::Instant::now(),
         }
     }
 }
@@ -183,7 +187,7 @@ impl Ticket {
 }
 
 /// Counters of the commit path; read by metrics.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct CommitCounters {
     /// Groups made durable.
     pub groups: AtomicU64,
@@ -191,10 +195,28 @@ pub struct CommitCounters {
     pub bytes: AtomicU64,
     /// Record batches in them.
     pub batches: AtomicU64,
-    /// Nanoseconds spent in writes and flushes.
-    pub write_nanos: AtomicU64,
     /// Bytes gathered or under way, not durable yet.
     pub queued_bytes: AtomicUsize,
+    /// From a group's first entry to the start of its write, in nanoseconds: the flush before, and the encoding.
+    pub wait_nanos: Histogram,
+    /// From the start of a group's write to its being durable, in nanoseconds.
+    pub flush_nanos: Histogram,
+    /// Sizes of the groups as written, padding included.
+    pub group_bytes: Histogram,
+}
+
+impl Default for CommitCounters {
+    fn default() -> Self {
+        Self {
+            groups: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            batches: AtomicU64::new(0),
+            queued_bytes: AtomicUsize::new(0),
+            wait_nanos: Histogram::new(LATENCY_BOUNDS_NANOS),
+            flush_nanos: Histogram::new(LATENCY_BOUNDS_NANOS),
+            group_bytes: Histogram::new(GROUP_BOUNDS_BYTES),
+        }
+    }
 }
 
 /// What to call when the log failed for good: the policy (exit, or reopen) belongs to the caller.
@@ -244,7 +266,7 @@ struct InFlight {
     queued_bytes: usize,
     encoded_bytes: u64,
     batches: u64,
-    started: std::time::Instant,
+    write_began: std::time::Instant,
 }
 
 struct Chain {
@@ -550,14 +572,13 @@ impl Shared {
     }
 
     fn submit(&self, chain: &mut Chain, group: OpenGroup) -> Result<InFlight, SinkError> {
-        let started = std::time::Instant::now();
         let queued_bytes = group.entries.iter().map(|entry| entry_len(&entry.content)).sum();
         let batches = group
             .entries
             .iter()
             .filter(|e| matches!(e.content, EntryContent::Batch(_)))
             .count() as u64;
-        let done = group.done;
+        let (done, opened) = (group.done, group.opened);
         let mut members = gather(group.entries);
         let flat: Vec<EncodeRun<'_>> = members
             .iter()
@@ -586,6 +607,8 @@ impl Shared {
         let (placed, crc) = encode(&header, &flat, buffer.as_mut_slice());
         drop(flat);
         let encoded_bytes = buffer.as_slice().len() as u64;
+        let write_began = std::time::Instant::now();
+        self.counters.wait_nanos.observe_duration(write_began - opened);
         let submitted = self.sink.submit(SealedGroup { slot, buffer });
         let location = match submitted {
             Ok(location) => location,
@@ -611,7 +634,7 @@ impl Shared {
             queued_bytes,
             encoded_bytes,
             batches,
-            started,
+            write_began,
         })
     }
 
@@ -621,18 +644,21 @@ impl Shared {
             position = group.location.position,
             "group durable"
         );
+        // First of all, or the time would include what the partitions do with the group.
+        self.counters
+            .flush_nanos
+            .observe_duration(group.write_began.elapsed());
+        self.counters.group_bytes.observe(group.encoded_bytes);
         let mut woken = Vec::with_capacity(group.members.len());
         for (member, runs) in group.members {
             member.clone().committed(runs);
             woken.push(member);
         }
-        let nanos = u64::try_from(group.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.counters.groups.fetch_add(1, Ordering::Relaxed);
         self.counters
             .bytes
             .fetch_add(group.encoded_bytes, Ordering::Relaxed);
         self.counters.batches.fetch_add(group.batches, Ordering::Relaxed);
-        self.counters.write_nanos.fetch_add(nanos, Ordering::Relaxed);
         self.counters
             .queued_bytes
             .fetch_sub(group.queued_bytes, Ordering::Relaxed);

@@ -194,3 +194,34 @@ fn closing_commits_what_was_pushed() {
         Err(CommitError::Closed)
     ));
 }
+
+#[test]
+fn every_group_is_in_the_histograms_once() {
+    let sink = MemorySink::new(1, Finish::OnCall);
+    let committer = start(&sink);
+    let member = Member::new(0);
+    for offset in 0..3u64 {
+        let ticket = committer.push(member.clone(), batch(offset as i64)).unwrap();
+        wait_until("the group is under way", || sink.pending().len() == 1);
+        assert_eq!(
+            committer.counters().wait_nanos.snapshot().count(),
+            offset + 1,
+            "its wait is over"
+        );
+        assert_eq!(
+            committer.counters().flush_nanos.snapshot().count(),
+            offset,
+            "its flush is not"
+        );
+        sink.finish(Slot(offset));
+        ticket.wait().unwrap();
+    }
+    let counters = committer.counters();
+    assert_eq!(counters.flush_nanos.snapshot().count(), 3);
+    let sizes = counters.group_bytes.snapshot();
+    assert_eq!(
+        (sizes.count(), sizes.sum),
+        (3, counters.bytes.load(Ordering::Relaxed))
+    );
+    assert_eq!(sizes.counts[0], 3, "one block each: {sizes:?}");
+}

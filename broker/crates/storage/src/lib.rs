@@ -9,6 +9,7 @@ pub mod clock;
 pub mod commit;
 pub mod disk;
 pub mod engine;
+pub mod histogram;
 pub mod log;
 pub mod log_config;
 mod planted;

@@ -10,11 +10,13 @@
 mod family;
 mod logging;
 mod metrics;
+mod reference;
 mod shutdown;
 
 pub use family::{Family, SeriesVec};
 pub use logging::{LOG_FILTER_VARIABLE, LoggingError, init_logging};
 pub use metrics::{FamilySpec, LATENCY_BUCKETS_SECONDS, Metrics, MetricsError};
+pub use reference::{Described, MetricKind};
 pub use shutdown::{Phase, Shutdown, ShutdownTrigger, shutdown_channel};
 
 // The metric types that callers hold; re-exported so that one version of the library is used everywhere.

@@ -8,7 +8,7 @@
 //!
 //! One value per broker, not one per process: several brokers can run in one test.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{
@@ -16,14 +16,14 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
-use crate::Family;
+use crate::{Described, Family, MetricKind};
 
-/// Bucket bounds for latencies, in seconds: 100 µs (a reply from memory) to 60 s (a rebalance).
+/// Bucket bounds for latencies, in seconds: 50 µs (a reply from memory) to 60 s (a rebalance).
 ///
 /// Each step is a factor of two to three, so a quantile read off the buckets is right within that factor.
 pub const LATENCY_BUCKETS_SECONDS: &[f64] = &[
-    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
-    10.0, 30.0, 60.0,
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0, 30.0, 60.0,
 ];
 
 /// Prefix of every name of our own.
@@ -80,6 +80,7 @@ pub struct FamilySpec<'a> {
 pub struct Metrics {
     registry: Registry,
     dropped: Arc<IntCounterVec>,
+    described: Arc<Mutex<Vec<Described>>>,
 }
 
 impl Metrics {
@@ -93,16 +94,20 @@ impl Metrics {
             name: name.to_owned(),
             cause,
         };
-        let opts = Opts::new(
-            name,
-            "Observations dropped because their family reached its bound of series.",
-        );
-        let dropped = IntCounterVec::new(opts, &["family"]).map_err(refused)?;
+        let help = "Observations dropped because their family reached its bound of series.";
+        let labels = ["family"];
+        let dropped = IntCounterVec::new(Opts::new(name, help), &labels).map_err(refused)?;
         let registry = Registry::new();
         registry.register(Box::new(dropped.clone())).map_err(refused)?;
         Ok(Self {
             registry,
             dropped: Arc::new(dropped),
+            described: Arc::new(Mutex::new(vec![Described::new(
+                name,
+                MetricKind::Counter,
+                &labels,
+                help,
+            )])),
         })
     }
 
@@ -112,7 +117,10 @@ impl Metrics {
     /// [`MetricsError::Name`] unless the name is `thalweg_…_total`; [`MetricsError::Refused`] if it is taken.
     pub fn counter(&self, name: &str, help: &str) -> Result<IntCounter, MetricsError> {
         check_counter_name(name)?;
-        self.keep(name, IntCounter::new(name, help))
+        self.keep(
+            Described::new(name, MetricKind::Counter, &[], help),
+            IntCounter::new(name, help),
+        )
     }
 
     /// Registers a gauge of whole numbers (bytes, counts).
@@ -122,7 +130,10 @@ impl Metrics {
     /// it is taken.
     pub fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, MetricsError> {
         check_gauge_name(name)?;
-        self.keep(name, IntGauge::new(name, help))
+        self.keep(
+            Described::new(name, MetricKind::Gauge, &[], help),
+            IntGauge::new(name, help),
+        )
     }
 
     /// Registers a gauge of fractions (seconds, ratios).
@@ -131,7 +142,10 @@ impl Metrics {
     /// As [`Metrics::gauge`].
     pub fn gauge_float(&self, name: &str, help: &str) -> Result<Gauge, MetricsError> {
         check_gauge_name(name)?;
-        self.keep(name, Gauge::new(name, help))
+        self.keep(
+            Described::new(name, MetricKind::Gauge, &[], help),
+            Gauge::new(name, help),
+        )
     }
 
     /// Registers a histogram of seconds or bytes with the given upper bounds.
@@ -142,7 +156,10 @@ impl Metrics {
     pub fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, MetricsError> {
         check_histogram_name(name)?;
         let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        self.keep(name, Histogram::with_opts(opts))
+        self.keep(
+            Described::new(name, MetricKind::Histogram, &[], help),
+            Histogram::with_opts(opts),
+        )
     }
 
     /// Registers a bounded family of counters.
@@ -152,7 +169,7 @@ impl Metrics {
     pub fn counter_family(&self, spec: FamilySpec<'_>) -> Result<Family<IntCounterVec>, MetricsError> {
         check_counter_name(spec.name)?;
         self.family(
-            spec,
+            (spec, MetricKind::Counter),
             IntCounterVec::new(Opts::new(spec.name, spec.help), spec.labels),
         )
     }
@@ -164,7 +181,7 @@ impl Metrics {
     pub fn gauge_family(&self, spec: FamilySpec<'_>) -> Result<Family<IntGaugeVec>, MetricsError> {
         check_gauge_name(spec.name)?;
         self.family(
-            spec,
+            (spec, MetricKind::Gauge),
             IntGaugeVec::new(Opts::new(spec.name, spec.help), spec.labels),
         )
     }
@@ -180,26 +197,57 @@ impl Metrics {
     ) -> Result<Family<HistogramVec>, MetricsError> {
         check_histogram_name(spec.name)?;
         let opts = HistogramOpts::new(spec.name, spec.help).buckets(buckets.to_vec());
-        self.family(spec, HistogramVec::new(opts, spec.labels))
+        self.family(
+            (spec, MetricKind::Histogram),
+            HistogramVec::new(opts, spec.labels),
+        )
     }
 
     /// Registers a collector that computes its metrics at scrape time, under names of any dialect.
     ///
-    /// The collector bounds its own series and must not block: it runs on the task that answers the scrape.
+    /// The collector bounds its own series. It runs on the thread that answers the scrape, see [`Metrics::encode`].
+    /// `described` says what it gives; names must be those of its descriptions.
     ///
     /// # Errors
     /// [`MetricsError::Refused`] if one of its names is taken with other labels or help.
-    pub fn register_collector(&self, collector: Box<dyn Collector>) -> Result<(), MetricsError> {
+    pub fn register_collector(
+        &self,
+        collector: Box<dyn Collector>,
+        described: Vec<Described>,
+    ) -> Result<(), MetricsError> {
         let name = collector
             .desc()
             .first()
             .map_or_else(String::new, |desc| desc.fq_name.clone());
         self.registry
             .register(collector)
-            .map_err(|cause| MetricsError::Refused { name, cause })
+            .map_err(|cause| MetricsError::Refused { name, cause })?;
+        self.describe(described);
+        Ok(())
     }
 
-    /// Writes everything in Prometheus text format 0.0.4 (`text/plain; version=0.0.4`).
+    /// Returns everything that is registered, by name, whether it has a series or not.
+    #[must_use]
+    pub fn reference(&self) -> Vec<Described> {
+        let mut all = self
+            .described
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    fn describe(&self, described: impl IntoIterator<Item = Described>) {
+        // A poisoned list is still a list.
+        self.described
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(described);
+    }
+
+    /// Writes everything in Prometheus text format 0.0.4 (`text/plain; version=0.0.4`). Blocks as far as the
+    /// collectors do.
     ///
     /// # Errors
     /// [`MetricsError::Encode`] if a collector gave a family that is not consistent.
@@ -214,29 +262,30 @@ impl Metrics {
 
     fn keep<C: Collector + Clone + 'static>(
         &self,
-        name: &str,
+        described: Described,
         metric: prometheus::Result<C>,
     ) -> Result<C, MetricsError> {
         let refused = |cause| MetricsError::Refused {
-            name: name.to_owned(),
+            name: described.name.clone(),
             cause,
         };
         let metric = metric.map_err(refused)?;
         self.registry
             .register(Box::new(metric.clone()))
             .map_err(refused)?;
+        self.describe([described]);
         Ok(metric)
     }
 
     fn family<B: MetricVecBuilder + 'static>(
         &self,
-        spec: FamilySpec<'_>,
+        (spec, kind): (FamilySpec<'_>, MetricKind),
         vec: prometheus::Result<MetricVec<B>>,
     ) -> Result<Family<MetricVec<B>>, MetricsError>
     where
         MetricVec<B>: Collector,
     {
-        let vec = self.keep(spec.name, vec)?;
+        let vec = self.keep(Described::family(&spec, kind), vec)?;
         Ok(Family::new(
             vec,
             spec.series_max,

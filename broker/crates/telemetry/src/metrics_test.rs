@@ -97,3 +97,37 @@ fn label_values_from_outside_are_escaped() {
 fn a_registry_without_observations_encodes() {
     assert!(Metrics::new().unwrap().encode().is_ok());
 }
+
+#[test]
+fn the_reference_lists_what_has_no_series_yet() {
+    let metrics = Metrics::new().unwrap();
+    topic_bytes(&metrics, 1);
+    metrics
+        .histogram("thalweg_flush_seconds", "Flush.", LATENCY_BUCKETS_SECONDS)
+        .unwrap();
+    assert!(metrics.counter("thalweg_flush_seconds_total", "taken?").is_ok());
+    assert!(metrics.counter("thalweg_flush_seconds_total", "Taken.").is_err());
+    let reference = metrics.reference();
+    let lines: Vec<String> = reference
+        .iter()
+        .map(|metric| {
+            let (name, kind, unit) = (&metric.name, metric.kind, metric.unit());
+            format!("{name} {kind} {unit} {:?}", metric.labels)
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "thalweg_flush_seconds histogram seconds []",
+            "thalweg_flush_seconds_total counter seconds []",
+            "thalweg_metrics_series_dropped_total counter  [\"family\"]",
+            "thalweg_topic_bytes_total counter bytes [\"topic\"]",
+        ]
+    );
+    assert!(
+        !metrics
+            .encode()
+            .unwrap()
+            .contains("# TYPE thalweg_topic_bytes_total")
+    );
+}

@@ -1,12 +1,11 @@
 //! Every family that a scrape computes: name, kind, text. One list, from which the page and the descriptions come.
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
-
-use thalweg_telemetry::Desc;
+use thalweg_telemetry::MetricKind::{Counter, Gauge, Histogram};
 
 use crate::admin::page::Declared;
-use crate::admin::page::Kind::{Counter, Gauge};
+
+/// All parts.
+pub(super) const CATALOGUE: &[&[Declared]] = &[OWN, PARTITIONS, GROUPS];
 
 /// Series of one partition.
 pub(super) const PARTITION_SERIES: usize = 13;
@@ -19,96 +18,92 @@ pub(super) const GROUP_TOPIC_SERIES: usize = 3;
 /// Series of one group.
 pub(super) const GROUP_SERIES: usize = 5;
 
+const TOPIC: &[&str] = &["topic"];
+const PARTITION: &[&str] = &["topic", "partition"];
+/// As kafka_exporter has them.
+const EXPORTER_TOPIC: &[&str] = &["consumergroup", "topic"];
+const EXPORTER_PARTITION: &[&str] = &["consumergroup", "topic", "partition"];
+/// As lag-exporter has them, and our own.
+const GROUP_PARTITION: &[&str] = &["group", "topic", "partition"];
+
 /// The broker itself.
 #[rustfmt::skip]
 pub(super) const OWN: &[Declared] = &[
-    ("thalweg_build_info", Gauge, "Always 1; the labels say which version runs under which node id."),
-    ("thalweg_start_time_seconds", Gauge, "When the broker was started, in seconds since 1970."),
-    ("thalweg_disk_total_bytes", Gauge, "Size of the file system of the data directory."),
-    ("thalweg_disk_available_bytes", Gauge, "Free space of the file system of the data directory."),
-    ("thalweg_disk_takes_records", Gauge, "1 while produce is taken, 0 while the disk is fuller than disk.use.high.percent."),
-    ("thalweg_disk_full_total", Counter, "Writes of the background work that found the disk full."),
-    ("thalweg_damaged_places", Gauge, "Places on disk found damaged since the start; /readyz names them."),
-    ("thalweg_fetch_sessions", Gauge, "Open incremental fetch sessions."),
-    ("thalweg_fetch_session_partitions", Gauge, "Partitions in all fetch sessions."),
-    ("thalweg_fetch_session_evictions_total", Counter, "Fetch sessions that made room for others."),
-    ("thalweg_wal_used_bytes", Gauge, "Bytes of the write-ahead log that segments and recovery points do not cover yet."),
-    ("thalweg_wal_capacity_bytes", Gauge, "Size of the write-ahead log (wal.max.bytes)."),
-    ("thalweg_wal_free_bytes", Gauge, "Bytes the write-ahead log can take before a part of it is freed."),
-    ("thalweg_wal_queued_bytes", Gauge, "Bytes on their way to the write-ahead log."),
-    ("thalweg_wal_flushes_total", Counter, "Commit groups made durable, each with one flush."),
-    ("thalweg_wal_written_bytes_total", Counter, "Bytes written to the write-ahead log, padding included."),
-    ("thalweg_wal_batches_total", Counter, "Record batches written to the write-ahead log."),
-    ("thalweg_wal_flush_seconds_total", Counter, "Time spent in writes and flushes of the write-ahead log; divide by thalweg_wal_flushes_total."),
-    ("thalweg_tail_memory_bytes", Gauge, "Newest records kept in memory for readers."),
-    ("thalweg_segment_written_bytes_total", Counter, "Bytes moved from the write-ahead log to segments."),
-    ("thalweg_checkpoints_total", Counter, "Recovery points committed."),
-    ("thalweg_index_rebuilds_total", Counter, "Segment indexes rebuilt because they did not hold."),
-    ("thalweg_topics", Gauge, "Topics, the broker's own included."),
-    ("thalweg_partitions", Gauge, "Partitions, the broker's own included."),
-    ("thalweg_segments", Gauge, "Segment files of all partitions."),
-    ("thalweg_producers", Gauge, "Producers whose sequence numbers are remembered, over all partitions."),
-    ("thalweg_log_size_bytes", Gauge, "Bytes of all records."),
-    ("thalweg_metrics_series_left_out", Gauge, "Series this scrape left out for lack of room (metrics.partition.series.max)."),
-    ("kafka_brokers", Gauge, "Number of brokers in the cluster."),
+    ("thalweg_disk_total_bytes", Gauge, &[], "Size of the file system of the data directory."),
+    ("thalweg_disk_available_bytes", Gauge, &[], "Free space of the file system of the data directory."),
+    ("thalweg_disk_takes_records", Gauge, &[], "1 while produce is taken, 0 while the disk is fuller than disk.use.high.percent."),
+    ("thalweg_disk_full_total", Counter, &[], "Writes of the background work that found the disk full."),
+    ("thalweg_damaged_places", Gauge, &[], "Places on disk found damaged since the start; /readyz names them."),
+    ("thalweg_fetch_sessions", Gauge, &[], "Open incremental fetch sessions."),
+    ("thalweg_fetch_session_partitions", Gauge, &[], "Partitions in all fetch sessions."),
+    ("thalweg_fetch_session_evictions_total", Counter, &[], "Fetch sessions that made room for others."),
+    ("thalweg_wal_used_bytes", Gauge, &[], "Bytes of the write-ahead log that segments and recovery points do not cover yet."),
+    ("thalweg_wal_capacity_bytes", Gauge, &[], "Size of the write-ahead log (wal.max.bytes)."),
+    ("thalweg_wal_free_bytes", Gauge, &[], "Bytes the write-ahead log can take before a part of it is freed."),
+    ("thalweg_wal_queued_bytes", Gauge, &[], "Bytes on their way to the write-ahead log."),
+    ("thalweg_wal_flushes_total", Counter, &[], "Commit groups made durable, each with one flush."),
+    ("thalweg_wal_written_bytes_total", Counter, &[], "Bytes written to the write-ahead log, padding included."),
+    ("thalweg_wal_batches_total", Counter, &[], "Record batches written to the write-ahead log."),
+    ("thalweg_wal_wait_seconds", Histogram, &[], "From the first append of a commit group to the start of its write: the flush before it, and the encoding."),
+    ("thalweg_wal_flush_seconds", Histogram, &[], "From the start of a commit group's write to its being on stable storage."),
+    ("thalweg_wal_group_bytes", Histogram, &[], "Sizes of commit groups as written, padding included."),
+    ("thalweg_tail_memory_bytes", Gauge, &[], "Newest records kept in memory for readers."),
+    ("thalweg_segment_written_bytes_total", Counter, &[], "Bytes moved from the write-ahead log to segments."),
+    ("thalweg_checkpoints_total", Counter, &[], "Recovery points committed."),
+    ("thalweg_index_rebuilds_total", Counter, &[], "Segment indexes rebuilt because they did not hold."),
+    ("thalweg_topics", Gauge, &[], "Topics, the broker's own included."),
+    ("thalweg_partitions", Gauge, &[], "Partitions, the broker's own included."),
+    ("thalweg_segments", Gauge, &[], "Segment files of all partitions."),
+    ("thalweg_producers", Gauge, &[], "Producers whose sequence numbers are remembered, over all partitions."),
+    ("thalweg_log_size_bytes", Gauge, &[], "Bytes of all records."),
+    ("thalweg_metrics_series_left_out", Gauge, &["scope"], "Series this scrape left out for lack of room (metrics.partition.series.max, metrics.topic.series.max)."),
+    ("kafka_brokers", Gauge, &[], "Number of brokers in the cluster."),
+    ("kafka_broker_info", Gauge, &["id", "address"], "Always 1; the labels say which node id clients reach at which address."),
 ];
 
 /// Topics and partitions.
 #[rustfmt::skip]
 pub(super) const PARTITIONS: &[Declared] = &[
-    ("thalweg_topic_size_bytes", Gauge, "Bytes of a topic's records."),
-    ("thalweg_partition_log_start_offset", Gauge, "First offset that can be read."),
-    ("thalweg_partition_high_watermark", Gauge, "First offset that is not durable yet."),
-    ("thalweg_partition_size_bytes", Gauge, "Bytes of a partition's records."),
-    ("thalweg_partition_segments", Gauge, "Segment files of a partition."),
-    ("kafka_topic_partitions", Gauge, "Number of partitions of a topic."),
-    ("kafka_topic_partition_current_offset", Gauge, "End offset of a partition."),
-    ("kafka_topic_partition_oldest_offset", Gauge, "First offset of a partition."),
-    ("kafka_topic_partition_leader", Gauge, "Node id of a partition's leader."),
-    ("kafka_topic_partition_replicas", Gauge, "Number of copies of a partition."),
-    ("kafka_topic_partition_in_sync_replica", Gauge, "Number of copies of a partition that are in sync."),
-    ("kafka_topic_partition_leader_is_preferred", Gauge, "1 if the preferred broker leads the partition."),
-    ("kafka_topic_partition_under_replicated_partition", Gauge, "1 if a copy of the partition is behind."),
-    ("kafka_partition_latest_offset", Gauge, "End offset of a partition."),
-    ("kafka_partition_earliest_offset", Gauge, "First offset of a partition."),
+    ("thalweg_topic_size_bytes", Gauge, TOPIC, "Bytes of a topic's records."),
+    ("thalweg_partition_log_start_offset", Gauge, PARTITION, "First offset that can be read."),
+    ("thalweg_partition_high_watermark", Gauge, PARTITION, "First offset that is not durable yet."),
+    ("thalweg_partition_size_bytes", Gauge, PARTITION, "Bytes of a partition's records."),
+    ("thalweg_partition_segments", Gauge, PARTITION, "Segment files of a partition."),
+    ("kafka_topic_partitions", Gauge, TOPIC, "Number of partitions of a topic."),
+    ("kafka_topic_partition_current_offset", Gauge, PARTITION, "End offset of a partition."),
+    ("kafka_topic_partition_oldest_offset", Gauge, PARTITION, "First offset of a partition."),
+    ("kafka_topic_partition_leader", Gauge, PARTITION, "Node id of a partition's leader."),
+    ("kafka_topic_partition_replicas", Gauge, PARTITION, "Number of copies of a partition."),
+    ("kafka_topic_partition_in_sync_replica", Gauge, PARTITION, "Number of copies of a partition that are in sync."),
+    ("kafka_topic_partition_leader_is_preferred", Gauge, PARTITION, "1 if the preferred broker leads the partition."),
+    ("kafka_topic_partition_under_replicated_partition", Gauge, PARTITION, "1 if a copy of the partition is behind."),
+    ("kafka_partition_latest_offset", Gauge, PARTITION, "End offset of a partition."),
+    ("kafka_partition_earliest_offset", Gauge, PARTITION, "First offset of a partition."),
 ];
 
 /// Groups.
 #[rustfmt::skip]
 pub(super) const GROUPS: &[Declared] = &[
-    ("thalweg_groups", Gauge, "Groups by state."),
-    ("thalweg_group_partitions_not_loaded", Gauge, "Partitions of __consumer_offsets whose groups are not served yet."),
-    ("thalweg_group_offsets_committed_total", Counter, "Offsets committed since the start."),
-    ("thalweg_group_offsets_expired_total", Counter, "Committed offsets that expired since the start."),
-    ("thalweg_group_offsets_deleted_total", Counter, "Committed offsets deleted since the start."),
-    ("thalweg_group_rebalances_total", Counter, "Rebalances completed since the start."),
-    ("thalweg_group_sessions_expired_total", Counter, "Members removed because they were silent."),
-    ("thalweg_group_impossible_moves_total", Counter, "Changes of group state that must not happen; anything but 0 is a defect."),
-    ("kafka_consumergroup_members", Gauge, "Members of a group."),
-    ("kafka_consumergroup_current_offset", Gauge, "Committed offset of a group."),
-    ("kafka_consumergroup_current_offset_sum", Gauge, "Sum of a group's committed offsets in a topic."),
-    ("kafka_consumergroup_lag", Gauge, "Offsets from the committed one to the end."),
-    ("kafka_consumergroup_lag_sum", Gauge, "Sum of a group's lag in a topic."),
-    ("kafka_consumergroup_group_offset", Gauge, "Committed offset of a group."),
-    ("kafka_consumergroup_group_lag", Gauge, "Offsets from the committed one to the end."),
-    ("kafka_consumergroup_group_lag_seconds", Gauge, "Age of the next record the group will read, 0 at the end."),
-    ("kafka_consumergroup_group_max_lag", Gauge, "Largest lag of a group over its partitions."),
-    ("kafka_consumergroup_group_max_lag_seconds", Gauge, "Largest lag in seconds of a group over its partitions."),
-    ("kafka_consumergroup_group_sum_lag", Gauge, "Sum of a group's lag over all its partitions."),
-    ("kafka_consumergroup_group_topic_sum_lag", Gauge, "Sum of a group's lag in a topic."),
-    ("thalweg_group_lag_seconds", Gauge, "Age of the next record the group will read, 0 at the end."),
-    ("thalweg_group_lag_seconds_max", Gauge, "Largest lag in seconds of a group over its partitions."),
+    ("thalweg_groups", Gauge, &["state"], "Groups by state."),
+    ("thalweg_group_partitions_not_loaded", Gauge, &[], "Partitions of __consumer_offsets whose groups are not served yet."),
+    ("thalweg_group_offsets_committed_total", Counter, &[], "Offsets committed since the start."),
+    ("thalweg_group_offsets_expired_total", Counter, &[], "Committed offsets that expired since the start."),
+    ("thalweg_group_offsets_deleted_total", Counter, &[], "Committed offsets deleted since the start."),
+    ("thalweg_group_rebalances_total", Counter, &[], "Rebalances completed since the start."),
+    ("thalweg_group_sessions_expired_total", Counter, &[], "Members removed because they were silent."),
+    ("thalweg_group_impossible_moves_total", Counter, &[], "Changes of group state that must not happen; anything but 0 is a defect."),
+    ("kafka_consumergroup_members", Gauge, &["consumergroup"], "Members of a group."),
+    ("kafka_consumergroup_current_offset", Gauge, EXPORTER_PARTITION, "Committed offset of a group."),
+    ("kafka_consumergroup_current_offset_sum", Gauge, EXPORTER_TOPIC, "Sum of a group's committed offsets in a topic."),
+    ("kafka_consumergroup_lag", Gauge, EXPORTER_PARTITION, "Offsets from the committed one to the end."),
+    ("kafka_consumergroup_lag_sum", Gauge, EXPORTER_TOPIC, "Sum of a group's lag in a topic."),
+    ("kafka_consumergroup_group_offset", Gauge, GROUP_PARTITION, "Committed offset of a group."),
+    ("kafka_consumergroup_group_lag", Gauge, GROUP_PARTITION, "Offsets from the committed one to the end."),
+    ("kafka_consumergroup_group_lag_seconds", Gauge, GROUP_PARTITION, "Age of the next record the group will read, 0 at the end."),
+    ("kafka_consumergroup_group_max_lag", Gauge, &["group"], "Largest lag of a group over its partitions."),
+    ("kafka_consumergroup_group_max_lag_seconds", Gauge, &["group"], "Largest lag in seconds of a group over its partitions."),
+    ("kafka_consumergroup_group_sum_lag", Gauge, &["group"], "Sum of a group's lag over all its partitions."),
+    ("kafka_consumergroup_group_topic_sum_lag", Gauge, &["group", "topic"], "Sum of a group's lag in a topic."),
+    ("thalweg_group_lag_seconds", Gauge, GROUP_PARTITION, "Age of the next record the group will read, 0 at the end."),
+    ("thalweg_group_lag_seconds_max", Gauge, &["group"], "Largest lag in seconds of a group over its partitions."),
 ];
-
-/// Returns a description of every family, for the registry's check that names are free.
-pub(super) fn descriptions() -> Vec<&'static Desc> {
-    static ALL: LazyLock<Vec<Desc>> = LazyLock::new(|| {
-        let declared = [OWN, PARTITIONS, GROUPS].into_iter().flatten();
-        // The names are constant and valid, so none is left out; a test counts them.
-        let desc = |(name, _, help): &Declared| {
-            Desc::new((*name).to_owned(), (*help).to_owned(), Vec::new(), HashMap::new()).ok()
-        };
-        declared.filter_map(desc).collect()
-    });
-    ALL.iter().collect()
-}
