@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use thalweg_broker::cli;
 use thalweg_broker::server::{Server, Started};
-use thalweg_settings::{Profile, Settings, explain};
+use thalweg_settings::{Profile, Settings, explain, settings_reference};
 use thalweg_telemetry::{init_logging, shutdown_channel};
 
 /// A Kafka-compatible partitioned-stream broker.
@@ -52,6 +52,9 @@ enum ConfigCommand {
         /// Settings file to read the values from
         #[arg(long)]
         file: Option<PathBuf>,
+        /// Print the reference of all settings (broker/SETTINGS.md)
+        #[arg(long, conflicts_with_all = ["key", "file"])]
+        all: bool,
     },
 }
 
@@ -60,7 +63,13 @@ fn main() -> ExitCode {
         Command::Dev { set } => serve(Profile::Dev, None, &set),
         Command::Serve { file, set } => serve(Profile::Serve, Some(file), &set),
         Command::Config {
-            command: ConfigCommand::Explain { key, file },
+            command: ConfigCommand::Explain { all: true, .. },
+        } => {
+            print!("{}", settings_reference());
+            ExitCode::SUCCESS
+        }
+        Command::Config {
+            command: ConfigCommand::Explain { key, file, .. },
         } => config_explain(key, file),
         Command::Admin(command) => cli::run(command),
     }

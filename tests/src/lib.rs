@@ -9,6 +9,7 @@
 
 pub mod broker;
 pub mod clients;
+pub mod exposition;
 pub mod http;
 pub mod kafka_peer;
 pub mod load;

@@ -125,7 +125,7 @@ async fn the_time_of_an_offset_is_that_of_its_batch_and_is_remembered() {
     broker.append(&topic, 0, &[sent + 1000]).await;
     let (log, times) = (broker.log(&topic, 0), lag::OffsetTimes::default());
     for _ in 0..2 {
-        let mut lookup = times.lookup();
+        let mut lookup = times.lookup(10);
         assert_eq!(lookup.time_at(&log, Offset(0)), Some(TimestampMs(sent)));
         assert_eq!(lookup.time_at(&log, Offset(2)), Some(TimestampMs(sent + 1000)));
         assert_eq!(lookup.time_at(&log, Offset(3)), None, "at the end");
@@ -200,7 +200,7 @@ async fn a_failed_log_is_not_alive_and_not_ready() {
     broker.append(&topic, 0, &[100]).await;
     let (address, _serving) = listen(&broker).await;
     assert!(get(address, "/livez").await.starts_with("HTTP/1.1 200"));
-    // The reserve of calls is for the metadata store, which may write in the background: one of them is the log's.
+    // One of the next calls is the log's, whatever the background work does meanwhile.
     for call in 0..50 {
         disk.fail_after(call, Fault::Io);
     }

@@ -1,8 +1,8 @@
 //! How old the next record of a consumer is: lag in seconds, read from the log itself.
 //!
 //! The time of an offset never changes, so it is remembered from scrape to scrape as long as somebody is at that
-//! offset. What is in memory is looked up at once; reads from disk have a bound in each scrape, and what found no
-//! room has no series until a later one.
+//! offset, up to `metrics.topic.series.max` of them. What is in memory is looked up at once; reads from disk have a
+//! bound in each scrape, and what found no room has no series until a later one.
 
 use std::collections::HashMap;
 
@@ -28,16 +28,18 @@ pub(super) struct Lookup<'a> {
     times: &'a OffsetTimes,
     before: Known,
     now: Known,
+    remembered_max: usize,
     disk_reads_left: usize,
 }
 
 impl OffsetTimes {
-    /// Starts a scrape; what it does not ask for is forgotten at its end.
-    pub(super) fn lookup(&self) -> Lookup<'_> {
+    /// Starts a scrape; what it does not ask for is forgotten at its end, and what is more than `remembered_max`.
+    pub(super) fn lookup(&self, remembered_max: usize) -> Lookup<'_> {
         Lookup {
             times: self,
             before: std::mem::take(&mut *self.known.lock()),
             now: Known::new(),
+            remembered_max,
             disk_reads_left: DISK_READS_MAX,
         }
     }
@@ -60,7 +62,9 @@ impl Lookup<'_> {
             Some(time) => *time,
             None => self.read(log, offset)?,
         };
-        self.now.insert(key, time);
+        if self.now.len() < self.remembered_max {
+            self.now.insert(key, time);
+        }
         (time > TimestampMs::NONE).then_some(time)
     }
 

@@ -25,6 +25,7 @@ mod librdkafka_admin;
 mod librdkafka_consume;
 mod librdkafka_groups;
 mod librdkafka_produce;
+mod metrics;
 mod python;
 mod real_input;
 mod restart;

@@ -71,7 +71,8 @@ pub(super) fn collect(parts: &AdminParts, times: &OffsetTimes, (page, room): (&m
         &[],
         stats.impossible_moves as f64,
     );
-    let mut lookup = times.lookup();
+    let remembered_max = parts.settings.current().metrics_topic_series_max();
+    let mut lookup = times.lookup(usize::try_from(remembered_max).unwrap_or(usize::MAX));
     let now = Clock::System.now();
     for group in &groups {
         let mut sum = GroupSum::default();
@@ -107,16 +108,17 @@ fn one(
     of_topic.lag = of_topic.lag.saturating_add(lag);
     sum.lag = sum.lag.saturating_add(lag);
     sum.lag_max = sum.lag_max.max(lag);
-    if !room.partitions.take(COMMITTED_SERIES) {
-        return;
-    }
-    // Only for what is shown: a look into the log costs more than a number.
     let seconds = match lag {
         0 => Some(0.0),
         _ => lookup
             .time_at(&log, committed.offset)
             .map(|time| now.0.saturating_sub(time.0).max(0) as f64 / 1e3),
     };
+    // For the group's largest whether the partition is shown or not.
+    sum.seconds_max = sum.seconds_max.into_iter().chain(seconds).reduce(f64::max);
+    if !room.partitions.take(COMMITTED_SERIES) {
+        return;
+    }
     let partition = committed.partition.0.to_string();
     let exporter: [(&str, &str); 3] = [
         ("consumergroup", &group.group_id),
@@ -143,7 +145,6 @@ fn one(
     if let Some(seconds) = seconds {
         page.add("kafka_consumergroup_group_lag_seconds", &lag_exporter, seconds);
         page.add("thalweg_group_lag_seconds", &lag_exporter, seconds);
-        sum.seconds_max = Some(sum.seconds_max.map_or(seconds, |max| max.max(seconds)));
     }
 }
 
