@@ -46,7 +46,10 @@ fn records(count: usize, partition: i32, timestamp: i64) -> Vec<Record> {
     vec![record.to_partition(partition); count]
 }
 
-fn assert_values(scrape: &Scrape, expected: &[(&str, &[(&str, &str)], f64)]) {
+/// Name, labels, value.
+type Expected<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
+
+fn assert_values(scrape: &Scrape, expected: &[Expected<'_>]) {
     for (name, labels, value) in expected {
         assert_eq!(scrape.value(name, labels), Some(*value), "{name}{labels:?}");
     }
@@ -336,6 +339,25 @@ fn settings_bound_the_series_and_a_metric_tells_what_is_left_out() {
         let left_out = scrape(&generous).value("thalweg_metrics_series_left_out", &[("scope", scope)]);
         assert_eq!(left_out, Some(0.0), "{scope}");
     }
+}
+
+#[test]
+fn a_groups_largest_lag_counts_partitions_that_are_not_shown() {
+    let broker = config().set("metrics.partition.series.max", 0).start();
+    let unread_since = now_ms() - 2 * HOUR_MS;
+    let _member = group_that_is_behind(&broker, unread_since);
+    let seen = scrape(&broker);
+    let hidden = seen
+        .samples()
+        .all(|(_, labels, _)| !labels.contains_key("partition"));
+    assert!(hidden, "no series of a partition");
+    let group = [("group", "billing")];
+    assert_values(&seen, &[("kafka_consumergroup_group_max_lag", &group, 6.0)]);
+    let seconds = seen.value("thalweg_group_lag_seconds_max", &group);
+    assert!(
+        seconds >= Some(2.0 * 3600.0),
+        "the group is two hours behind: {seconds:?}"
+    );
 }
 
 #[test]
