@@ -154,13 +154,16 @@ impl BrokerCollector {
             &[],
             count(&counters.drained_bytes),
         );
-        page.add("thalweg_checkpoints_total", &[], count(&counters.checkpoints));
-        page.add("thalweg_disk_full_total", &[], count(&counters.disk_full));
-        page.add(
-            "thalweg_index_rebuilds_total",
-            &[],
-            count(&counters.index_rebuilds),
-        );
+        for (name, counter) in [
+            ("thalweg_checkpoints_total", &counters.checkpoints),
+            ("thalweg_wal_trims_total", &counters.trims),
+            ("thalweg_segment_rolls_total", &counters.segment_rolls),
+            ("thalweg_segments_deleted_total", &counters.segments_deleted),
+            ("thalweg_disk_full_total", &counters.disk_full),
+            ("thalweg_index_rebuilds_total", &counters.index_rebuilds),
+        ] {
+            page.add(name, &[], count(counter));
+        }
         page.add("thalweg_damaged_places", &[], engine.problems().len() as f64);
     }
 

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use thalweg_storage::disk::SimulatedDisk;
+use thalweg_storage::disk::{CrashPoint, SimulatedDisk};
 
 use super::*;
 
@@ -57,4 +57,13 @@ fn a_new_data_directory_has_nothing_to_read() {
     assert_eq!((progress.wal_read_bytes(), progress.wal_bytes()), (0, 0));
     let path = wal_file(&disk, "1.wal", 4096);
     assert_eq!(disk.file_len(&path).unwrap(), Some(4096));
+}
+
+#[test]
+fn crash_points_reach_the_disk_below() {
+    let inner = SimulatedDisk::new();
+    let progress = Arc::default();
+    let disk = WatchedDisk::new(Arc::new(inner.clone()), Path::new("/data"), progress);
+    disk.reached(CrashPoint::WalGroupDurable);
+    assert_eq!(inner.reached_counts(), [(CrashPoint::WalGroupDurable, 1)].into());
 }

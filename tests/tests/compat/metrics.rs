@@ -408,6 +408,6 @@ fn http_answers_while_the_data_is_recovered() {
         ],
     );
     let all = served.value("thalweg_recovery_wal_bytes", &[]);
-    assert!(all > Some(0.0));
-    assert_eq!(served.value("thalweg_recovery_wal_read_bytes", &[]), all);
+    let read = served.value("thalweg_recovery_wal_read_bytes", &[]);
+    assert!(read > Some(0.0) && read <= all, "{read:?} of {all:?}");
 }
