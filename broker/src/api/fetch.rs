@@ -16,9 +16,9 @@ use thalweg_wire::fetch::{
     FetchPartitionResponse, FetchRequest, FetchResponse, IsolationLevel, TopicKey, encode_fetch_response,
     parse_fetch_request,
 };
-use thalweg_wire::guard::{DecodeError, GuardLimits};
 use tokio::time::Instant;
 
+use super::codec::parse;
 use super::{ApiError, Charge, Context, Operation, Reply, Request, Resource, Response};
 use crate::budget::MemoryPermit;
 use crate::partition::SessionPartition;
@@ -47,13 +47,7 @@ struct Round {
 
 pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
     let header = request.header.clone();
-    let fetch =
-        parse_fetch_request(header.api_version, &request.body, &GuardLimits::default()).map_err(|cause| {
-            ApiError::Malformed {
-                api: header.api_key,
-                cause: DecodeError::Guard(cause),
-            }
-        })?;
+    let fetch = parse(&request, parse_fetch_request)?;
     let deadline = Instant::from_std(request.received_at) + wait_max(&fetch);
     let connection = Arc::clone(&request.connection);
     // A long poll holds no request memory.

@@ -59,6 +59,8 @@ mod produce;
 mod refusal;
 pub mod reply;
 pub mod request;
+#[cfg(test)]
+mod rules_test;
 mod sync_group;
 pub mod table;
 #[cfg(test)]
