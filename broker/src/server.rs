@@ -27,7 +27,8 @@ use crate::groups::Groups;
 use crate::live_settings::LiveSettings;
 use crate::maintenance;
 use crate::network::{
-    ListenError, Listener, ListenerSettings, NetworkMetrics, NetworkSettings, ServeHandles, serve,
+    ListenError, Listener, ListenerSettings, NetworkMetrics, NetworkSettings, ServeHandles, follow_settings,
+    serve,
 };
 use crate::partition::{DiskGate, FetchSessions, ProducerIds};
 use crate::storage::{DataDirectory, DiskReserve, OpenDataError};
@@ -111,10 +112,7 @@ impl Server {
     /// [`StartError`]; nothing is served then, and the data is as it was.
     pub async fn start(settings: Settings, shutdown: &ShutdownTrigger) -> Result<Self, StartError> {
         // Ports first: a second broker must not touch the data of the first one's neighbour.
-        let mut listeners = Vec::new();
-        for listener in ListenerSettings::from_settings(&settings)? {
-            listeners.push(Listener::bind(&listener).await?);
-        }
+        let (listeners, settings) = bind_listeners(settings).await?;
         let http = bind_http(&settings).await?;
         let disk = crate::storage::disk()?;
         let directory = DataDirectory::lock(disk.clone(), settings.data_directory())?;
@@ -193,7 +191,6 @@ impl Server {
             data_path.clone(),
             shutdown.watcher(),
         ));
-        let network_metrics = NetworkMetrics::new(&metrics, &budget)?;
         if let Some(listener) = http {
             let state = AdminState::new(AdminParts {
                 topics: topics.clone(),
@@ -208,12 +205,13 @@ impl Server {
             tasks.spawn(admin::serve(listener, state, shutdown.watcher()));
         }
         let handles = Arc::new(ServeHandles::new(
-            NetworkSettings::from_settings(&settings),
-            budget,
+            network_settings(&settings),
+            budget.clone(),
             dispatcher(context),
-            network_metrics,
+            NetworkMetrics::new(&metrics, &budget)?,
             shutdown.watcher(),
         ));
+        tasks.spawn(follow_settings(handles.clone(), live));
         let serving = tokio::spawn(serve(listeners, handles));
         Ok(Self {
             started,
@@ -240,6 +238,32 @@ impl Server {
         }
         tracing::info!("stopped");
     }
+}
+
+/// Binds the listeners, and tells the settings which ports they got.
+async fn bind_listeners(settings: Settings) -> Result<(Vec<Listener>, Settings), StartError> {
+    let mut listeners = Vec::new();
+    for listener in ListenerSettings::from_settings(&settings)? {
+        listeners.push(Listener::bind(&listener).await?);
+    }
+    let ports = listeners
+        .iter()
+        .map(|listener| (listener.name().to_string(), listener.local_address().port()));
+    let settings = settings.with_bound_ports(ports);
+    Ok((listeners, settings))
+}
+
+/// Reads the settings of the network, and says how many connections the process can hold.
+fn network_settings(settings: &Settings) -> NetworkSettings {
+    let open_files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let network = NetworkSettings::from_settings(settings, open_files);
+    tracing::info!(
+        connections_max = network.connection_limits.total_max,
+        limit = network.connection_limits.total_limit,
+        open_files = open_files.unwrap_or(u64::MAX),
+        "connections are limited"
+    );
+    network
 }
 
 async fn bind_http(settings: &Settings) -> Result<Option<TcpListener>, StartError> {
@@ -308,3 +332,7 @@ async fn look_after_reserve(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "server_test.rs"]
+mod tests;

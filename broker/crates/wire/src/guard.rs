@@ -262,7 +262,12 @@ pub(crate) fn check_request_body(
     body: &[u8],
     limits: &GuardLimits,
 ) -> Result<GuardFacts, GuardError> {
-    walk::check_up_to(schema, version, body, (limits, leftover_max(api_key, version, body)))
+    walk::check_up_to(
+        schema,
+        version,
+        body,
+        (limits, leftover_max(api_key, version, body)),
+    )
 }
 
 fn finish<T>(

@@ -361,7 +361,10 @@ fn what_librdkafka_leaves_after_a_request_for_all_topics_is_let_pass() {
     for (version, rest) in [(13, [0, 0, 0, 1, 0, 0]), (12, [0, 0, 0, 1, 1, 0])] {
         let mut body = vec![0];
         body.extend(rest);
-        assert_eq!(check_request(3, version, &body, &limits()).unwrap().message_bytes, 4);
+        assert_eq!(
+            check_request(3, version, &body, &limits()).unwrap().message_bytes,
+            4
+        );
         let request: MetadataRequest =
             decode_request_as(version, Bytes::from(body.clone()), &limits()).unwrap();
         assert_eq!(request.topics, None);
