@@ -29,6 +29,7 @@ mod config_resources;
 pub mod context;
 mod create_partitions;
 mod create_topics;
+mod decoding;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;

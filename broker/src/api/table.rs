@@ -7,6 +7,7 @@
 
 use kafka_protocol::messages::ApiKey;
 
+use super::decoding::with_memory;
 use super::{Handler, api_versions, fetch, list_offsets, metadata, offset_for_leader_epoch, produce};
 use super::{
     alter_configs, create_partitions, create_topics, delete_records, delete_topics, describe_cluster,
@@ -60,7 +61,7 @@ macro_rules! row {
             version_min: $min,
             version_max: $max,
             advertised_min: $min,
-            handler: |context, request| Box::pin($handler(context, request)),
+            handler: |context, request| Box::pin(with_memory(context, request, $handler)),
         }
     };
 }

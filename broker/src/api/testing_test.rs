@@ -38,6 +38,22 @@ impl TestBroker {
     /// Starts on a disk that may hold what an earlier one left.
     pub(super) fn start_on(disk: &SimulatedDisk) -> Self {
         let running = start(disk);
+        let budget = BudgetSettings::from_settings(&running.settings.current());
+        Self::over(running, disk, budget)
+    }
+
+    /// Starts with this much memory for requests and replies.
+    pub(super) fn start_with_budget(total: u64) -> Self {
+        let disk = SimulatedDisk::new();
+        let budget = BudgetSettings {
+            total,
+            frame_max: total / 2,
+            response_total_max: total / 4,
+        };
+        Self::over(start(&disk), &disk, budget)
+    }
+
+    fn over(running: Running, disk: &SimulatedDisk, budget: BudgetSettings) -> Self {
         let (topics, settings) = (running.topics.clone(), running.settings.clone());
         let metadata = topics.metadata().clone();
         let current = settings.current();
@@ -46,7 +62,7 @@ impl TestBroker {
             clock: Clock::System,
             authorizer: Authorizer::allow_all(),
             throttle: Throttle::unlimited(),
-            budget: MemoryBudget::new(BudgetSettings::from_settings(&current)),
+            budget: MemoryBudget::new(budget),
             metrics: Metrics::new().unwrap(),
             topics: topics.clone(),
             broker_configs: Arc::new(BrokerConfigs::new(
