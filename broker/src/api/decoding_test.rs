@@ -96,3 +96,15 @@ async fn who_has_the_lane_never_waits_to_be_decoded() {
     drop((common, lane));
     broker.running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_after_a_request_close_the_connection() {
+    let broker = broker();
+    let body = [&many(1)[..], &[0]].concat();
+    let refused = broker.reply(OFFSET_FETCH, 1, body.into()).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "malformed OffsetFetch request: OffsetFetch v1: (end) at byte 18: 1 bytes follow the end of the message"
+    );
+    broker.running.stop().await;
+}

@@ -41,6 +41,7 @@ mod describe_topic_partitions;
 pub mod errors;
 mod exchange;
 mod fetch;
+mod fetch_progress;
 mod find_coordinator;
 mod heartbeat;
 mod incremental_alter_configs;

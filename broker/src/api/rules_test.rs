@@ -434,3 +434,33 @@ async fn rule_22_every_requested_partition_is_in_the_answer_also_empty_and_unkno
     }
     broker.running.stop().await;
 }
+
+/// Reads end at the end of a file: what lies beyond is there already, so waiting for it would be for nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_07_a_fetch_does_not_wait_for_records_that_are_behind_the_end_of_a_segment() {
+    const BATCH: usize = 900_000;
+    let disk = SimulatedDisk::new();
+    let broker = TestBroker::start_on(&disk);
+    let topic = topic(&broker, "orders", &[("segment.bytes", "1048576")]).await;
+    let value = vec![7; BATCH];
+    for _ in 0..12 {
+        let mut one = BatchBuilder::new(BatchOptions::default());
+        one.push(Clock::System.now(), None, Some(&value), &[]).unwrap();
+        let told = produce(&broker, 9, &topic, one.build().unwrap()).await;
+        assert_eq!(told.error_code, 0);
+    }
+    // A clean stop leaves all of it in segments, of one batch each.
+    broker.running.stop().await;
+    let broker = TestBroker::start_on(&disk);
+    let large = wish(0, 0).with_partition_max_bytes(50 << 20);
+    let request = fetch_request(12, &topic, vec![large])
+        .with_max_wait_ms(3_600_000)
+        .with_min_bytes(8 << 20)
+        .with_max_bytes(50 << 20);
+    let told = tokio::time::timeout(std::time::Duration::from_secs(60), fetch(&broker, 12, &request))
+        .await
+        .expect("it does not wait for an hour");
+    assert!(told[0].records.as_ref().unwrap().len() >= BATCH);
+    assert_eq!(told[0].high_watermark, 12);
+    broker.running.stop().await;
+}
