@@ -8,13 +8,15 @@
 //! - the **lane**, `F = min(largest frame, T/2)`, is used by one frame at a time. Frames are charged as their
 //!   bytes arrive, so many half-received ones can fill the common part and then wait for each other; the one
 //!   that waited longest gets the lane, which is large enough to finish any frame. Frames above `F` are
-//!   refused.
+//!   refused. What a whole frame takes decoded is charged in the same way, and never waits if its frame is in
+//!   the lane: who has the lane can always finish.
 //! - **responses** may use all of the common part `T − F` (or less, by a setting of their own), and `T/4` of
 //!   it is closed to requests and groups. So a handler that holds a request and waits for response memory
 //!   waits only for clients that read, never for requests.
 //! - **groups** never wait: they get memory at once or the request is refused. They may hold up to `T/8`.
 //!
-//! Invariant: requests + responses + groups + lane ≤ `T`, except for replies charged after the fact (see
+//! Invariant: requests + responses + groups + lane ≤ `T`, except for what is charged without a wait (see
+//! [`MemoryBudget::acquire_decoding`]) and for replies charged after the fact (see
 //! [`MemoryBudget::charge_response`]); while those exceed it, no handler is started that could add to them.
 
 use std::collections::VecDeque;
@@ -46,6 +48,9 @@ impl BudgetSettings {
         }
     }
 }
+
+/// Up to this many bytes, a request that was received whole is decoded without a wait for memory.
+pub const DECODING_UNWAITED_MAX: u64 = 16 * 1024;
 
 /// What a piece of memory is held for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,6 +186,20 @@ impl MemoryBudget {
     /// Cancel safe: a dropped call gives back what it may just have been granted.
     pub async fn acquire_request(&self, bytes: u64, rest: u64) -> MemoryPermit {
         self.acquire(Share::Request, bytes, rest.max(bytes)).await
+    }
+
+    /// Waits for `bytes` that a request takes beside its frame: decoded, and as structures of its reply. At most
+    /// [`MemoryBudget::frame_max`], or it may wait for ever.
+    ///
+    /// Small amounts ([`DECODING_UNWAITED_MAX`]) are charged without a wait, and so is the request whose frame is in the
+    /// lane: were it to wait, those that wait for the lane would wait for it, and it for them. The excess is bounded by
+    /// the requests in flight, and by one request. Cancel safe.
+    pub async fn acquire_decoding(&self, frame: &MemoryPermit, bytes: u64) -> MemoryPermit {
+        if bytes <= DECODING_UNWAITED_MAX || frame.lane > 0 {
+            self.shared.state.lock().take(Share::Request, bytes);
+            return self.permit(Share::Request, bytes);
+        }
+        self.acquire(Share::Request, bytes, bytes).await
     }
 
     /// Waits for `bytes` of reply memory, cut to [`MemoryBudget::response_max`]; before building a large

@@ -28,7 +28,8 @@ use crate::groups::Groups;
 use crate::live_settings::LiveSettings;
 use crate::maintenance;
 use crate::network::{
-    ListenError, Listener, ListenerSettings, NetworkMetrics, NetworkSettings, ServeHandles, serve,
+    ListenError, Listener, ListenerSettings, NetworkMetrics, NetworkSettings, ServeHandles, follow_settings,
+    serve,
 };
 use crate::partition::{DiskGate, FetchSessions, ProducerIds};
 use crate::storage::{DataDirectory, DiskReserve, OpenDataError, OpenedData, RecoveryProgress, WatchedDisk};
@@ -112,10 +113,7 @@ impl Server {
     /// [`StartError`]; nothing is served then, and the data is as it was.
     pub async fn start(settings: Settings, shutdown: &ShutdownTrigger) -> Result<Self, StartError> {
         // Ports first: a second broker must not touch the data of the first one's neighbour.
-        let mut listeners = Vec::new();
-        for listener in ListenerSettings::from_settings(&settings)? {
-            listeners.push(Listener::bind(&listener).await?);
-        }
+        let (listeners, settings) = bind_listeners(settings).await?;
         let mut tasks = JoinSet::new();
         let metrics = Metrics::new()?;
         let progress = Arc::new(RecoveryProgress::default());
@@ -157,14 +155,19 @@ impl Server {
         ));
         let network_metrics = NetworkMetrics::new(&metrics, &context.budget)?;
         admin.serving(admin_parts(&context, data_path))?;
-        let (budget, groups) = (context.budget.clone(), context.groups.clone());
+        let (budget, groups, live) = (
+            context.budget.clone(),
+            context.groups.clone(),
+            context.settings.clone(),
+        );
         let handles = Arc::new(ServeHandles::new(
-            NetworkSettings::from_settings(&settings),
+            network_settings(&settings),
             budget,
             dispatcher(context),
             network_metrics,
             shutdown.watcher(),
         ));
+        tasks.spawn(follow_settings(handles.clone(), live));
         let serving = tokio::spawn(serve(listeners, handles));
         Ok(Self {
             started,
@@ -191,6 +194,32 @@ impl Server {
         }
         tracing::info!("stopped");
     }
+}
+
+/// Binds the listeners, and tells the settings which ports they got.
+async fn bind_listeners(settings: Settings) -> Result<(Vec<Listener>, Settings), StartError> {
+    let mut listeners = Vec::new();
+    for listener in ListenerSettings::from_settings(&settings)? {
+        listeners.push(Listener::bind(&listener).await?);
+    }
+    let ports = listeners
+        .iter()
+        .map(|listener| (listener.name().to_string(), listener.local_address().port()));
+    let settings = settings.with_bound_ports(ports);
+    Ok((listeners, settings))
+}
+
+/// Reads the settings of the network, and says how many connections the process can hold.
+fn network_settings(settings: &Settings) -> NetworkSettings {
+    let open_files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let network = NetworkSettings::from_settings(settings, open_files);
+    tracing::info!(
+        connections_max = network.connection_limits.total_max,
+        limit = network.connection_limits.total_limit,
+        open_files = open_files.unwrap_or(u64::MAX),
+        "connections are limited"
+    );
+    network
 }
 
 /// Binds `http.listener` and serves it; `None` if it is off.
@@ -348,6 +377,9 @@ async fn look_after_reserve(
     }
 }
 
+#[cfg(test)]
+#[path = "server_reference_test.rs"]
+mod reference;
 #[cfg(test)]
 #[path = "server_test.rs"]
 mod tests;

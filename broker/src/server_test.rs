@@ -1,105 +1,59 @@
-//! The reference of metrics, `broker/METRICS.md`, is what the parts of a broker register.
+use std::time::Duration;
 
-use std::fmt::Write as _;
-use std::path::Path;
-
-use thalweg_telemetry::Described;
+use bytes::Bytes;
+use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
+use kafka_protocol::protocol::Decodable;
+use thalweg_settings::Profile;
+use thalweg_telemetry::shutdown_channel;
+use thalweg_wire::frame::{RequestHeader, encode_request, parse_response_header};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::*;
-use crate::test_broker::TestBroker;
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/METRICS.md");
-/// Where the tables begin; what stands above is written by hand.
-const MARK: &str = "<!-- From here on written by the test: THALWEG_WRITE_REFERENCE=1 cargo test -p thalweg-broker reference -->\n";
-/// Set to write the file instead of comparing it.
-const WRITE_VARIABLE: &str = "THALWEG_WRITE_REFERENCE";
-
-/// The dialects: heading, and whose names belong there. The first that fits takes a name.
-const DIALECTS: [(&str, &[&str]); 4] = [
-    ("Names of our own", &["thalweg_"]),
-    ("The process, as Prometheus' own clients name it", &["process_"]),
-    (
-        "lag-exporter's names",
-        &["kafka_consumergroup_group_", "kafka_partition_"],
-    ),
-    ("kafka_exporter's names", &["kafka_"]),
-];
-
-/// Everything that a broker registers.
-fn registered() -> Vec<Described> {
-    let broker = TestBroker::start(&[]);
-    broker.admin_state();
-    let budget = MemoryBudget::new(BudgetSettings::from_settings(&broker.settings.current()));
-    NetworkMetrics::new(&broker.metrics, &budget).unwrap();
-    broker.metrics.reference()
+/// Asks for Metadata v9 and returns where the one broker says it is.
+async fn told_address(address: SocketAddr) -> (String, i32) {
+    let header = RequestHeader {
+        api_key: 3,
+        api_version: 9,
+        correlation_id: 1,
+        client_id: None,
+    };
+    let request = encode_request(&header, &MetadataRequest::default()).unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(&request).await.unwrap();
+    let mut frame = vec![0; stream.read_i32().await.unwrap() as usize];
+    stream.read_exact(&mut frame).await.unwrap();
+    let (_, body) = parse_response_header(3, 9, &frame).unwrap();
+    let response = MetadataResponse::decode(&mut Bytes::from(frame).slice(body..), 9).unwrap();
+    (response.brokers[0].host.to_string(), response.brokers[0].port)
 }
 
-fn tables(all: &[Described]) -> String {
-    let mut text = String::new();
-    let mut left: Vec<&Described> = all.iter().collect();
-    for (heading, prefixes) in DIALECTS {
-        let (here, others) = left
-            .into_iter()
-            .partition(|metric: &&Described| prefixes.iter().any(|prefix| metric.name.starts_with(prefix)));
-        left = others;
-        let here: Vec<&Described> = here;
-        let _ = write!(
-            text,
-            "\n## {heading}\n\n| name | type | unit | labels | meaning |\n|---|---|---|---|---|\n"
-        );
-        for metric in here {
-            let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
-            let (name, kind, unit) = (&metric.name, metric.kind, metric.unit());
-            let (labels, help) = (labels.join(", "), metric.help.replace('|', "\\|"));
-            let _ = writeln!(text, "| `{name}` | {kind} | {unit} | {labels} | {help} |");
-        }
-    }
-    assert!(left.is_empty(), "names of no dialect: {left:?}");
-    text
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_reference_of_metrics_is_what_is_registered() {
-    let tables = tables(&registered());
-    let file = std::fs::read_to_string(FILE).unwrap();
-    let (by_hand, written) = file.split_once(MARK).expect("METRICS.md has the mark");
-    if std::env::var_os(WRITE_VARIABLE).is_some() {
-        std::fs::write(FILE, format!("{by_hand}{MARK}{tables}")).unwrap();
-        return;
-    }
-    for (line, (found, expected)) in written.lines().zip(tables.lines()).enumerate() {
-        assert_eq!(
-            found, expected,
-            "line {line} below the mark of METRICS.md; {WRITE_VARIABLE}=1 writes it anew"
-        );
-    }
-    assert_eq!(
-        written.len(),
-        tables.len(),
-        "METRICS.md is cut or has more; {WRITE_VARIABLE}=1 writes it anew"
-    );
-}
-
-#[test]
-fn every_registered_metric_has_one_line_with_all_its_columns() {
-    let all = [
-        Described::new(
-            "thalweg_a_bytes_total",
-            thalweg_telemetry::MetricKind::Counter,
-            &["x", "y"],
-            "A|B.",
-        ),
-        Described::new(
-            "kafka_partition_z",
-            thalweg_telemetry::MetricKind::Gauge,
-            &[],
-            "Z.",
-        ),
-    ];
-    let text = tables(&all);
-    assert!(
-        text.contains("| `thalweg_a_bytes_total` | counter | bytes | `x`, `y` | A\\|B. |\n"),
-        "{text}"
-    );
-    assert!(Path::new(FILE).is_file());
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_on_port_0_tells_clients_the_port_it_got() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = Settings::builder(Profile::Dev)
+        .set("listeners", "IN://127.0.0.1:0,OUT://127.0.0.1:0")
+        .set("inter.broker.listener.name", "IN")
+        .set("listener.security.protocol.map", "IN:PLAINTEXT,OUT:PLAINTEXT")
+        .set("advertised.listeners", "OUT://broker.example:9")
+        .set("http.listener", "")
+        .set("log.dirs", &directory.path().join("data").display().to_string())
+        .set("wal.file.bytes", "4194304")
+        .set("wal.max.bytes", "33554432")
+        .set("wal.group.max.bytes", "1048576")
+        .build()
+        .unwrap();
+    let (trigger, _) = shutdown_channel();
+    let server = Server::start(settings, &trigger).await.unwrap();
+    let [inside, outside] = [0, 1].map(|index| server.started.listeners[index].1);
+    let asked = async {
+        let own = ("127.0.0.1".to_owned(), i32::from(inside.port()));
+        assert_eq!(told_address(inside).await, own);
+        assert_eq!(told_address(outside).await, ("broker.example".to_owned(), 9));
+    };
+    timeout(Duration::from_secs(30), asked).await.expect("in time");
+    trigger.request();
+    server.run().await;
 }

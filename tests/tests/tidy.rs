@@ -9,6 +9,8 @@ mod crates;
 mod modules;
 #[path = "tidy/ratchet.rs"]
 mod ratchet;
+#[path = "tidy/rules.rs"]
+mod rules;
 #[path = "tidy/sources.rs"]
 mod sources;
 #[path = "tidy/top_level.rs"]

@@ -11,8 +11,8 @@ const HOST_NAME_FILE: &str = "/proc/sys/kernel/hostname";
 /// Returns host and port for clients of a listener.
 ///
 /// A listener on every address of the machine (empty, `0.0.0.0`, `::`) without an advertised one is told by the name
-/// of the machine, as Kafka does. A port of 0 is told as it is: whoever binds it puts the bound port into the
-/// settings. An unknown listener name gets the first listener's address.
+/// of the machine, as Kafka does. A port of 0 is told as the bound one, which the settings hold once it is known. An
+/// unknown listener name gets the first listener's address.
 pub(crate) fn advertised(settings: &Settings, listener: &str) -> (String, i32) {
     // The settings were checked when they were built.
     let listeners = settings.advertised_addresses().unwrap_or_default();

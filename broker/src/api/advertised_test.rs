@@ -33,3 +33,10 @@ fn a_listener_on_every_address_is_told_by_the_name_of_the_machine() {
     assert!(!host.is_empty() && host != "0.0.0.0");
     assert_eq!(port, 9092);
 }
+
+#[test]
+fn a_port_the_system_chose_is_told_as_it_was_bound() {
+    let settings = settings("PLAINTEXT://127.0.0.1:0", None);
+    let bound = settings.with_bound_ports([("PLAINTEXT".to_owned(), 4567)]);
+    assert_eq!(advertised(&bound, "PLAINTEXT"), ("127.0.0.1".to_owned(), 4567));
+}

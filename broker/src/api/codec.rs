@@ -4,35 +4,56 @@
 
 use kafka_protocol::protocol::Encodable;
 use thalweg_wire::frame::{Frame, encode_response};
-use thalweg_wire::guard::{self, GuardLimits};
+use thalweg_wire::guard::{self, DecodeError, GuardError, GuardLimits};
 
 use super::{ApiError, Request, RequestHeader, Response};
 
-/// Decodes the body of a request as `T`, after the guard has proven it well-formed and bounded.
+/// Returns what the body of a request may cost: decoded, up to 32 times its size, at least 1 MiB and at most 64 MiB.
+#[must_use]
+pub fn guard_limits(body: &[u8]) -> GuardLimits {
+    let defaults = GuardLimits::default();
+    GuardLimits {
+        decoded_bytes_max: body
+            .len()
+            .saturating_mul(32)
+            .clamp(1 << 20, defaults.decoded_bytes_max),
+        ..defaults
+    }
+}
+
+/// Decodes the body of a request as `T`, after the guard has proven it well-formed and bounded, see [`guard_limits`].
 ///
-/// Strings and byte fields are views into the frame. The decoded message may take up to 32 times the size of
-/// its frame, at least 1 MiB and at most 64 MiB, so that what the budget does not count stays in proportion
-/// to what it counts.
+/// Strings and byte fields are views into the frame.
 ///
 /// # Errors
 /// [`ApiError::Malformed`]; the connection closes, as Kafka's does, since the next frame cannot be trusted
 /// either.
 pub fn decode<T: kafka_protocol::protocol::Request>(request: &Request) -> Result<T, ApiError> {
-    let defaults = GuardLimits::default();
-    let limits = GuardLimits {
-        decoded_bytes_max: request
-            .body
-            .len()
-            .saturating_mul(32)
-            .clamp(1 << 20, defaults.decoded_bytes_max),
-        ..defaults
-    };
-    guard::decode_request_as::<T>(request.header.api_version, request.body.clone(), &limits).map_err(
-        |cause| ApiError::Malformed {
-            api: request.header.api_key,
-            cause,
-        },
-    )
+    let limits = guard_limits(&request.body);
+    guard::decode_request_as::<T>(request.header.api_version, request.body.clone(), &limits)
+        .map_err(|cause| malformed(&request.header, cause))
+}
+
+/// Reads the body of a request with a parser of `thalweg_wire`.
+///
+/// # Errors
+/// As [`decode`].
+pub fn parse<T>(
+    request: &Request,
+    parser: fn(i16, &[u8], &GuardLimits) -> Result<T, GuardError>,
+) -> Result<T, ApiError> {
+    let limits = guard_limits(&request.body);
+    parser(request.header.api_version, &request.body, &limits)
+        .map_err(|cause| malformed(&request.header, cause.into()))
+}
+
+/// Says which request could not be read.
+#[must_use]
+pub fn malformed(header: &RequestHeader, cause: DecodeError) -> ApiError {
+    ApiError::Malformed {
+        api: header.api_key,
+        cause,
+    }
 }
 
 /// Encodes the response to the request with this header, in its version.

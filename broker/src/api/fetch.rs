@@ -16,9 +16,10 @@ use thalweg_wire::fetch::{
     FetchPartitionResponse, FetchRequest, FetchResponse, IsolationLevel, TopicKey, encode_fetch_response,
     parse_fetch_request,
 };
-use thalweg_wire::guard::{DecodeError, GuardLimits};
 use tokio::time::Instant;
 
+use super::codec::parse;
+use super::fetch_progress::{Advance, Progress};
 use super::{ApiError, Charge, Context, Operation, Reply, Request, Resource, Response};
 use crate::budget::MemoryPermit;
 use crate::partition::SessionPartition;
@@ -39,6 +40,7 @@ struct Limits {
 
 /// One read over all partitions.
 struct Round {
+    /// Answers, each with its target's index.
     responses: Vec<(usize, FetchPartitionResponse)>,
     bytes: usize,
     answer_now: bool,
@@ -47,13 +49,7 @@ struct Round {
 
 pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
     let header = request.header.clone();
-    let fetch =
-        parse_fetch_request(header.api_version, &request.body, &GuardLimits::default()).map_err(|cause| {
-            ApiError::Malformed {
-                api: header.api_key,
-                cause: DecodeError::Guard(cause),
-            }
-        })?;
+    let fetch = parse(&request, parse_fetch_request)?;
     let deadline = Instant::from_std(request.received_at) + wait_max(&fetch);
     let connection = Arc::clone(&request.connection);
     // A long poll holds no request memory.
@@ -161,6 +157,9 @@ fn resolve(
 }
 
 /// Reads until there is enough, an error, or no more time.
+///
+/// What was found is read again only when there may be enough: until then its size and end are remembered, and what
+/// comes in is counted in memory. So a long poll holds no records, and does not read a disk at every append.
 async fn poll(
     context: &Arc<Context>,
     targets: &Arc<Vec<Target>>,
@@ -181,13 +180,42 @@ async fn poll(
         if round.is_final(limits, deadline) || context.shutdown.is_requested() {
             return round;
         }
+        let mut progress = progress_after(&round, targets, limits);
+        if progress.ended_early {
+            return round;
+        }
         drop(round);
-        tokio::select! {
-            () = waiter.fired() => {}
-            () = tokio::time::sleep_until(deadline) => {}
-            () = context.shutdown.requested() => {}
+        loop {
+            tokio::select! {
+                () = waiter.fired() => {}
+                () = tokio::time::sleep_until(deadline) => break,
+                () = context.shutdown.requested() => break,
+            }
+            match progress.advance() {
+                Advance::Waits => {}
+                Advance::ReadAgain => break,
+            }
         }
     }
+}
+
+/// Notes where each partition's records in the round end.
+fn progress_after(round: &Round, targets: &[Target], limits: Limits) -> Progress {
+    let mut progress = Progress::new(limits.min_bytes, limits.limit);
+    for (index, response) in &round.responses {
+        if let Some(Target {
+            partition,
+            log: Ok(log),
+        }) = targets.get(*index)
+        {
+            let end = match limits.limit {
+                ReadLimit::HighWatermark => response.high_watermark,
+                ReadLimit::LastStable => response.last_stable_offset,
+            };
+            progress.add(log, partition.fetch_offset, &response.records, end);
+        }
+    }
+    progress
 }
 
 impl Round {

@@ -30,7 +30,7 @@ fn an_id_without_an_epoch_and_an_epoch_without_an_id_are_invalid() {
 }
 
 #[test]
-fn a_transactional_id_is_refused_by_name_and_never_accepted() {
+fn rule_13_a_transactional_id_is_refused_by_name_and_never_accepted() {
     for id in ["", "orders-1"] {
         let refusal = judge(&asking(Some(id))).unwrap_err();
         let expected = if id.is_empty() {

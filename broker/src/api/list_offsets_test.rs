@@ -4,7 +4,7 @@ use kafka_protocol::messages::list_offsets_request::ListOffsetsTopic;
 use kafka_protocol::protocol::StrBytes;
 
 #[test]
-fn special_timestamps_have_their_first_version() {
+fn rule_10_special_timestamps_have_their_first_version() {
     for (timestamp, first, wish) in [
         (-1, 1, Wish::Latest),
         (-2, 1, Wish::Earliest),
@@ -97,7 +97,7 @@ async fn ask(broker: &TestBroker, topic: &crate::topics::TopicView, wish: Wish) 
 }
 
 #[tokio::test]
-async fn an_offset_by_time_is_that_of_the_record_inside_its_batch_with_its_epoch() {
+async fn rule_10_an_offset_by_time_is_that_of_the_record_inside_its_batch_with_its_epoch() {
     let broker = TestBroker::start(&[]);
     let topic = broker.create("a", 1).await;
     let empty = ask(&broker, &topic, Wish::At(TimestampMs(0))).await;

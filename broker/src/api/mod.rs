@@ -29,6 +29,7 @@ mod config_resources;
 pub mod context;
 mod create_partitions;
 mod create_topics;
+mod decoding;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
@@ -40,6 +41,7 @@ mod describe_topic_partitions;
 pub mod errors;
 mod exchange;
 mod fetch;
+mod fetch_progress;
 mod find_coordinator;
 mod heartbeat;
 mod incremental_alter_configs;
@@ -59,6 +61,8 @@ mod produce;
 mod refusal;
 pub mod reply;
 pub mod request;
+#[cfg(test)]
+mod rules_test;
 mod sync_group;
 pub mod table;
 #[cfg(test)]

@@ -1,49 +1,49 @@
-//! OffsetCommit (key 8), versions 2–9: a consumer notes how far it has read.
+//! OffsetCommit (key 8), versions 2–10: a consumer notes how far it has read.
 //!
 //! v2–4 retention time, v6 leader epoch (KIP-320), v7 static members, v8 flexible, v9 member epochs and
-//! GROUP_ID_NOT_FOUND (KIP-848). Partitions that do not exist or may not be read are answered one by one; the others
-//! are committed.
-//!
-//! Left out: v10 (topic ids), which the schemas cannot decode yet.
+//! GROUP_ID_NOT_FOUND, v10 topic ids (KIP-848). Partitions that do not exist or may not be read are answered one by one;
+//! the others are committed.
 
 use std::sync::Arc;
 
-use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
+use kafka_protocol::messages::OffsetCommitResponse;
 use kafka_protocol::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
-use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
-use kafka_protocol::protocol::StrBytes;
 use thalweg_coordinator::group::{
     GenerationId, GroupError, GroupId, MemberId, OffsetCommit, OffsetCommitPartition, OffsetCommitReply,
     OffsetCommitTopic,
 };
-use thalweg_types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex};
+use thalweg_types::ErrorCode;
+use thalweg_wire::offsets::{CommitTopic, TopicKey, parse_offset_commit_request};
+use uuid::Uuid;
 
+use super::codec::parse;
 use super::errors::ToErrorCode;
 use super::exchange::{Charged, Exchange, text};
-use super::{ApiError, Context, Operation, Reply, Request, Resource, Response, decode};
+use super::{ApiError, Context, Operation, Reply, Request, Resource, Response};
+use crate::topics::TopicView;
 
 /// What the client asked for, in its order: partitions with an error are not put to the group.
 struct AskedTopic {
-    name: StrBytes,
+    topic: TopicKey,
     partitions: Vec<(i32, Option<ErrorCode>)>,
 }
 
 pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
-    let body: OffsetCommitRequest = decode(&request)?;
+    let body = parse(&request, parse_offset_commit_request)?;
     let exchange = Exchange::new(context, request);
     if !exchange.may(Operation::Read, Resource::group(&body.group_id)) {
         let topics = body
             .topics
-            .iter()
+            .into_iter()
             .map(|topic| refuse(topic, ErrorCode::GroupAuthorizationFailed));
         let topics = topics.collect();
         return Ok(answer(exchange.charged(), topics, Ok(Vec::new()))?.into());
     }
     let mut asked_topics = Vec::with_capacity(body.topics.len());
     let mut topics = Vec::with_capacity(body.topics.len());
-    for topic in &body.topics {
+    for topic in body.topics {
         let (asked, commit) = check(&exchange, topic);
         asked_topics.push(asked);
         topics.extend(commit);
@@ -51,14 +51,12 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     let commit = OffsetCommit {
         api_version: exchange.version(),
         group_id: GroupId::from(body.group_id.as_str()),
-        generation: GenerationId(body.generation_id_or_member_epoch),
+        generation: GenerationId(body.generation_or_epoch),
         member_id: MemberId::from(body.member_id.as_str()),
-        instance_id: body.group_instance_id.as_ref().map(|id| id.as_str().into()),
+        instance_id: body.instance_id.as_deref().map(Into::into),
         retention_time_ms: (body.retention_time_ms >= 0).then_some(body.retention_time_ms),
         topics,
     };
-    // The names in the answer are copies: from here on nothing holds the frame.
-    drop(body);
     if commit.topics.is_empty() {
         return Ok(answer(exchange.charged(), asked_topics, Ok(Vec::new()))?.into());
     }
@@ -74,56 +72,69 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
 }
 
 /// Sorts a topic's partitions into those that can be committed and those that cannot.
-fn check(exchange: &Exchange, topic: &OffsetCommitRequestTopic) -> (AskedTopic, Option<OffsetCommitTopic>) {
-    if !exchange.may(Operation::Read, Resource::topic(&topic.name)) {
-        return (refuse(topic, ErrorCode::TopicAuthorizationFailed), None);
-    }
-    let Some(view) = exchange.context.topics.by_name(&topic.name) else {
-        return (refuse(topic, ErrorCode::UnknownTopicOrPartition), None);
+fn check(exchange: &Exchange, topic: CommitTopic) -> (AskedTopic, Option<OffsetCommitTopic>) {
+    let view = match resolve(exchange, &topic.topic) {
+        Ok(view) => view,
+        Err(code) => return (refuse(topic, code), None),
     };
     let exists = |index: i32| (0..view.partitions).contains(&index);
-    let asked = topic.partitions.iter().map(|partition| {
-        let index = partition.partition_index;
-        (
-            index,
-            (!exists(index)).then_some(ErrorCode::UnknownTopicOrPartition),
-        )
-    });
-    let commits = topic
-        .partitions
-        .iter()
-        .filter(|partition| exists(partition.partition_index));
-    let commits = commits.map(|partition| OffsetCommitPartition {
-        partition: PartitionIndex(partition.partition_index),
-        offset: Offset(partition.committed_offset),
-        leader_epoch: LeaderEpoch(partition.committed_leader_epoch),
-        metadata: partition.committed_metadata.as_ref().map(ToString::to_string),
-    });
-    let commits: Vec<_> = commits.collect();
+    let mut asked = Vec::with_capacity(topic.partitions.len());
+    let mut commits = Vec::with_capacity(topic.partitions.len());
+    for partition in topic.partitions {
+        let index = partition.index;
+        if exists(index.0) {
+            asked.push((index.0, None));
+            commits.push(OffsetCommitPartition {
+                partition: index,
+                offset: partition.offset,
+                leader_epoch: partition.leader_epoch,
+                metadata: partition.metadata,
+            });
+        } else {
+            asked.push((index.0, Some(ErrorCode::UnknownTopicOrPartition)));
+        }
+    }
     let asked = AskedTopic {
-        name: copied(topic),
-        partitions: asked.collect(),
+        topic: topic.topic,
+        partitions: asked,
     };
     let commit = (!commits.is_empty()).then(|| OffsetCommitTopic {
-        topic: topic.name.as_str().into(),
+        topic: (&*view.name).into(),
         partitions: commits,
     });
     (asked, commit)
 }
 
-fn refuse(topic: &OffsetCommitRequestTopic, error: ErrorCode) -> AskedTopic {
-    let partitions = topic
-        .partitions
-        .iter()
-        .map(|partition| (partition.partition_index, Some(error)));
-    AskedTopic {
-        name: copied(topic),
-        partitions: partitions.collect(),
+/// Finds the topic, if the client may read it. A name is checked before its topic is looked up, an id can only be
+/// checked afterwards.
+fn resolve(exchange: &Exchange, topic: &TopicKey) -> Result<Arc<TopicView>, ErrorCode> {
+    let may_read = |name: &str| {
+        let allowed = exchange.may(Operation::Read, Resource::topic(name));
+        allowed.then_some(()).ok_or(ErrorCode::TopicAuthorizationFailed)
+    };
+    let topics = &exchange.context.topics;
+    match topic {
+        TopicKey::Name(name) => {
+            may_read(name)?;
+            topics.by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition)
+        }
+        TopicKey::Id(id) => {
+            let view = topics.by_id(*id).ok_or(ErrorCode::UnknownTopicId)?;
+            may_read(&view.name)?;
+            Ok(view)
+        }
     }
 }
 
-fn copied(topic: &OffsetCommitRequestTopic) -> StrBytes {
-    text(topic.name.as_str())
+fn refuse(topic: CommitTopic, error: ErrorCode) -> AskedTopic {
+    let partitions = topic
+        .partitions
+        .iter()
+        .map(|partition| (partition.index.0, Some(error)));
+    AskedTopic {
+        partitions: partitions.collect(),
+        topic: topic.topic,
+    }
 }
 
 /// The group's answer: a code for each partition, in the order in which they were put to it, or one for all.
@@ -162,9 +173,11 @@ fn answer(charged: Charged, topics: Vec<AskedTopic>, outcomes: Outcomes) -> Resu
                 .with_error_code(error.code())
         });
         let partitions = partitions.collect();
-        OffsetCommitResponseTopic::default()
-            .with_name(topic.name.into())
-            .with_partitions(partitions)
+        let response = OffsetCommitResponseTopic::default().with_partitions(partitions);
+        match topic.topic {
+            TopicKey::Name(name) => response.with_name(text(name).into()),
+            TopicKey::Id(id) => response.with_topic_id(Uuid::from_bytes(id.0)),
+        }
     });
     let topics = topics.collect();
     let response = OffsetCommitResponse::default()

@@ -4,7 +4,7 @@ use kafka_protocol::messages::offset_commit_request::{
 use kafka_protocol::messages::offset_fetch_request::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };
-use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
+use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest};
 
 use super::super::testing::TestBroker;
 use super::*;
@@ -123,5 +123,88 @@ async fn a_partition_that_does_not_exist_is_refused_alone() {
     assert_eq!(codes, [(5, unknown), (1, 0), (-1, unknown), (0, 0)]);
     let response = commit(&broker, 8, "nowhere", &[0]).await;
     assert_eq!(response.topics[0].partitions[0].error_code, unknown);
+    broker.running.stop().await;
+}
+
+/// v10 differs from v9 only in how topics are named: 16 bytes of an id stand where a string of 15 characters stood.
+fn by_id(body: &impl kafka_protocol::protocol::Encodable, names: &[(&str, TopicId)]) -> bytes::Bytes {
+    let mut bytes = Vec::new();
+    body.encode(&mut bytes, 9).unwrap();
+    for (name, id) in names {
+        let written = [&[16], name.as_bytes()].concat();
+        let at = bytes.windows(16).position(|window| window == written).unwrap();
+        bytes[at..at + 16].copy_from_slice(&id.0);
+    }
+    bytes.into()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn version_10_names_topics_by_id_and_unknown_ids_are_refused_one_by_one() {
+    const KNOWN: &str = "orders-of-today";
+    const GONE: &str = "some-other-name";
+    let broker = TestBroker::start();
+    broker.running.topic(KNOWN).await;
+    let id = broker.running.topics.by_name(KNOWN).unwrap().id;
+    let stranger = TopicId([9; 16]);
+    let names = [(KNOWN, id), (GONE, stranger)];
+    let unknown = ErrorCode::UnknownTopicId.code();
+
+    let partition = OffsetCommitRequestPartition::default()
+        .with_committed_offset(77)
+        .with_committed_metadata(Some(text("note")));
+    let topic = |name: &'static str| {
+        OffsetCommitRequestTopic::default()
+            .with_name(text(name).into())
+            .with_partitions(vec![partition.clone(), partition.clone().with_partition_index(5)])
+    };
+    let commit = OffsetCommitRequest::default()
+        .with_group_id(text("g").into())
+        .with_generation_id_or_member_epoch(-1)
+        .with_topics(vec![topic(GONE), topic(KNOWN)]);
+    let body = by_id(&commit, &names);
+    let response: OffsetCommitResponse = broker.call_raw::<OffsetCommitRequest>(10, body).await;
+    let told: Vec<_> = response
+        .topics
+        .iter()
+        .map(|topic| {
+            let codes: Vec<i16> = topic.partitions.iter().map(|p| p.error_code).collect();
+            (TopicId(topic.topic_id.into_bytes()), codes)
+        })
+        .collect();
+    let not_there = ErrorCode::UnknownTopicOrPartition.code();
+    assert_eq!(
+        told,
+        [(stranger, vec![unknown, unknown]), (id, vec![0, not_there])]
+    );
+
+    let topic = |name: &'static str| {
+        OffsetFetchRequestTopics::default()
+            .with_name(text(name).into())
+            .with_partition_indexes(vec![0])
+    };
+    let named = OffsetFetchRequestGroup::default()
+        .with_group_id(text("g").into())
+        .with_topics(Some(vec![topic(GONE), topic(KNOWN)]));
+    let everything = OffsetFetchRequestGroup::default()
+        .with_group_id(text("g").into())
+        .with_topics(None);
+    let fetch = OffsetFetchRequest::default().with_groups(vec![named, everything]);
+    let body = by_id(&fetch, &names);
+    let response: OffsetFetchResponse = broker.call_raw::<OffsetFetchRequest>(10, body).await;
+    let told = |group: usize| -> Vec<_> {
+        let topics = response.groups[group].topics.iter();
+        topics
+            .map(|topic| {
+                assert_eq!(topic.partitions.len(), 1);
+                let partition = &topic.partitions[0];
+                let note = partition.metadata.as_ref().unwrap().to_string();
+                let id = TopicId(topic.topic_id.into_bytes());
+                (id, partition.committed_offset, note, partition.error_code)
+            })
+            .collect()
+    };
+    let found = (id, 77, "note".to_owned(), 0);
+    assert_eq!(told(0), [found.clone(), (stranger, -1, String::new(), unknown)]);
+    assert_eq!(told(1), [found]);
     broker.running.stop().await;
 }

@@ -12,13 +12,12 @@ use bytes::BytesMut;
 use thalweg_storage::commit::Ticket;
 use thalweg_storage::engine::NoRoom;
 use thalweg_types::{ErrorCode, Offset, TimestampMs};
-use thalweg_wire::guard::{DecodeError, GuardLimits};
 use thalweg_wire::produce::{
     ProducePartition, ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopic,
     ProduceTopicResponse, RecordError, TopicKey, encode_produce_response, parse_produce_request,
 };
 
-use super::codec::compression_limits;
+use super::codec::{compression_limits, guard_limits, malformed};
 use super::{ApiError, Charge, Context, Operation, Reply, Request, Resource, Response};
 use crate::partition::{ProduceError, append_from_client};
 use crate::topics::TopicView;
@@ -45,13 +44,9 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
         .try_into_mut()
         .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
     let body_len = body.len() as u64;
-    let produce =
-        parse_produce_request(header.api_version, body, &GuardLimits::default()).map_err(|cause| {
-            ApiError::Malformed {
-                api: header.api_key,
-                cause: DecodeError::Guard(cause),
-            }
-        })?;
+    let limits = guard_limits(&body);
+    let produce = parse_produce_request(header.api_version, body, &limits)
+        .map_err(|cause| malformed(&header, cause.into()))?;
     let acks = produce.acks;
     let throttle = context.throttle.charge(
         &connection,

@@ -7,6 +7,7 @@
 
 use kafka_protocol::messages::ApiKey;
 
+use super::decoding::with_memory;
 use super::{Handler, api_versions, fetch, list_offsets, metadata, offset_for_leader_epoch, produce};
 use super::{
     alter_configs, create_partitions, create_topics, delete_records, delete_topics, describe_cluster,
@@ -60,7 +61,7 @@ macro_rules! row {
             version_min: $min,
             version_max: $max,
             advertised_min: $min,
-            handler: |context, request| Box::pin($handler(context, request)),
+            handler: |context, request| Box::pin(with_memory(context, request, $handler)),
         }
     };
 }
@@ -73,8 +74,8 @@ pub static TABLE: &[Row] = &[
     row!(Fetch, 4..=18, fetch::handle),
     row!(ListOffsets, 1..=10, list_offsets::handle),
     row!(Metadata, 0..=13, metadata::handle),
-    row!(OffsetCommit, 2..=9, offset_commit::handle),
-    row!(OffsetFetch, 1..=9, offset_fetch::handle),
+    row!(OffsetCommit, 2..=10, offset_commit::handle),
+    row!(OffsetFetch, 1..=10, offset_fetch::handle),
     row!(FindCoordinator, 0..=6, find_coordinator::handle),
     row!(JoinGroup, 0..=9, join_group::handle),
     row!(Heartbeat, 0..=4, heartbeat::handle),

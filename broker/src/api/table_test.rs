@@ -55,9 +55,9 @@ fn unstable_versions_are_not_served() {
     }
 }
 
-/// Rule 3 of the compatibility list: librdkafka drops compression or Kerberos when these minima are higher.
+/// librdkafka drops compression or Kerberos when these minima are higher.
 #[test]
-fn produce_and_join_group_are_advertised_from_version_0() {
+fn rule_03_produce_and_join_group_are_advertised_from_version_0() {
     for key in [ApiKey::Produce, ApiKey::JoinGroup] {
         if let Some(row) = row(key as i16) {
             assert_eq!(row.advertised_min, 0, "{}", row.name);

@@ -4,14 +4,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::{Decodable, Encodable};
 use thalweg_storage::disk::SimulatedDisk;
 use thalweg_telemetry::Metrics;
 use thalweg_wire::frame::response_header_version;
 
-use super::{Authorizer, ConnectionInfo, Context, Reply, Request, RequestHeader, Throttle, table};
+use super::{
+    ApiError, Authorizer, ConnectionInfo, Context, Dispatcher, Reply, Request, RequestHeader, Throttle,
+    dispatcher, table,
+};
 use crate::broker_configs::BrokerConfigs;
 use crate::budget::{BudgetSettings, MemoryBudget};
 use crate::clock::Clock;
@@ -21,15 +24,36 @@ use crate::partition::{DiskGate, FetchSessions, ProducerIds};
 /// A broker on a simulated disk.
 pub(super) struct TestBroker {
     pub(super) running: Running,
-    context: Arc<Context>,
+    pub(super) context: Arc<Context>,
+    dispatch: Dispatcher,
     connection: Arc<ConnectionInfo>,
 }
 
 impl TestBroker {
     /// Starts on an empty disk, with the settings of the group tests.
     pub(super) fn start() -> Self {
+        Self::start_on(&SimulatedDisk::new())
+    }
+
+    /// Starts on a disk that may hold what an earlier one left.
+    pub(super) fn start_on(disk: &SimulatedDisk) -> Self {
+        let running = start(disk);
+        let budget = BudgetSettings::from_settings(&running.settings.current());
+        Self::over(running, disk, budget)
+    }
+
+    /// Starts with this much memory for requests and replies.
+    pub(super) fn start_with_budget(total: u64) -> Self {
         let disk = SimulatedDisk::new();
-        let running = start(&disk);
+        let budget = BudgetSettings {
+            total,
+            frame_max: total / 2,
+            response_total_max: total / 4,
+        };
+        Self::over(start(&disk), &disk, budget)
+    }
+
+    fn over(running: Running, disk: &SimulatedDisk, budget: BudgetSettings) -> Self {
         let (topics, settings) = (running.topics.clone(), running.settings.clone());
         let metadata = topics.metadata().clone();
         let current = settings.current();
@@ -38,7 +62,7 @@ impl TestBroker {
             clock: Clock::System,
             authorizer: Authorizer::allow_all(),
             throttle: Throttle::unlimited(),
-            budget: MemoryBudget::new(BudgetSettings::from_settings(&current)),
+            budget: MemoryBudget::new(budget),
             metrics: Metrics::new().unwrap(),
             topics: topics.clone(),
             broker_configs: Arc::new(BrokerConfigs::new(
@@ -47,7 +71,7 @@ impl TestBroker {
                 topics,
                 Clock::System,
             )),
-            disk: Arc::new(disk),
+            disk: Arc::new(disk.clone()),
             groups: running.groups.clone(),
             fetch_sessions: Arc::new(FetchSessions::from_settings(&current)),
             producer_ids: Arc::new(ProducerIds::new(metadata)),
@@ -56,9 +80,11 @@ impl TestBroker {
             shutdown: running.trigger.watcher(),
         };
         let connection = ConnectionInfo::new(1, ([127, 0, 0, 1], 5).into(), Arc::from("PLAINTEXT"));
+        let context = Arc::new(context);
         Self {
             running,
-            context: Arc::new(context),
+            dispatch: dispatcher(context.clone()),
+            context,
             connection: Arc::new(connection),
         }
     }
@@ -69,32 +95,22 @@ impl TestBroker {
         Q: kafka_protocol::protocol::Request + Encodable,
         Q::Response: Decodable,
     {
-        let row = table::row(Q::KEY).unwrap();
-        assert!(row.serves(version), "{} v{version}", row.name);
         let mut bytes = BytesMut::new();
         body.encode(&mut bytes, version).unwrap();
-        let request = Request {
-            header: RequestHeader {
-                api_key: ApiKey::try_from(Q::KEY).unwrap(),
-                api_version: version,
-                correlation_id: 7,
-                client_id: Some(Arc::from("test")),
-            },
-            memory: self
-                .context
-                .budget
-                .acquire_request(bytes.len() as u64, bytes.len() as u64)
-                .await,
-            body: bytes.freeze(),
-            connection: self.connection.clone(),
-            received_at: Instant::now(),
-        };
-        let response = match (row.handler)(self.context.clone(), request).await.unwrap() {
-            Reply::Ready(response) => response,
-            Reply::Later(later) => later.await.unwrap(),
+        self.call_raw::<Q>(version, bytes.freeze()).await
+    }
+
+    /// Asks with a body that may be of a version the message crate cannot write.
+    pub(super) async fn call_raw<Q>(&self, version: i16, body: Bytes) -> Q::Response
+    where
+        Q: kafka_protocol::protocol::Request,
+        Q::Response: Decodable,
+    {
+        let mut frame = match self.reply(Q::KEY, version, body).await.unwrap() {
+            Reply::Ready(response) => response.frame.to_contiguous(),
+            Reply::Later(later) => later.await.unwrap().frame.to_contiguous(),
             other => panic!("no response: {other:?}"),
         };
-        let mut frame = response.frame.to_contiguous();
         assert_eq!(frame.get_i32() as usize, frame.len());
         assert_eq!(frame.get_i32(), 7);
         if response_header_version(Q::KEY, version) == Some(1) {
@@ -103,5 +119,25 @@ impl TestBroker {
         let decoded = Q::Response::decode(&mut frame, version).unwrap();
         assert!(frame.is_empty(), "{} bytes left", frame.len());
         decoded
+    }
+
+    /// Runs stage 1 of a request, as the network layer does.
+    pub(super) async fn reply(&self, key: i16, version: i16, body: Bytes) -> Result<Reply, ApiError> {
+        let row = table::row(key).unwrap();
+        assert!(row.serves(version), "{} v{version}", row.name);
+        let len = body.len() as u64;
+        let request = Request {
+            header: RequestHeader {
+                api_key: ApiKey::try_from(key).unwrap(),
+                api_version: version,
+                correlation_id: 7,
+                client_id: Some(Arc::from("test")),
+            },
+            memory: self.context.budget.acquire_request(len, len).await,
+            body,
+            connection: self.connection.clone(),
+            received_at: Instant::now(),
+        };
+        (self.dispatch)(request).await
     }
 }

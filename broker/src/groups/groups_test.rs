@@ -396,3 +396,79 @@ async fn acknowledged_offsets_never_go_back() {
         running.stop().await;
     }
 }
+
+/// On one thread: nothing else runs between the return of a call and the next line.
+#[tokio::test]
+async fn a_deleted_topics_offsets_are_gone_when_the_deletion_returns() {
+    let running = start(&SimulatedDisk::new());
+    running.topic("orders").await;
+    running.topic("kept").await;
+    running.ask(commit("g", "orders", 5)).await;
+    running.ask(commit("g", "kept", 6)).await;
+    let id = running.topics.by_name("orders").unwrap().id;
+    running.topics.delete(id).await.unwrap();
+    let left = running.groups.summary("g").unwrap().offsets;
+    let left: Vec<&str> = left.iter().map(|committed| &*committed.topic).collect();
+    assert_eq!(left, ["kept"]);
+    // So a commit to a new topic of that name is never taken for one to the old.
+    running.topic("orders").await;
+    running.ask(commit("g", "orders", 1)).await;
+    let expected = [("kept".to_owned(), 0, 6), ("orders".to_owned(), 0, 1)];
+    assert_eq!(running.committed("g").await, expected);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offsets_of_a_topic_that_was_deleted_and_made_again_while_they_were_loaded_are_gone() {
+    let running = start(&SimulatedDisk::new());
+    running.topic("orders").await;
+    running.topic("kept").await;
+    running.ask(commit("g", "orders", 5)).await;
+    running.ask(commit("g", "kept", 6)).await;
+    // A shard that loads the same log, slowly.
+    let partition = partition_for("g", 3);
+    let log = running.groups.shards()[usize::try_from(partition.0).unwrap()]
+        .log()
+        .clone();
+    let shared = running.groups.shared.clone();
+    let what = load::Load {
+        partition,
+        log: &log,
+        config: shared.config.clone(),
+        buffer_bytes: 1 << 20,
+    };
+    let loaded = load::load(what, &|| false).unwrap();
+    let shard = Arc::new(ShardRunner::new(partition, log.clone(), shared));
+    shard.topics_deleted(&[TopicName::from("orders")]);
+    // There is a topic of that name when the shard is loaded: a new one, as far as the shard knows.
+    shard.install(loaded, &running.topics);
+    let group = view::view(&shard, "g").unwrap();
+    let left: Vec<&str> = group.offsets.iter().map(|committed| &*committed.topic).collect();
+    assert_eq!(left, ["kept"]);
+    running.stop().await;
+}
+
+/// A crash right after a topic was made again must not bring back the offsets of the old one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_removal_of_a_deleted_topics_offsets_is_durable_before_the_deletion_returns() {
+    let disk = SimulatedDisk::new();
+    let running = start(&disk);
+    running.topic("orders").await;
+    running.ask(commit("g", "orders", 5)).await;
+    let id = running.topics.by_name("orders").unwrap().id;
+    running.topics.delete(id).await.unwrap();
+    running.topic("orders").await;
+    let crashed = [0, usize::MAX].map(|choice| {
+        let after = disk.fork();
+        after.crash(&mut |count| choice.min(count - 1));
+        after
+    });
+    running.stop().await;
+    for after in crashed {
+        let running = start(&after);
+        running.loaded().await;
+        assert!(running.topics.by_name("orders").is_some());
+        assert_eq!(running.committed("g").await, []);
+        running.stop().await;
+    }
+}

@@ -90,7 +90,10 @@ impl Groups {
             groups.open_shards(&topic);
         }
         let running = Arc::clone(&groups);
-        *groups.task.lock() = Some(tokio::spawn(async move { tasks::run(&running, loads).await }));
+        let deletions = groups.topics.listen_to_deletions();
+        *groups.task.lock() = Some(tokio::spawn(async move {
+            tasks::run(&running, loads, deletions).await
+        }));
         groups
     }
 

@@ -13,7 +13,7 @@ use parking_lot::{Mutex, MutexGuard};
 use thalweg_coordinator::group::{
     GroupError, GroupRecord, GroupReply, GroupShard, GroupShardStats, ReplyToken, Step, TopicName,
 };
-use thalweg_storage::commit::CommitError;
+use thalweg_storage::commit::{CommitError, Ticket};
 use thalweg_storage::log::{AppendError, CheckedBatch, Origin, PartitionLog};
 use thalweg_types::{PartitionIndex, TimestampMs};
 use thalweg_wire::batch::BatchError;
@@ -44,6 +44,8 @@ struct State {
     shard: GroupShard,
     phase: Phase,
     waiting: HashMap<ReplyToken, oneshot::Sender<Delivered>>,
+    /// Topics that were deleted while the shard was not loaded; their names may belong to new ones.
+    deleted_while_loading: HashSet<TopicName>,
     /// Counters of the shards that were here before a failed append.
     past_stats: GroupShardStats,
 }
@@ -80,6 +82,7 @@ impl ShardRunner {
             shard: GroupShard::new(shared.config.clone()),
             phase: Phase::Loading { problem: None },
             waiting: HashMap::new(),
+            deleted_while_loading: HashSet::new(),
             past_stats: GroupShardStats::default(),
         };
         Self {
@@ -187,12 +190,24 @@ impl ShardRunner {
         Some(self.deadline()).filter(|at| *at != NEVER).map(TimestampMs)
     }
 
-    /// Removes the offsets of deleted topics. A shard that is not loaded looks for them itself, afterwards.
-    pub(super) fn topics_deleted(self: &Arc<Self>, topics: &[TopicName]) {
+    /// Removes the offsets of deleted topics; the ticket says when that is durable. A shard that is not loaded removes
+    /// them when it is: what it holds then was committed before, whatever topic has the name by that time.
+    pub(super) fn topics_deleted(self: &Arc<Self>, topics: &[TopicName]) -> Option<Ticket> {
         let mut state = self.state.lock();
-        let now = self.shared.clock.now();
-        let step = state.shard.topics_deleted(now, topics);
-        self.settle(&mut state, step, now);
+        match state.phase {
+            Phase::Loading { .. } => {
+                state.deleted_while_loading.extend(topics.iter().cloned());
+                None
+            }
+            Phase::Serving => {
+                let now = self.shared.clock.now();
+                let step = state.shard.topics_deleted(now, topics);
+                let wrote = !step.records.is_empty();
+                self.settle(&mut state, step, now);
+                wrote.then(|| self.log.last_ticket()).flatten()
+            }
+            Phase::Gone => None,
+        }
     }
 
     /// Removes the offsets of all topics that no longer exist.
@@ -228,6 +243,7 @@ impl ShardRunner {
         if !matches!(state.phase, Phase::Serving) {
             return;
         }
+        let deleted = std::mem::take(&mut state.deleted_while_loading);
         let names: HashSet<&TopicName> = state
             .shard
             .groups()
@@ -235,7 +251,7 @@ impl ShardRunner {
             .collect();
         let mut lost: Vec<TopicName> = names
             .into_iter()
-            .filter(|name| topics.by_name(name).is_none())
+            .filter(|name| deleted.contains(*name) || topics.by_name(name).is_none())
             .cloned()
             .collect();
         if lost.is_empty() {

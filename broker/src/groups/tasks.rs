@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use thalweg_coordinator::group::TopicName;
-use tokio::sync::broadcast::error::RecvError;
+use thalweg_storage::commit::Ticket;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::Groups;
 use super::load::{Load, LoadError, load};
 use super::shard::ShardRunner;
 use super::shared::NEVER;
+use crate::topics::Deletion;
 
 /// Shards that are loaded at the same time, at most.
 const LOADS_MAX: usize = 4;
@@ -20,10 +22,15 @@ const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// Works until the broker stops.
-pub(super) async fn run(groups: &Arc<Groups>, loads: mpsc::UnboundedReceiver<Arc<ShardRunner>>) {
+pub(super) async fn run(
+    groups: &Arc<Groups>,
+    loads: mpsc::UnboundedReceiver<Arc<ShardRunner>>,
+    deletions: mpsc::Receiver<Deletion>,
+) {
+    let follow = follow_deletions(groups, deletions);
     tokio::select! {
         // Each of them runs for ever.
-        () = async { tokio::join!(keep_time(groups), load_shards(groups, loads), follow_deletions(groups)); } => {}
+        () = async { tokio::join!(keep_time(groups), load_shards(groups, loads), follow); } => {}
         () = groups.shutdown.requested() => {}
     }
     groups.send_away();
@@ -115,27 +122,34 @@ async fn try_load(groups: &Arc<Groups>, shard: &Arc<ShardRunner>) -> Result<(), 
     Ok(())
 }
 
-async fn follow_deletions(groups: &Arc<Groups>) {
-    let mut deleted = groups.topics.subscribe_deleted();
+async fn follow_deletions(groups: &Arc<Groups>, mut deletions: mpsc::Receiver<Deletion>) {
     // What was deleted before we listened.
     for shard in groups.shards() {
         shard.remove_lost_topics(&groups.topics);
     }
-    loop {
-        match deleted.recv().await {
-            Ok(topic) => {
-                let names = [TopicName::from(&*topic.name)];
-                for shard in groups.shards() {
-                    shard.topics_deleted(&names);
+    while let Some(deletion) = deletions.recv().await {
+        let names = [TopicName::from(&*deletion.topic.name)];
+        let written: Vec<Ticket> = groups
+            .shards()
+            .iter()
+            .filter_map(|shard| shard.topics_deleted(&names))
+            .collect();
+        // A new topic of that name must not find the offsets again after a crash.
+        let durable = async {
+            for ticket in written {
+                if ticket.durable().await.is_err() {
+                    return;
                 }
             }
-            Err(RecvError::Lagged(_)) => {
-                for shard in groups.shards() {
-                    shard.remove_lost_topics(&groups.topics);
-                }
-            }
-            // The topics live as long as the groups.
-            Err(RecvError::Closed) => return std::future::pending().await,
+        };
+        if timeout(groups.shared.commit_timeout, durable).await.is_err() {
+            tracing::warn!(
+                topic = %deletion.topic.name,
+                "the removal of the topic's committed offsets is not durable yet"
+            );
         }
+        drop(deletion);
     }
+    // The topics live as long as the groups.
+    std::future::pending().await
 }

@@ -52,6 +52,12 @@ impl ConnectionCounts {
         self.state.lock().limits = limits;
     }
 
+    /// Returns the limit of all connections together.
+    #[cfg(test)]
+    pub(super) fn total_max(&self) -> usize {
+        self.state.lock().limits.total_max
+    }
+
     /// Counts one more connection from `ip`, or names the limit that forbids it.
     pub(super) fn add(self: &Arc<Self>, ip: IpAddr) -> Result<CountedConnection, LimitReached> {
         // An IPv4 client on a dual-stack socket shows as a mapped address: the same client all the same.
@@ -59,7 +65,7 @@ impl ConnectionCounts {
         let mut state = self.state.lock();
         if state.total >= state.limits.total_max {
             return Err(LimitReached {
-                setting: "max.connections",
+                setting: state.limits.total_limit,
                 value: state.limits.total_max,
             });
         }

@@ -7,6 +7,7 @@ fn counts(total_max: usize, per_ip_max: usize, overrides: &[(&str, usize)]) -> A
         .collect();
     Arc::new(ConnectionCounts::new(ConnectionLimits {
         total_max,
+        total_limit: "max.connections",
         per_ip_max,
         per_ip_overrides,
     }))
@@ -60,6 +61,7 @@ fn new_limits_hold_for_new_connections() {
     let counts = counts(100, 10, &[]);
     let _kept = counts.add(ip("10.0.0.1")).unwrap();
     counts.set_limits(ConnectionLimits {
+        total_limit: "max.connections",
         total_max: 1,
         per_ip_max: 1,
         per_ip_overrides: HashMap::new(),

@@ -23,6 +23,7 @@ use super::metrics::{CloseReason, NetworkMetrics};
 use super::settings::{ConnectionLimits, ListenerSettings, NetworkSettings};
 use crate::api::{ConnectionInfo, Dispatcher};
 use crate::budget::MemoryBudget;
+use crate::live_settings::LiveSettings;
 
 /// Longest pause after the system refused to hand out a connection.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
@@ -209,9 +210,31 @@ impl ServeHandles {
         }
     }
 
+    /// Returns how many connections there may be now.
+    #[cfg(test)]
+    pub(super) fn connections_max(&self) -> usize {
+        self.counts.total_max()
+    }
+
     /// Changes the limits on the number of connections. Those that are open stay.
-    pub fn set_connection_limits(&self, limits: ConnectionLimits) {
+    fn set_connection_limits(&self, limits: ConnectionLimits) {
         self.counts.set_limits(limits);
+    }
+}
+
+/// Applies `max.connections` and its like whenever the settings change, until the shutdown. Connections that are open
+/// stay, also above a lower limit.
+pub async fn follow_settings(handles: Arc<ServeHandles>, settings: LiveSettings) {
+    let mut changes = settings.watch();
+    loop {
+        let current = Arc::clone(&changes.borrow_and_update());
+        let limits = ConnectionLimits::from_settings(&current);
+        handles.set_connection_limits(limits.within_open_files(handles.settings.open_files_max));
+        tokio::select! {
+            // An error says that nobody can change them any more.
+            changed = changes.changed() => if changed.is_err() { return },
+            () = handles.shutdown.requested() => return,
+        }
     }
 }
 

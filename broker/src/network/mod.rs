@@ -22,6 +22,6 @@ mod writer;
 mod tests;
 
 pub use connection_shared::AuthState;
-pub use listener::{ListenError, Listener, ServeHandles, serve};
+pub use listener::{ListenError, Listener, ServeHandles, follow_settings, serve};
 pub use metrics::NetworkMetrics;
 pub use settings::{ConnectionLimits, ListenerSettings, NetworkSettings};

@@ -28,15 +28,27 @@ pub struct NetworkSettings {
     pub in_flight_max: usize,
     /// How long a stop waits for replies that are owed, before connections are cut.
     pub drain_max: Duration,
-    /// How many connections there may be at the start; see [`super::ServeHandles::set_connection_limits`].
+    /// How many connections there may be at the start; see [`super::follow_settings`].
     pub connection_limits: ConnectionLimits,
+    /// How many files the process may open, `None` if there is no limit; connections are kept below it.
+    pub open_files_max: Option<u64>,
 }
+
+/// Name of the limit that the system sets, where `max.connections` does not set a lower one.
+const OPEN_FILES_LIMIT: &str = "open files (ulimit -n)";
+
+/// Most open files kept back from connections.
+const FILES_RESERVE_MAX: u64 = 16_384;
+/// Least, where the limit is twice that: segments, indexes, the write-ahead log, HTTP.
+const FILES_RESERVE_MIN: u64 = 256;
 
 /// How many connections there may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// `max.connections`: of all listeners together.
+    /// Of all listeners together: `max.connections`, or less, see [`ConnectionLimits::within_open_files`].
     pub total_max: usize,
+    /// What sets `total_max`: the `limit` of metrics and log lines.
+    pub total_limit: &'static str,
     /// `max.connections.per.ip`: from one address.
     pub per_ip_max: usize,
     /// `max.connections.per.ip.overrides`: exceptions from that.
@@ -61,9 +73,9 @@ pub struct ListenerSettings {
 }
 
 impl NetworkSettings {
-    /// Reads the settings.
+    /// Reads the settings, for a process that may open `open_files_max` files.
     #[must_use]
-    pub fn from_settings(settings: &Settings) -> Self {
+    pub fn from_settings(settings: &Settings, open_files_max: Option<u64>) -> Self {
         let idle_ms = settings.connections_max_idle_ms();
         Self {
             request_size_max: to_usize(settings.socket_request_max_bytes()),
@@ -71,7 +83,8 @@ impl NetworkSettings {
             idle_max: u64::try_from(idle_ms).map_or(NEVER, |ms| Duration::from_millis(ms).min(NEVER)),
             in_flight_max: to_usize(settings.connection_requests_in_flight_max()).max(1),
             drain_max: DRAIN_MAX,
-            connection_limits: ConnectionLimits::from_settings(settings),
+            connection_limits: ConnectionLimits::from_settings(settings).within_open_files(open_files_max),
+            open_files_max,
         }
     }
 }
@@ -91,9 +104,28 @@ impl ConnectionLimits {
         }
         Self {
             total_max: to_usize(settings.max_connections()),
+            total_limit: "max.connections",
             per_ip_max: to_usize(settings.max_connections_per_ip()),
             per_ip_overrides,
         }
+    }
+
+    /// Lowers the limit of all connections to what the process may open, less a reserve for files: a quarter of
+    /// `open_files_max`, at least 256 and at most 16,384, and never more than half. `None` is no limit.
+    #[must_use]
+    pub fn within_open_files(mut self, open_files_max: Option<u64>) -> Self {
+        let Some(open_files) = open_files_max else {
+            return self;
+        };
+        let reserve = (open_files / 4)
+            .clamp(FILES_RESERVE_MIN, FILES_RESERVE_MAX)
+            .min(open_files / 2);
+        let most = usize::try_from(open_files - reserve).unwrap_or(usize::MAX);
+        if most < self.total_max {
+            self.total_max = most;
+            self.total_limit = OPEN_FILES_LIMIT;
+        }
+        self
     }
 
     /// Returns the limit for one address.

@@ -13,7 +13,7 @@ fn settings(assignments: &[(&str, &str)]) -> Settings {
 
 #[test]
 fn defaults_are_kafkas() {
-    let network = NetworkSettings::from_settings(&settings(&[]));
+    let network = NetworkSettings::from_settings(&settings(&[]), None);
     assert_eq!(network.request_size_max, 104_857_600);
     assert_eq!(network.idle_max, Duration::from_secs(600));
     assert_eq!(network.in_flight_max, 16);
@@ -22,10 +22,12 @@ fn defaults_are_kafkas() {
 
 #[test]
 fn a_negative_idle_time_never_closes() {
-    let network = NetworkSettings::from_settings(&settings(&[("connections.max.idle.ms", "-1")]));
+    let network = NetworkSettings::from_settings(&settings(&[("connections.max.idle.ms", "-1")]), None);
     assert_eq!(network.idle_max, NEVER);
-    let network =
-        NetworkSettings::from_settings(&settings(&[("connections.max.idle.ms", "9223372036854775807")]));
+    let network = NetworkSettings::from_settings(
+        &settings(&[("connections.max.idle.ms", "9223372036854775807")]),
+        None,
+    );
     assert_eq!(network.idle_max, NEVER);
 }
 
@@ -36,6 +38,7 @@ fn overrides_name_addresses_of_both_families() {
     assert_eq!(wrong, ["host:3", "10.0.0.3", "10.0.0.4:x"]);
     let limits = ConnectionLimits {
         total_max: 100,
+        total_limit: "max.connections",
         per_ip_max: 1,
         per_ip_overrides: limits,
     };
@@ -54,7 +57,7 @@ fn listeners_carry_the_socket_settings() {
             "listener.security.protocol.map",
             "PLAINTEXT:PLAINTEXT,SECOND:PLAINTEXT",
         ),
-        ("socket.send.buffer.bytes", "-1"),
+        ("socket.receive.buffer.bytes", "102400"),
     ]))
     .unwrap();
     assert_eq!(listeners.len(), 2);
@@ -70,4 +73,32 @@ fn listeners_carry_the_socket_settings() {
         (listeners[0].send_buffer_size, listeners[0].receive_buffer_size),
         (None, Some(102_400))
     );
+}
+
+#[test]
+fn connections_leave_a_reserve_of_open_files() {
+    let most = |open_files: u64, max_connections: &str| {
+        let settings = settings(&[("max.connections", max_connections)]);
+        let limits = ConnectionLimits::from_settings(&settings).within_open_files(Some(open_files));
+        (limits.total_max, limits.total_limit)
+    };
+    let unlimited = "2147483647";
+    for (open_files, expected) in [
+        (0, 0),
+        (100, 50),
+        (512, 256),
+        (1024, 768),
+        (4096, 3072),
+        (65_536, 49_152),
+        (1_048_576, 1_032_192),
+        (u64::MAX, 2_147_483_647),
+    ] {
+        assert_eq!(most(open_files, unlimited).0, expected, "{open_files}");
+    }
+    assert_eq!(most(1024, unlimited).1, "open files (ulimit -n)");
+    assert_eq!(most(1024, "768"), (768, "max.connections"));
+    assert_eq!(most(1024, "10"), (10, "max.connections"));
+    let settings = settings(&[]);
+    let unlimited = ConnectionLimits::from_settings(&settings);
+    assert_eq!(unlimited.clone().within_open_files(None), unlimited);
 }

@@ -103,7 +103,7 @@ fn open(sessions: &FetchSessions, topic: &str, count: i32, now: Instant) -> i32 
 }
 
 #[test]
-fn outside_sessions_every_partition_is_listed_and_the_id_is_zero() {
+fn rule_22_outside_sessions_every_partition_is_listed_and_the_id_is_zero() {
     let sessions = FetchSessions::new(10);
     let asked = request(0, -1, &[(name("a"), &[(1, 0), (0, 0)]), (name("b"), &[(7, 0)])]);
     for _ in 0..2 {

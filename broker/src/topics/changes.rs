@@ -193,8 +193,8 @@ impl Topics {
             Ok(())
         })
         .await?;
-        // Nobody listens before the groups are up; they then start from the topics there are.
-        let _ = self.deleted.send(view);
+        // Before another topic may get the name.
+        self.tell_deleted(view).await;
         Ok(())
     }
 

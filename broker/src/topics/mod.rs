@@ -5,10 +5,12 @@
 //! durable in the metadata before its effect is visible; one change runs at a time.
 
 mod changes;
+mod deletion;
 mod names;
 mod view;
 
 pub use changes::{ConfigChange, NewTopic, ReplicationFactor, TopicError, is_internal_name};
+pub use deletion::Deletion;
 pub use names::{InvalidName, check_topic_name};
 pub use view::{TopicView, log_config};
 
@@ -21,14 +23,11 @@ use thalweg_metadata::{Metadata, TopicKind};
 use thalweg_storage::engine::LogEngine;
 use thalweg_storage::log::PartitionLog;
 use thalweg_types::{PartitionIndex, TopicId, TopicPartitionId};
-use tokio::sync::broadcast;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::live_settings::LiveSettings;
-
-/// Topics deleted that a slow listener may be behind by before it must look at the whole list again.
-const DELETED_BACKLOG: usize = 1024;
 
 /// All topics of the broker.
 pub struct Topics {
@@ -39,7 +38,8 @@ pub struct Topics {
     views: RwLock<Views>,
     /// Held over a change from its check to its effect.
     changing: tokio::sync::Mutex<()>,
-    deleted: broadcast::Sender<Arc<TopicView>>,
+    /// Who keeps something about topics by name.
+    deletions: Mutex<Option<mpsc::Sender<Deletion>>>,
     doomed: Mutex<Vec<(Instant, PathBuf)>>,
 }
 
@@ -71,7 +71,7 @@ impl Topics {
             clock,
             views: RwLock::default(),
             changing: tokio::sync::Mutex::new(()),
-            deleted: broadcast::Sender::new(DELETED_BACKLOG),
+            deletions: Mutex::default(),
             doomed: Mutex::default(),
         };
         topics.refresh_all();
@@ -115,12 +115,6 @@ impl Topics {
     #[must_use]
     pub fn metadata(&self) -> &Arc<Metadata> {
         &self.metadata
-    }
-
-    /// Returns a receiver of topics as they are deleted.
-    #[must_use]
-    pub fn subscribe_deleted(&self) -> broadcast::Receiver<Arc<TopicView>> {
-        self.deleted.subscribe()
     }
 
     /// Returns whose topic a name is.

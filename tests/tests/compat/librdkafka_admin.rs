@@ -65,7 +65,7 @@ fn topics_are_created_listed_and_deleted() {
 }
 
 #[test]
-fn a_new_topic_is_refused_by_name_of_the_fault() {
+fn rule_17_a_new_topic_is_refused_by_name_of_the_fault() {
     let broker = Broker::start();
     let new = |name| NewTopic::new(name, 1, TopicReplication::Fixed(1));
     create_topic(&broker, "there", 1, &[]);
@@ -96,7 +96,7 @@ fn a_new_topic_is_refused_by_name_of_the_fault() {
 }
 
 #[test]
-fn minus_one_takes_the_brokers_defaults() {
+fn rule_17_minus_one_takes_the_brokers_defaults() {
     let broker = BrokerConfig::default().set("num.partitions", 4).start();
     create(
         &broker,

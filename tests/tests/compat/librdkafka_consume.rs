@@ -27,7 +27,7 @@ fn ten_seconds(broker: &Broker, topic: &str) {
 }
 
 #[test]
-fn a_time_finds_the_first_record_at_or_after_it() {
+fn rule_10_a_time_finds_the_first_record_at_or_after_it() {
     let broker = Broker::start();
     ten_seconds(&broker, "times");
     let consumer = reader(&broker, &[]);
@@ -47,7 +47,7 @@ fn a_time_finds_the_first_record_at_or_after_it() {
 }
 
 #[test]
-fn reading_from_the_middle_of_a_batch_starts_at_the_record() {
+fn rule_07_reading_from_the_middle_of_a_batch_starts_at_the_record() {
     let broker = Broker::start();
     ten_seconds(&broker, "middle");
     let consumer = reader(&broker, &[]);
@@ -110,7 +110,7 @@ fn a_consumer_at_the_end_gets_a_new_record_at_once() {
 }
 
 #[test]
-fn an_idle_fetch_is_answered_after_its_wait() {
+fn rule_07_an_idle_fetch_is_answered_after_its_wait() {
     let broker = Broker::start();
     create_topic(&broker, "idle", 1, &[]);
     let consumer = reader(&broker, &[("fetch.wait.max.ms", "300")]);
@@ -128,7 +128,7 @@ fn an_idle_fetch_is_answered_after_its_wait() {
 }
 
 #[test]
-fn a_batch_larger_than_the_fetch_limit_is_returned_whole() {
+fn rule_07_a_batch_larger_than_the_fetch_limit_is_returned_whole() {
     let broker = Broker::start();
     create_topic(&broker, "large", 2, &[]);
     let records: Vec<Record> = (0..8)

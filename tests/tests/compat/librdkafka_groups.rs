@@ -57,7 +57,7 @@ fn members_share_the_partitions_and_read_each_record_once() {
 }
 
 #[test]
-fn members_that_join_at_the_same_time_are_all_served() {
+fn rule_06_members_that_join_at_the_same_time_are_all_served() {
     let broker = Broker::start();
     create_topic(&broker, "crowd", 8, &[]);
     let members: Vec<Member> = (0..8)
@@ -160,7 +160,7 @@ fn a_group_goes_on_where_it_committed() {
 }
 
 #[test]
-fn an_offset_is_kept_with_its_metadata() {
+fn rule_19_an_offset_is_kept_with_its_metadata() {
     let broker = Broker::start();
     create_topic(&broker, "noted", 2, &[]);
     let consumer = reader(&broker, &[("group.id", "noted")]);
@@ -187,7 +187,7 @@ fn an_offset_is_kept_with_its_metadata() {
 }
 
 #[test]
-fn the_offsets_of_an_unknown_group_are_no_error() {
+fn rule_02_the_offsets_of_an_unknown_group_are_no_error() {
     let broker = Broker::start();
     create_topic(&broker, "lonely", 1, &[]);
     let consumer = reader(&broker, &[("group.id", "never seen")]);

@@ -42,7 +42,7 @@ fn records_of_every_codec_come_back_at_their_offsets() {
 }
 
 #[test]
-fn nulls_empty_values_and_repeated_headers_survive() {
+fn rule_20_nulls_empty_values_and_repeated_headers_survive() {
     let broker = Broker::start();
     create_topic(&broker, "edges", 1, &[]);
     let header = |name: &str, value: Option<&[u8]>| (name.to_owned(), value.map(<[u8]>::to_vec));
@@ -106,7 +106,7 @@ fn every_acks_setting_stores_the_records() {
 }
 
 #[test]
-fn an_idempotent_producer_keeps_its_order() {
+fn rule_11_an_idempotent_producer_keeps_its_order() {
     let broker = Broker::start();
     create_topic(&broker, "ordered", 2, &[]);
     let settings = [
@@ -165,7 +165,7 @@ fn the_topic_says_whose_timestamp_counts() {
 }
 
 #[test]
-fn a_record_past_max_message_bytes_is_refused() {
+fn rule_18_a_record_past_max_message_bytes_is_refused() {
     let broker = Broker::start();
     create_topic(&broker, "small", 1, &[("max.message.bytes", "10000")]);
     let producer = Producer::new(&broker, &[]);
@@ -210,7 +210,7 @@ fn a_record_from_the_future_is_refused() {
 }
 
 #[test]
-fn a_record_without_a_key_is_refused_by_a_compacted_topic() {
+fn rule_18_a_record_without_a_key_is_refused_by_a_compacted_topic() {
     let broker = Broker::start();
     create_topic(&broker, "compacted", 1, &[("cleanup.policy", "compact")]);
     let producer = Producer::new(&broker, &[]);
@@ -270,7 +270,7 @@ fn a_topic_is_created_by_the_first_record() {
 }
 
 #[test]
-fn a_topic_is_not_created_where_that_is_switched_off() {
+fn rule_17_a_topic_is_not_created_where_that_is_switched_off() {
     let broker = BrokerConfig::default()
         .set("auto.create.topics.enable", false)
         .start();
@@ -293,7 +293,7 @@ fn a_topic_is_not_created_where_that_is_switched_off() {
 
 /// Until transactions exist a transactional producer is told so; silence would cost him his guarantee.
 #[test]
-fn a_transactional_producer_is_served_or_told_why_not() {
+fn rule_13_a_transactional_producer_is_served_or_told_why_not() {
     use rdkafka::producer::{BaseProducer, Producer as _};
     use thalweg_tests::clients::librdkafka::{CALL, config};
     let broker = Broker::start();

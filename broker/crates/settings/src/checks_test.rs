@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
+
 use crate::settings::{Profile, Settings};
+use crate::{DynamicScope, TopicConfig};
 
 type Pairs = &'static [(&'static str, &'static str)];
 
@@ -112,6 +115,38 @@ fn keys_that_contradict_each_other_are_all_named() {
         for word in *words {
             assert!(text.contains(word), "{pairs:?}: {text}");
         }
+    }
+}
+
+#[test]
+fn retention_below_minus_one_is_refused_by_name_and_minus_one_is_for_ever() {
+    for key in [
+        "log.retention.ms",
+        "log.retention.minutes",
+        "log.retention.hours",
+        "log.retention.bytes",
+    ] {
+        for wrong in ["-2", "-2147483648"] {
+            let text = refusal(&[(key, wrong)]);
+            assert!(text.contains(key) && text.contains(wrong), "{text}");
+            assert!(text.contains("at least -1"), "{text}");
+        }
+        let settings = Settings::builder(Profile::Serve)
+            .set(key, "-1")
+            .build()
+            .expect("taken");
+        let topic = TopicConfig::resolve(&BTreeMap::new(), &settings).expect("taken");
+        if key == "log.retention.bytes" {
+            assert_eq!(topic.retention_bytes_limit(), None);
+        } else {
+            assert_eq!(topic.retention_ms_limit(), None, "{key}");
+        }
+        let dynamic = BTreeMap::from([(key.to_owned(), "-2".to_owned())]);
+        assert!(
+            settings
+                .with_dynamic(DynamicScope::ClusterDefault, &dynamic)
+                .is_err()
+        );
     }
 }
 

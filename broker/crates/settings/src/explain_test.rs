@@ -14,6 +14,7 @@ fn an_explanation_says_what_it_is_and_where_its_value_comes_from() {
          \x20 retention.ms of topics that set none, in hours.\n\
          \x20 type         int, hours\n\
          \x20 default      168\n\
+         \x20 allowed      at least -1\n\
          \x20 changed      at start only\n\
          \x20 topic key    retention.ms\n\
          \x20 environment  THALWEG_LOG_RETENTION_HOURS\n\

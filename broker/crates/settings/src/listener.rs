@@ -200,26 +200,34 @@ impl Settings {
     }
 
     /// Returns the addresses clients are told, one per listener and in the same order. An empty host stands for a
-    /// name of the machine that the network layer finds out; port 0 stands for the bound port.
+    /// name of the machine that the network layer finds out; port 0 becomes the bound port once that is known, see
+    /// [`Self::with_bound_ports`].
     ///
     /// # Errors
     /// As [`Self::listen_addresses`].
     pub fn advertised_addresses(&self) -> Result<Vec<Listener>, SettingError> {
-        let own = self.listen_addresses()?;
-        let Some(entries) = self.advertised_listeners() else {
-            return Ok(own);
-        };
-        let advertised = read("advertised.listeners", entries, self)?;
-        Ok(own
-            .into_iter()
-            .map(|listener| {
-                advertised
-                    .iter()
-                    .find(|other| other.name == listener.name)
-                    .cloned()
-                    .unwrap_or(listener)
-            })
-            .collect())
+        let mut told = self.listen_addresses()?;
+        if let Some(entries) = self.advertised_listeners() {
+            let advertised = read("advertised.listeners", entries, self)?;
+            for listener in &mut told {
+                if let Some(other) = advertised.iter().find(|other| other.name == listener.name) {
+                    listener.clone_from(other);
+                }
+            }
+        }
+        for listener in told.iter_mut().filter(|listener| listener.port == 0) {
+            listener.port = self.bound_ports.get(&listener.name).copied().unwrap_or(0);
+        }
+        Ok(told)
+    }
+
+    /// Returns these settings with the ports that the listeners were bound to, by the listener's name. Snapshots made
+    /// from it by dynamic changes keep them. The values of the keys stay as they were set.
+    #[must_use]
+    pub fn with_bound_ports(mut self, ports: impl IntoIterator<Item = (String, u16)>) -> Self {
+        let ports = ports.into_iter();
+        self.bound_ports = ports.map(|(name, port)| (name.to_uppercase(), port)).collect();
+        self
     }
 
     /// Returns the advertised listeners as written, for the checks.

@@ -117,3 +117,39 @@ fn listeners_get_their_protocol_by_name() {
         ]
     );
 }
+
+#[test]
+fn port_0_is_told_as_the_bound_port_unless_another_is_advertised() {
+    let settings = |advertised: Option<&str>| {
+        let builder = Settings::builder(Profile::Serve)
+            .set("listeners", "IN://127.0.0.1:0,OUT://127.0.0.1:0")
+            .set("inter.broker.listener.name", "IN")
+            .set("listener.security.protocol.map", "IN:PLAINTEXT,OUT:PLAINTEXT");
+        let builder = match advertised {
+            Some(advertised) => builder.set("advertised.listeners", advertised),
+            None => builder,
+        };
+        builder.build().expect("valid")
+    };
+    let ports = |settings: &Settings| -> Vec<(String, u16)> {
+        let told = settings.advertised_addresses().expect("checked");
+        told.into_iter()
+            .map(|listener| (listener.host, listener.port))
+            .collect()
+    };
+    let host = |name: &str, port| (name.to_owned(), port);
+    let bound = [("IN".to_owned(), 4001), ("OUT".to_owned(), 4002)];
+    let plain = settings(None);
+    assert_eq!(ports(&plain), [host("127.0.0.1", 0), host("127.0.0.1", 0)]);
+    let plain = plain.with_bound_ports(bound.clone());
+    assert_eq!(ports(&plain), [host("127.0.0.1", 4001), host("127.0.0.1", 4002)]);
+    // A dynamic change keeps them.
+    let changes = [("max.connections".to_owned(), "7".to_owned())].into();
+    let changed = plain.with_dynamic(crate::DynamicScope::ClusterDefault, &changes);
+    assert_eq!(
+        ports(&changed.expect("valid")),
+        [host("127.0.0.1", 4001), host("127.0.0.1", 4002)]
+    );
+    let advertised = settings(Some("IN://inside:9,OUT://outside:0")).with_bound_ports(bound);
+    assert_eq!(ports(&advertised), [host("inside", 9), host("outside", 4002)]);
+}

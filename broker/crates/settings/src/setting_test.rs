@@ -36,6 +36,14 @@ const OTHER_DEFAULTS: &[(&str, &str)] = &[
         "group.coordinator.rebalance.protocols",
         "the classic protocol only, so far",
     ),
+    (
+        "socket.send.buffer.bytes",
+        "the system's own size follows the line, and a small one costs processor time",
+    ),
+    (
+        "socket.receive.buffer.bytes",
+        "the system's own size follows the line, and a small one costs processor time",
+    ),
 ];
 
 /// Keys whose bounds are tighter than Kafka's, and why.
@@ -72,6 +80,22 @@ const OTHER_RULES: &[(&str, &str)] = &[
     ("log.flush.scheduler.interval.ms", "flush.ms allows no less"),
     ("log.cleaner.dedupe.buffer.size", "a size"),
     ("request.timeout.ms", "a time"),
+    (
+        "log.retention.ms",
+        "-1 is for ever, a smaller number is a mistake",
+    ),
+    (
+        "log.retention.minutes",
+        "-1 is for ever, a smaller number is a mistake",
+    ),
+    (
+        "log.retention.hours",
+        "-1 is for ever, a smaller number is a mistake",
+    ),
+    (
+        "log.retention.bytes",
+        "-1 is no limit, a smaller number is a mistake",
+    ),
 ];
 
 fn golden() -> Vec<[&'static str; 5]> {

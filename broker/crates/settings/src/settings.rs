@@ -4,6 +4,7 @@
 //! broker). A [`Settings`] is an immutable snapshot; a dynamic change makes a new one (`dynamic`). All layers of a
 //! key are kept, because DescribeConfigs lists them.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
@@ -160,6 +161,8 @@ pub struct Settings {
     profile: Profile,
     slots: Vec<Slot>,
     notices: Vec<String>,
+    /// The ports that the system chose for listeners with port 0, by the listener's name.
+    pub(crate) bound_ports: BTreeMap<String, u16>,
 }
 
 impl Settings {
@@ -184,6 +187,7 @@ impl Settings {
             profile,
             slots,
             notices: Vec::new(),
+            bound_ports: BTreeMap::new(),
         }
     }
 

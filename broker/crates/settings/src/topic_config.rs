@@ -157,12 +157,11 @@ pub(crate) fn broker_value(name: &str, settings: &Settings) -> Value {
         };
         match effective.value {
             Value::Null => {}
-            // log.retention.hours and its like count in larger units; any negative time means "for ever".
+            // log.retention.hours and its like count in larger units; -1 means "for ever" in all of them.
             Value::Number(number) if setting.unit != effective.setting.unit => {
                 let ms = number.saturating_mul(effective.setting.unit.in_ms());
                 return Value::Number(ms.max(-1));
             }
-            Value::Number(number) if name == "retention.ms" => return Value::Number((*number).max(-1)),
             value => return value.clone(),
         }
     }

@@ -127,8 +127,8 @@ fn broker_keys_in_other_units_stand_in() {
             Some(4),
         ),
         (&[("log.retention.ms", "-1")], None),
-        (&[("log.retention.ms", "-7")], None),
         (&[("log.retention.hours", "-1")], None),
+        (&[("log.retention.minutes", "-1")], None),
         (
             &[("log.retention.hours", "2147483647")],
             Some(2_147_483_647 * 3_600_000),

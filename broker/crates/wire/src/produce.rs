@@ -71,7 +71,7 @@ pub fn parse_produce_request(
     limits: &GuardLimits,
 ) -> Result<ProduceRequest, GuardError> {
     let schema = guard::message(Direction::Request, KEY, version)?;
-    walk::check_prefix(schema, version, &body, limits)?;
+    walk::check(schema, version, &body, limits)?;
     let mut cursor = Cursor::new(&body);
     let layout = read_layout(&mut cursor, version).map_err(|(path, problem)| GuardError::Malformed {
         name: schema.name,

@@ -212,6 +212,12 @@ pub(crate) fn schemas() -> &'static Schemas {
     SCHEMAS.get_or_init(|| Schemas::parse(include_str!("schema.txt")))
 }
 
+/// Reports whether a message is in the table but unknown to the types of `kafka-protocol`: the requests of OffsetCommit
+/// and OffsetFetch from v10 on, which [`crate::offsets`] parses.
+pub(crate) const fn is_parsed_here_only(direction: Direction, api_key: i16, version: i16) -> bool {
+    matches!((direction, api_key), (Direction::Request, 8 | 9)) && version >= 10
+}
+
 /// Returns the schema of a message, or `None` if the API key is unknown.
 pub(crate) fn message(direction: Direction, api_key: i16) -> Option<&'static MessageSchema> {
     schemas().message(direction, api_key)

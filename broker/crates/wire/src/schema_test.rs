@@ -79,9 +79,13 @@ impl Visitor for Compare {
 fn compare<T: Message + Encodable + Decodable>(direction: Direction, api_key: i16) {
     let schema = message(direction, api_key).unwrap();
     let name = type_name::<T>();
+    let here_only = |version: &i16| is_parsed_here_only(direction, api_key, *version);
     let versions = VersionRange {
         min: schema.versions.first,
-        max: schema.versions.last,
+        max: (schema.versions.first..=schema.versions.last)
+            .take_while(|version| !here_only(version))
+            .last()
+            .unwrap(),
     };
     assert_eq!(versions, T::VERSIONS, "{name}");
     let limits = GuardLimits::default();
@@ -148,6 +152,9 @@ macro_rules! structures {
 fn default_messages_pass() {
     for (direction, api_key, schema) in schemas().api_messages() {
         for version in schema.versions.first..=schema.versions.last {
+            if is_parsed_here_only(direction, api_key, version) {
+                continue;
+            }
             let body = default_bodies((direction, api_key), version).unwrap();
             walk::check(schema, version, &body, &GuardLimits::default())
                 .unwrap_or_else(|error| panic!("{direction} {error}"));

@@ -21,7 +21,7 @@ pub(crate) fn check(
     body: &[u8],
     limits: &GuardLimits,
 ) -> Result<GuardFacts, GuardError> {
-    walk(schema, version, body, limits, Rest::Refused)
+    check_up_to(schema, version, body, (limits, 0))
 }
 
 /// Walks a body whose writer may know more fields than the version that is read; what follows is not looked at.
@@ -31,22 +31,15 @@ pub(crate) fn check_prefix(
     body: &[u8],
     limits: &GuardLimits,
 ) -> Result<GuardFacts, GuardError> {
-    walk(schema, version, body, limits, Rest::Ignored)
+    check_up_to(schema, version, body, (limits, usize::MAX))
 }
 
-/// What is done about bytes after the end of the body.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Rest {
-    Refused,
-    Ignored,
-}
-
-fn walk(
+/// Walks a body; up to `leftover_max` bytes after its end are not looked at.
+pub(crate) fn check_up_to(
     schema: &'static MessageSchema,
     version: i16,
     body: &[u8],
-    limits: &GuardLimits,
-    rest: Rest,
+    (limits, leftover_max): (&GuardLimits, usize),
 ) -> Result<GuardFacts, GuardError> {
     let mut walk = Walk {
         cursor: Cursor::new(body),
@@ -61,7 +54,7 @@ fn walk(
     let result = walk
         .structure(&schema.root, None)
         .and_then(|()| match walk.cursor.left() {
-            left if left == 0 || rest == Rest::Ignored => Ok(()),
+            left if left <= leftover_max => Ok(()),
             left => Err(Box::new(Fault {
                 path: "(end)".to_owned(),
                 position: walk.cursor.position(),

@@ -65,9 +65,8 @@ async fn api_versions_lists_the_table_in_every_version() {
     }
 }
 
-/// Rule 4 of the compatibility list.
 #[tokio::test]
-async fn api_versions_of_an_unknown_version_is_answered_in_v0_with_error_35() {
+async fn rule_04_api_versions_of_an_unknown_version_is_answered_in_v0_with_error_35() {
     let server = start().await;
     let mut client = server.connect().await;
     for version in [5, 99, -1, i16::MAX] {

@@ -193,3 +193,55 @@ async fn connections_above_a_limit_are_closed_and_counted() {
     client.send(&request(1, "ready")).await;
     assert_eq!(client.receive_id().await, 1);
 }
+
+#[tokio::test]
+async fn limits_changed_while_the_broker_runs_hold_for_the_next_connection() {
+    let set = |key: &str, value: &str| {
+        let builder = Settings::builder(Profile::Serve).set(key, value);
+        builder.build().unwrap()
+    };
+    let live = LiveSettings::new(set("max.connections", "1"));
+    let setup = Setup {
+        settings: NetworkSettings::from_settings(&live.current(), Some(1024)),
+        ..Setup::default()
+    };
+    let server = Server::start(setup, Script::new().dispatcher()).await;
+    let following = tokio::spawn(follow_settings(server.handles.clone(), live.clone()));
+    let mut first = server.connect().await;
+    first.send(&request(1, "ready")).await;
+    assert_eq!(first.receive_id().await, 1);
+    server.connect().await.is_closed().await;
+    // `follow_settings` has the new ones when a connection is served: until then each is closed.
+    for (key, value) in [
+        ("max.connections", "2"),
+        ("max.connections.per.ip", "2"),
+        ("max.connections.per.ip.overrides", "127.0.0.1:2"),
+    ] {
+        live.replace(set("max.connections", "1"));
+        until("one connection is the most", || {
+            server.handles.connections_max() == 1
+        })
+        .await;
+        live.replace(set(key, value));
+        until("the new limit holds", || server.handles.connections_max() > 1).await;
+        let mut second = server.connect().await;
+        second.send(&request(2, "ready")).await;
+        assert_eq!(second.receive_id().await, 2, "{key}");
+        server.connect().await.is_closed().await;
+        drop(second);
+        until("its place is free", || {
+            let text = server.metrics.encode().unwrap();
+            text.contains("thalweg_connections{listener=\"PLAINTEXT\"} 1")
+        })
+        .await;
+    }
+    // Without a limit of their own, connections stay below the open files.
+    live.replace(Settings::defaults(Profile::Serve));
+    until("the open files bound them", || {
+        server.handles.connections_max() == 768
+    })
+    .await;
+    first.send(&request(3, "ready")).await;
+    assert_eq!(first.receive_id().await, 3, "open connections stay");
+    following.abort();
+}

@@ -27,6 +27,7 @@ use tokio::time::{sleep, timeout};
 use super::*;
 use crate::api::{ApiError, Dispatcher, Reply, Request, Response};
 use crate::budget::{BudgetSettings, MemoryBudget};
+use crate::live_settings::LiveSettings;
 
 const MIB: u64 = 1 << 20;
 
@@ -135,6 +136,7 @@ struct Server {
     metrics: Metrics,
     trigger: ShutdownTrigger,
     task: JoinHandle<()>,
+    handles: Arc<ServeHandles>,
 }
 
 /// What differs between the tests.
@@ -179,8 +181,10 @@ impl Server {
             network_metrics,
             shutdown,
         );
-        let task = tokio::spawn(listener::serve(vec![listener], Arc::new(handles)));
+        let handles = Arc::new(handles);
+        let task = tokio::spawn(listener::serve(vec![listener], handles.clone()));
         Self {
+            handles,
             address,
             budget,
             metrics,
@@ -209,7 +213,7 @@ fn any_port() -> ListenerSettings {
 
 /// What the broker starts with unless a test needs something else.
 fn usual() -> NetworkSettings {
-    NetworkSettings::from_settings(&Settings::defaults(Profile::Serve))
+    NetworkSettings::from_settings(&Settings::defaults(Profile::Serve), None)
 }
 
 /// A request frame: ApiVersions v0, client id "t", the command as its body.

@@ -113,7 +113,7 @@ pub fn parse_fetch_request(
     limits: &GuardLimits,
 ) -> Result<FetchRequest, GuardError> {
     let schema = guard::message(Direction::Request, KEY, version)?;
-    walk::check_prefix(schema, version, body, limits)?;
+    walk::check(schema, version, body, limits)?;
     let mut reader = Reader {
         cursor: Cursor::new(body),
         version,
