@@ -119,6 +119,8 @@ impl BrokerCollector {
         page.add("thalweg_wal_used_bytes", &[], usage.used as f64);
         page.add("thalweg_wal_capacity_bytes", &[], usage.capacity as f64);
         page.add("thalweg_wal_free_bytes", &[], usage.free as f64);
+        page.add("thalweg_wal_files_begun_total", &[], usage.rolls as f64);
+        page.add("thalweg_wal_files_freed_total", &[], usage.files_freed as f64);
         if let Some(counters) = engine.commit_counters() {
             let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) as f64;
             page.add("thalweg_wal_flushes_total", &[], count(&counters.groups));
@@ -147,6 +149,7 @@ impl BrokerCollector {
             &[],
             count(&counters.drained_bytes),
         );
+        page.add("thalweg_segment_rolls_total", &[], count(&counters.segment_rolls));
         page.add("thalweg_checkpoints_total", &[], count(&counters.checkpoints));
         page.add("thalweg_disk_full_total", &[], count(&counters.disk_full));
         page.add(

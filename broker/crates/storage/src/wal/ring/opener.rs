@@ -514,6 +514,7 @@ impl RingOpener {
             durable: VecDeque::new(),
             spare: Vec::new(),
             trimmed_to,
+            files_freed: 0,
             closed: false,
         };
         Ok(RingSink {

@@ -1,0 +1,318 @@
+//! kill -9 again and again, one time in five while the broker recovers, under a load of every kind.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use thalweg_tests::actors::{
+    Actor, ChurnCount, Pace, ProducerPlan, Theatre, Topic, check_commits, check_topic, start_churn,
+    start_deletions, start_member, start_producer, start_steady_commits,
+};
+use thalweg_tests::chance::{Chance, number_from_environment};
+use thalweg_tests::clients::librdkafka::create_topic;
+use thalweg_tests::counters::{self, Lives};
+use thalweg_tests::history::{Promise, Violation};
+use thalweg_tests::{Broker, BrokerConfig, Product, http, wait};
+
+/// Kills of a short run, in which everything below must happen so many times.
+const KILLS: u64 = 30;
+const EACH_EVENT: u64 = 50;
+const ACKNOWLEDGED: u64 = 100_000;
+/// Files of the write-ahead log: it wrapped once when so many were begun.
+const WAL_FILES: f64 = 4.0;
+
+const PACE: Pace = Pace {
+    burst_max: 60,
+    pause_ms_max: 120,
+    value_bytes: (200, 4_000),
+};
+
+/// The topics of a run; `trimmed` loses its oldest records now and then.
+struct Topics {
+    idempotent: Topic,
+    plain: Topic,
+    trimmed: Topic,
+}
+
+const READERS: &str = "readers";
+const STEADY: &str = "steady";
+
+struct Run {
+    broker: Broker,
+    theatre: Theatre,
+    topics: Topics,
+    actors: Vec<Actor>,
+    churn: Arc<ChurnCount>,
+    chance: Chance,
+    lives: Lives,
+    kills: u64,
+    kills_in_recovery: u64,
+    /// How long the latest start took.
+    start_time: Duration,
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_over_kills() {
+    if Product::under_test() != Product::Thalweg {
+        return;
+    }
+    let kills = number_from_environment("THALWEG_KILLS", KILLS).max(1);
+    let begin = Instant::now();
+    let mut run = Run::start(Chance::from_environment());
+    let goals = Goals::of(kills);
+    while run.kills < kills || !run.reached(&goals) {
+        assert!(
+            run.kills < 3 * kills + 5,
+            "too little happened between the kills: {}",
+            run.tally()
+        );
+        run.round();
+    }
+    eprintln!(
+        "kill loop after {} s: {}",
+        begin.elapsed().as_secs(),
+        run.tally()
+    );
+    run.finish();
+    eprintln!("kill loop checked after {} s", begin.elapsed().as_secs());
+}
+
+/// What a run must have done before it counts.
+struct Goals {
+    acknowledged: u64,
+    each_event: u64,
+    kills_in_recovery: u64,
+}
+
+impl Goals {
+    fn of(kills: u64) -> Goals {
+        Goals {
+            acknowledged: (ACKNOWLEDGED * kills).div_ceil(KILLS),
+            each_event: (EACH_EVENT * kills).div_ceil(KILLS),
+            kills_in_recovery: kills / 5,
+        }
+    }
+}
+
+/// What happened so far.
+#[derive(Debug)]
+#[allow(dead_code)]
+struct Tally {
+    kills: u64,
+    kills_in_recovery: u64,
+    acknowledged: u64,
+    confirmed_commits: u64,
+    wal_wraps: u64,
+    wal_files_freed: u64,
+    segment_rolls: u64,
+    recovery_points: u64,
+    topics_deleted: u64,
+    topics_checked: u64,
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{self:?}")
+    }
+}
+
+impl Run {
+    fn start(mut chance: Chance) -> Run {
+        let config = BrokerConfig::default()
+            .small_files()
+            .set("auto.create.topics.enable", "false")
+            .set("log.retention.check.interval.ms", 1_000)
+            .set("log.segment.delete.delay.ms", 200)
+            .set_for(Product::Thalweg, "wal.tail.memory.bytes", 1 << 20)
+            .set_for(Product::Thalweg, "segment.write.bytes", 64 << 10);
+        let broker = config.start();
+        let theatre = Theatre::new(broker.bootstrap());
+        let topics = Topics {
+            idempotent: make(&broker, &theatre, "idempotent", 4),
+            plain: make(&broker, &theatre, "plain", 2),
+            trimmed: make(&broker, &theatre, "trimmed", 2),
+        };
+        let mut actors = Vec::new();
+        for (topic, promise, count) in [
+            (&topics.idempotent, Promise::Once, 3),
+            (&topics.plain, Promise::AtLeastOnce, 2),
+            (&topics.trimmed, Promise::Once, 1),
+        ] {
+            for _ in 0..count {
+                let plan = ProducerPlan {
+                    topic: topic.clone(),
+                    promise,
+                    pace: PACE,
+                    settings: Vec::new(),
+                };
+                actors.push(start_producer(&theatre, plan, chance.fork()));
+            }
+        }
+        for _ in 0..2 {
+            actors.push(start_member(
+                &theatre,
+                READERS,
+                &topics.idempotent,
+                chance.fork(),
+            ));
+        }
+        actors.push(start_steady_commits(
+            &theatre,
+            STEADY,
+            &topics.plain,
+            chance.fork(),
+        ));
+        actors.push(start_deletions(&theatre, &topics.trimmed, chance.fork()));
+        let (churn_actor, churn) = start_churn(&theatre, "churn", 3, chance.fork());
+        actors.push(churn_actor);
+        Run {
+            broker,
+            theatre,
+            topics,
+            actors,
+            churn,
+            chance,
+            lives: Lives::default(),
+            kills: 0,
+            kills_in_recovery: 0,
+            start_time: Duration::from_millis(300),
+        }
+    }
+
+    /// Waits for progress, kills, starts, and asks for what must have stayed.
+    fn round(&mut self) {
+        let before = self.theatre.history().acknowledged_count();
+        let wanted = self.chance.between(1, 2 * ACKNOWLEDGED / KILLS);
+        wait::until("the broker acknowledges records", || {
+            self.theatre.history().acknowledged_count() >= before + wanted
+        });
+        std::thread::sleep(self.chance.millis(0, 300));
+        self.look();
+        self.kill();
+        // One kill in five falls into a recovery: then there is another start at once.
+        if self.kills % 5 == 4 {
+            self.kill_in_recovery();
+        }
+        let begin = Instant::now();
+        self.broker.start_again();
+        self.start_time = begin.elapsed();
+        check_commits(&self.theatre, &self.topics.idempotent, &[READERS]);
+        check_commits(&self.theatre, &self.topics.plain, &[STEADY]);
+        self.assert_sound("after a kill");
+    }
+
+    fn kill(&mut self) {
+        self.broker.kill_nine();
+        self.lives.end();
+        self.kills += 1;
+    }
+
+    /// Starts the broker and kills it before it serves. One that was ready first counts as an ordinary kill.
+    fn kill_in_recovery(&mut self) {
+        let longest = u64::try_from(self.start_time.as_millis())
+            .unwrap_or(300)
+            .max(20);
+        for _ in 0..5 {
+            self.broker.launch();
+            std::thread::sleep(self.chance.millis(5, longest * 9 / 10));
+            let address = self.broker.http().map(str::to_owned).unwrap_or_default();
+            let is_ready = http::get(&address, "/readyz").is_ok_and(|answer| answer.status == 200);
+            let server = self.broker.server().expect("it was launched");
+            if let Some(status) = server.exit_status() {
+                panic!("the broker ended by itself: {status}\n{}", self.broker.log_tail());
+            }
+            self.kill();
+            if !is_ready {
+                self.kills_in_recovery += 1;
+                return;
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        let address = self.broker.http().map(str::to_owned).unwrap_or_default();
+        let numbers = counters::scrape(&address)
+            .unwrap_or_else(|error| panic!("no metrics before a kill: {error}\n{}", self.broker.log_tail()));
+        self.lives.look(numbers);
+    }
+
+    fn tally(&self) -> Tally {
+        let total = |name: &str| self.lives.total(name) as u64;
+        let history = self.theatre.history();
+        Tally {
+            kills: self.kills,
+            kills_in_recovery: self.kills_in_recovery,
+            acknowledged: history.acknowledged_count(),
+            confirmed_commits: history.confirmed_commit_count(),
+            wal_wraps: (self.lives.total("thalweg_wal_files_begun_total") / WAL_FILES) as u64,
+            wal_files_freed: total("thalweg_wal_files_freed_total"),
+            segment_rolls: total("thalweg_segment_rolls_total"),
+            recovery_points: total("thalweg_checkpoints_total"),
+            topics_deleted: self.churn.deleted.load(Ordering::Relaxed),
+            topics_checked: self.churn.checked.load(Ordering::Relaxed),
+        }
+    }
+
+    fn reached(&self, goals: &Goals) -> bool {
+        let tally = self.tally();
+        let events = [
+            tally.wal_wraps,
+            tally.wal_files_freed,
+            tally.segment_rolls,
+            tally.recovery_points,
+            tally.topics_deleted,
+            tally.confirmed_commits,
+        ];
+        tally.acknowledged >= goals.acknowledged
+            && tally.kills_in_recovery >= goals.kills_in_recovery
+            && events.iter().all(|count| *count >= goals.each_event)
+    }
+
+    /// A copy: a panic under the history's lock would end the actors with a misleading message.
+    fn violations(&self) -> Vec<Violation> {
+        self.theatre.history().violations().to_vec()
+    }
+
+    #[track_caller]
+    fn assert_sound(&self, when: &str) {
+        Violation::assert_none(&self.violations(), when);
+        let ended = self.actors.iter().any(Actor::has_ended);
+        assert!(!ended, "{when}: a client gave up by itself; its output is above");
+    }
+
+    /// Stops the clients and reads everything: as it is, after one more kill, and after a clean stop.
+    fn finish(mut self) {
+        self.assert_sound("before the end");
+        for actor in &self.actors {
+            actor.ask_to_stop();
+        }
+        for actor in self.actors.drain(..) {
+            actor.stop();
+        }
+        let unanswered = self.theatre.history().unanswered();
+        Violation::assert_none(&unanswered, "at the end");
+        self.read_all("at the end");
+        self.broker.kill_nine();
+        self.broker.start_again();
+        self.read_all("after the last kill");
+        let status = self.broker.terminate();
+        assert!(status.success(), "a clean stop ends with 0, not {status}");
+        self.broker.start_again();
+        self.read_all("after a clean stop");
+    }
+
+    #[track_caller]
+    fn read_all(&self, when: &str) {
+        for topic in [&self.topics.idempotent, &self.topics.plain, &self.topics.trimmed] {
+            Violation::assert_none(&check_topic(&self.theatre, topic), when);
+        }
+        check_commits(&self.theatre, &self.topics.idempotent, &[READERS]);
+        check_commits(&self.theatre, &self.topics.plain, &[STEADY]);
+        Violation::assert_none(&self.violations(), when);
+    }
+}
+
+fn make(broker: &Broker, theatre: &Theatre, name: &str, partitions: i32) -> Topic {
+    create_topic(broker, name, partitions, &[("retention.ms", "-1")]);
+    theatre.new_topic(name, partitions)
+}
