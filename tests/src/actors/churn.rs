@@ -38,11 +38,11 @@ pub fn start_churn(
     theatre: &Theatre,
     prefix: &str,
     names: usize,
+    counted: &Arc<ChurnCount>,
     mut chance: Chance,
-) -> (Actor, Arc<ChurnCount>) {
-    let count = Arc::new(ChurnCount::default());
-    let (theatre, prefix, counted) = (theatre.clone(), prefix.to_owned(), count.clone());
-    let actor = Actor::start(&format!("churn of {prefix}"), move |stop| {
+) -> Actor {
+    let (theatre, prefix, counted) = (theatre.clone(), prefix.to_owned(), counted.clone());
+    Actor::start(&format!("churn of {prefix}"), move |stop| {
         let admin: AdminClient<DefaultClientContext> = config_at(&theatre.bootstrap, &[])
             .create()
             .expect("the settings are librdkafka's");
@@ -72,8 +72,7 @@ pub fn start_churn(
         for topic in living.into_iter().flatten() {
             check(&theatre, &topic, &counted);
         }
-    });
-    (actor, count)
+    })
 }
 
 fn check(theatre: &Theatre, topic: &Topic, counted: &ChurnCount) {

@@ -1,5 +1,6 @@
 //! kill -9 again and again, one time in five while the broker recovers, under a load of every kind.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -163,8 +164,10 @@ impl Run {
             chance.fork(),
         ));
         actors.push(start_deletions(&theatre, &topics.trimmed, chance.fork()));
-        let (churn_actor, churn) = start_churn(&theatre, "churn", 3, chance.fork());
-        actors.push(churn_actor);
+        let churn = Arc::new(ChurnCount::default());
+        for prefix in ["come", "and", "go"] {
+            actors.push(start_churn(&theatre, prefix, 2, &churn, chance.fork()));
+        }
         Run {
             broker,
             theatre,
@@ -315,4 +318,75 @@ impl Run {
 fn make(broker: &Broker, theatre: &Theatre, name: &str, partitions: i32) -> Topic {
     create_topic(broker, name, partitions, &[("retention.ms", "-1")]);
     theatre.new_topic(name, partitions)
+}
+
+/// The whole chain of clients, history and reading finds a loss: the broker is given back an older directory.
+#[test]
+fn a_broker_that_forgot_is_found_out() {
+    if Product::under_test() != Product::Thalweg {
+        return;
+    }
+    let mut broker = BrokerConfig::default().small_files().start();
+    let theatre = Theatre::new(broker.bootstrap());
+    let topic = make(&broker, &theatre, "forgotten", 2);
+    let mut chance = Chance::new(1);
+    work(&theatre, &topic, &mut chance);
+    broker.kill_nine();
+    let copy = broker.directory().join("older");
+    copy_directory(&broker.log_directory(), &copy);
+    broker.start_again();
+    assert_eq!(judge(&theatre, &topic), []);
+    work(&theatre, &topic, &mut chance);
+    broker.kill_nine();
+    std::fs::remove_dir_all(broker.log_directory()).expect("the directory can be removed");
+    std::fs::rename(&copy, broker.log_directory()).expect("the copy takes its place");
+    broker.start_again();
+    let found = judge(&theatre, &topic);
+    let lost = found.iter().any(|one| matches!(one, Violation::Lost { .. }));
+    let back = found
+        .iter()
+        .any(|one| matches!(one, Violation::CommitWentBack { .. }));
+    assert!(lost && back, "{found:?}");
+}
+
+/// Produces and commits for a moment.
+fn work(theatre: &Theatre, topic: &Topic, chance: &mut Chance) {
+    let plan = ProducerPlan {
+        topic: topic.clone(),
+        promise: Promise::Once,
+        pace: PACE,
+        settings: Vec::new(),
+    };
+    let (records, commits) = {
+        let history = theatre.history();
+        (history.acknowledged_count(), history.confirmed_commit_count())
+    };
+    let producer = start_producer(theatre, plan, chance.fork());
+    let committer = start_steady_commits(theatre, STEADY, topic, chance.fork());
+    wait::until("records and commits are acknowledged", || {
+        let history = theatre.history();
+        history.acknowledged_count() > records + 200 && history.confirmed_commit_count() > commits + 10
+    });
+    producer.stop();
+    committer.stop();
+}
+
+fn judge(theatre: &Theatre, topic: &Topic) -> Vec<Violation> {
+    let mut found = check_topic(theatre, topic);
+    check_commits(theatre, topic, &[STEADY]);
+    found.extend(theatre.history().violations().iter().cloned());
+    found
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("a readable directory") {
+        let entry = entry.expect("a readable entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_directory(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), &target).expect("a copy");
+        }
+    }
 }
