@@ -33,6 +33,13 @@ pub struct ChurnCount {
     pub checked: AtomicU64,
 }
 
+impl ChurnCount {
+    /// Topics read and judged so far.
+    pub fn checks(&self) -> u64 {
+        self.checked.load(Ordering::Relaxed)
+    }
+}
+
 /// Starts an actor that makes, fills, checks and deletes topics under `names` names that start with `prefix`.
 pub fn start_churn(
     theatre: &Theatre,

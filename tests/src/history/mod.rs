@@ -67,6 +67,7 @@ pub struct History {
     commits: BTreeMap<(String, u32, i32), i64>,
     acknowledged: u64,
     confirmed_commits: u64,
+    reads: u64,
     violations: Vec<Violation>,
 }
 
@@ -125,6 +126,7 @@ impl History {
 
     /// A consumer of a topic read a record.
     pub fn read(&mut self, topic: u32, partition: i32, offset: i64, value: &[u8]) {
+        self.reads += 1;
         match self.identify((topic, partition), offset, value) {
             Ok(stamp) => self.know(stamp, offset, How::Read),
             Err(violation) => self.violations.push(violation),
@@ -198,6 +200,11 @@ impl History {
     /// How many commits were confirmed.
     pub fn confirmed_commit_count(&self) -> u64 {
         self.confirmed_commits
+    }
+
+    /// How many records consumers have read.
+    pub fn read_count(&self) -> u64 {
+        self.reads
     }
 
     /// What was found wrong while the history was written.

@@ -1,19 +1,18 @@
 //! kill -9 again and again, one time in five while the broker recovers, under a load of every kind.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use thalweg_tests::actors::{
-    Actor, ChurnCount, Pace, ProducerPlan, Theatre, Topic, check_commits, check_topic, start_churn,
-    start_deletions, start_member, start_producer, start_steady_commits,
+    ProducerPlan, Theatre, Topic, check_commits, check_topic, start_producer, start_steady_commits,
 };
 use thalweg_tests::chance::{Chance, number_from_environment};
-use thalweg_tests::clients::librdkafka::create_topic;
 use thalweg_tests::counters::{self, Lives};
 use thalweg_tests::history::{Promise, Violation};
 use thalweg_tests::{Broker, BrokerConfig, Product, http, wait};
+
+use crate::company::{Company, PACE, STEADY, let_pass, make_topic};
 
 /// Kills of a short run, in which everything below must happen so many times.
 const KILLS: u64 = 30;
@@ -22,28 +21,9 @@ const ACKNOWLEDGED: u64 = 100_000;
 /// Files of the write-ahead log: it wrapped once when so many were begun.
 const WAL_FILES: f64 = 4.0;
 
-const PACE: Pace = Pace {
-    burst_max: 60,
-    pause_ms_max: 120,
-    value_bytes: (200, 4_000),
-};
-
-/// The topics of a run; `trimmed` loses its oldest records now and then.
-struct Topics {
-    idempotent: Topic,
-    plain: Topic,
-    trimmed: Topic,
-}
-
-const READERS: &str = "readers";
-const STEADY: &str = "steady";
-
 struct Run {
     broker: Broker,
-    theatre: Theatre,
-    topics: Topics,
-    actors: Vec<Actor>,
-    churn: Arc<ChurnCount>,
+    company: Company,
     chance: Chance,
     lives: Lives,
     kills: u64,
@@ -74,7 +54,10 @@ fn nothing_acknowledged_is_lost_over_kills() {
         begin.elapsed().as_secs(),
         run.tally()
     );
-    run.finish();
+    let Run {
+        mut broker, company, ..
+    } = run;
+    company.finish(&mut broker);
     eprintln!("kill loop checked after {} s", begin.elapsed().as_secs());
 }
 
@@ -127,53 +110,10 @@ impl Run {
             .set_for(Product::Thalweg, "wal.tail.memory.bytes", 1 << 20)
             .set_for(Product::Thalweg, "segment.write.bytes", 64 << 10);
         let broker = config.start();
-        let theatre = Theatre::new(broker.bootstrap());
-        let topics = Topics {
-            idempotent: make(&broker, &theatre, "idempotent", 4),
-            plain: make(&broker, &theatre, "plain", 2),
-            trimmed: make(&broker, &theatre, "trimmed", 2),
-        };
-        let mut actors = Vec::new();
-        for (topic, promise, count) in [
-            (&topics.idempotent, Promise::Once, 3),
-            (&topics.plain, Promise::AtLeastOnce, 2),
-            (&topics.trimmed, Promise::Once, 1),
-        ] {
-            for _ in 0..count {
-                let plan = ProducerPlan {
-                    topic: topic.clone(),
-                    promise,
-                    pace: PACE,
-                    settings: Vec::new(),
-                };
-                actors.push(start_producer(&theatre, plan, chance.fork()));
-            }
-        }
-        for _ in 0..2 {
-            actors.push(start_member(
-                &theatre,
-                READERS,
-                &topics.idempotent,
-                chance.fork(),
-            ));
-        }
-        actors.push(start_steady_commits(
-            &theatre,
-            STEADY,
-            &topics.plain,
-            chance.fork(),
-        ));
-        actors.push(start_deletions(&theatre, &topics.trimmed, chance.fork()));
-        let churn = Arc::new(ChurnCount::default());
-        for prefix in ["come", "and", "go"] {
-            actors.push(start_churn(&theatre, prefix, 2, &churn, chance.fork()));
-        }
+        let company = Company::start(&broker, PACE, &mut chance);
         Run {
             broker,
-            theatre,
-            topics,
-            actors,
-            churn,
+            company,
             chance,
             lives: Lives::default(),
             kills: 0,
@@ -184,12 +124,9 @@ impl Run {
 
     /// Waits for progress, kills, starts, and asks for what must have stayed.
     fn round(&mut self) {
-        let before = self.theatre.history().acknowledged_count();
         let wanted = self.chance.between(1, 2 * ACKNOWLEDGED / KILLS);
-        wait::until("the broker acknowledges records", || {
-            self.theatre.history().acknowledged_count() >= before + wanted
-        });
-        std::thread::sleep(self.chance.millis(0, 300));
+        self.company.wait_for_records(wanted);
+        let_pass(self.chance.millis(0, 300));
         self.look();
         self.kill();
         // One kill in five falls into a recovery: then there is another start at once.
@@ -199,9 +136,8 @@ impl Run {
         let begin = Instant::now();
         self.broker.start_again();
         self.start_time = begin.elapsed();
-        check_commits(&self.theatre, &self.topics.idempotent, &[READERS]);
-        check_commits(&self.theatre, &self.topics.plain, &[STEADY]);
-        self.assert_sound("after a kill");
+        self.company.check_commits();
+        self.company.assert_sound("after a kill");
     }
 
     fn kill(&mut self) {
@@ -217,7 +153,7 @@ impl Run {
             .max(20);
         for _ in 0..5 {
             self.broker.launch();
-            std::thread::sleep(self.chance.millis(5, longest * 9 / 10));
+            let_pass(self.chance.millis(5, longest * 9 / 10));
             let address = self.broker.http().map(str::to_owned).unwrap_or_default();
             let is_ready = http::get(&address, "/readyz").is_ok_and(|answer| answer.status == 200);
             let server = self.broker.server().expect("it was launched");
@@ -241,7 +177,7 @@ impl Run {
 
     fn tally(&self) -> Tally {
         let total = |name: &str| self.lives.total(name) as u64;
-        let history = self.theatre.history();
+        let history = self.company.theatre.history();
         Tally {
             kills: self.kills,
             kills_in_recovery: self.kills_in_recovery,
@@ -251,8 +187,8 @@ impl Run {
             wal_files_freed: total("thalweg_wal_files_freed_total"),
             segment_rolls: total("thalweg_segment_rolls_total"),
             recovery_points: total("thalweg_checkpoints_total"),
-            topics_deleted: self.churn.deleted.load(Ordering::Relaxed),
-            topics_checked: self.churn.checked.load(Ordering::Relaxed),
+            topics_deleted: self.company.churn.deleted.load(Ordering::Relaxed),
+            topics_checked: self.company.churn.checks(),
         }
     }
 
@@ -270,54 +206,6 @@ impl Run {
             && tally.kills_in_recovery >= goals.kills_in_recovery
             && events.iter().all(|count| *count >= goals.each_event)
     }
-
-    /// A copy: a panic under the history's lock would end the actors with a misleading message.
-    fn violations(&self) -> Vec<Violation> {
-        self.theatre.history().violations().to_vec()
-    }
-
-    #[track_caller]
-    fn assert_sound(&self, when: &str) {
-        Violation::assert_none(&self.violations(), when);
-        let ended = self.actors.iter().any(Actor::has_ended);
-        assert!(!ended, "{when}: a client gave up by itself; its output is above");
-    }
-
-    /// Stops the clients and reads everything: as it is, after one more kill, and after a clean stop.
-    fn finish(mut self) {
-        self.assert_sound("before the end");
-        for actor in &self.actors {
-            actor.ask_to_stop();
-        }
-        for actor in self.actors.drain(..) {
-            actor.stop();
-        }
-        let unanswered = self.theatre.history().unanswered();
-        Violation::assert_none(&unanswered, "at the end");
-        self.read_all("at the end");
-        self.broker.kill_nine();
-        self.broker.start_again();
-        self.read_all("after the last kill");
-        let status = self.broker.terminate();
-        assert!(status.success(), "a clean stop ends with 0, not {status}");
-        self.broker.start_again();
-        self.read_all("after a clean stop");
-    }
-
-    #[track_caller]
-    fn read_all(&self, when: &str) {
-        for topic in [&self.topics.idempotent, &self.topics.plain, &self.topics.trimmed] {
-            Violation::assert_none(&check_topic(&self.theatre, topic), when);
-        }
-        check_commits(&self.theatre, &self.topics.idempotent, &[READERS]);
-        check_commits(&self.theatre, &self.topics.plain, &[STEADY]);
-        Violation::assert_none(&self.violations(), when);
-    }
-}
-
-fn make(broker: &Broker, theatre: &Theatre, name: &str, partitions: i32) -> Topic {
-    create_topic(broker, name, partitions, &[("retention.ms", "-1")]);
-    theatre.new_topic(name, partitions)
 }
 
 /// The whole chain of clients, history and reading finds a loss: the broker is given back an older directory.
@@ -328,7 +216,7 @@ fn a_broker_that_forgot_is_found_out() {
     }
     let mut broker = BrokerConfig::default().small_files().start();
     let theatre = Theatre::new(broker.bootstrap());
-    let topic = make(&broker, &theatre, "forgotten", 2);
+    let topic = make_topic(&broker, &theatre, "forgotten", 2);
     let mut chance = Chance::new(1);
     work(&theatre, &topic, &mut chance);
     broker.kill_nine();

@@ -4,4 +4,7 @@
 //! Seeds are printed; `THALWEG_SEED` repeats the choices of a run. `THALWEG_KILLS` and `THALWEG_LONG` set its length,
 //! and `tests/run-long` runs it for hours.
 
+mod bad_clients;
+mod company;
 mod kill_loop;
+mod pause;
