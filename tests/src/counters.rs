@@ -27,7 +27,10 @@ pub fn parse(text: &str) -> Numbers {
     let mut numbers = Numbers::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let name = line.split(['{', ' ']).next().unwrap_or_default();
-        let value = line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());
+        let value = line
+            .rsplit(' ')
+            .next()
+            .and_then(|value| value.parse::<f64>().ok());
         if let Some(value) = value.filter(|_| !name.is_empty()) {
             *numbers.entry(name.to_owned()).or_default() += value;
         }
@@ -40,6 +43,8 @@ pub fn parse(text: &str) -> Numbers {
 pub struct Lives {
     past: Numbers,
     present: Numbers,
+    /// The last look at the life before.
+    newest: Numbers,
 }
 
 impl Lives {
@@ -50,9 +55,23 @@ impl Lives {
 
     /// The present life ended.
     pub fn end(&mut self) {
-        for (name, value) in std::mem::take(&mut self.present) {
-            *self.past.entry(name).or_default() += value;
+        if self.present.is_empty() {
+            return;
         }
+        self.newest = std::mem::take(&mut self.present);
+        for (name, value) in &self.newest {
+            *self.past.entry(name.clone()).or_default() += value;
+        }
+    }
+
+    /// A number as it was seen last, for those that outlive the process.
+    pub fn latest(&self, name: &str) -> f64 {
+        let numbers = if self.present.is_empty() {
+            &self.newest
+        } else {
+            &self.present
+        };
+        numbers.get(name).copied().unwrap_or(0.0)
     }
 
     /// The sum of one counter.

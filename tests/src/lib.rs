@@ -23,6 +23,7 @@ pub mod ports;
 pub mod process;
 pub mod raw;
 pub mod real_input;
+pub mod requests;
 pub mod skip;
 pub mod wait;
 

@@ -120,7 +120,6 @@ impl BrokerCollector {
         page.add("thalweg_wal_capacity_bytes", &[], usage.capacity as f64);
         page.add("thalweg_wal_free_bytes", &[], usage.free as f64);
         page.add("thalweg_wal_files_begun_total", &[], usage.rolls as f64);
-        page.add("thalweg_wal_files_freed_total", &[], usage.files_freed as f64);
         if let Some(counters) = engine.commit_counters() {
             let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) as f64;
             page.add("thalweg_wal_flushes_total", &[], count(&counters.groups));
@@ -150,6 +149,12 @@ impl BrokerCollector {
             count(&counters.drained_bytes),
         );
         page.add("thalweg_segment_rolls_total", &[], count(&counters.segment_rolls));
+        page.add(
+            "thalweg_segments_deleted_total",
+            &[],
+            count(&counters.segments_deleted),
+        );
+        page.add("thalweg_wal_trims_total", &[], count(&counters.trims));
         page.add("thalweg_checkpoints_total", &[], count(&counters.checkpoints));
         page.add("thalweg_disk_full_total", &[], count(&counters.disk_full));
         page.add(

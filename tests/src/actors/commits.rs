@@ -37,9 +37,7 @@ pub fn start_member(theatre: &Theatre, group: &str, topic: &Topic, mut chance: C
         let consumer: BaseConsumer = group_client(&theatre, &group)
             .create()
             .expect("the settings are librdkafka's");
-        consumer
-            .subscribe(&[&topic.name])
-            .expect("subscribing is local");
+        consumer.subscribe(&[&topic.name]).expect("subscribing is local");
         let mut positions: BTreeMap<i32, i64> = BTreeMap::new();
         let mut until_commit = 1;
         while !stop.is_asked() {
@@ -82,7 +80,9 @@ pub fn start_steady_commits(theatre: &Theatre, group: &str, topic: &Topic, mut c
         let mut number = 0;
         while !stop.is_asked() {
             number += 1;
-            let positions = (0..topic.partitions).map(|partition| (partition, number)).collect();
+            let positions = (0..topic.partitions)
+                .map(|partition| (partition, number))
+                .collect();
             commit(&theatre, &consumer, (&group, &topic), &positions);
             stop.pause(chance.millis(0, 20));
         }

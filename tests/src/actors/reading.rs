@@ -79,7 +79,10 @@ pub fn read_partition(
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(reading),
             other if Instant::now() >= deadline => {
                 let last = other.map(|outcome| outcome.map(|_| ()));
-                return Err(format!("{} records, then nothing: {last:?}", reading.records.len()));
+                return Err(format!(
+                    "{} records, then nothing: {last:?}",
+                    reading.records.len()
+                ));
             }
             _ => {}
         }

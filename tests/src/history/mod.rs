@@ -107,10 +107,7 @@ impl History {
         match offset {
             Some(offset) => self.know(stamp, offset, How::Acknowledged),
             None => {
-                let partition = self
-                    .partitions
-                    .entry((stamp.topic, stamp.partition))
-                    .or_default();
+                let partition = self.partitions.entry((stamp.topic, stamp.partition)).or_default();
                 partition.somewhere.insert(stamp);
             }
         }

@@ -66,7 +66,8 @@ impl Stamp {
     /// Bytes that depend on the whole stamp and do not compress well.
     fn fill(&self, bytes: &mut [u8]) {
         let partition = u64::from(self.partition.unsigned_abs());
-        let seed = self.number ^ u64::from(self.topic) << 48 ^ u64::from(self.producer) << 40 ^ partition << 56;
+        let seed =
+            self.number ^ u64::from(self.topic) << 48 ^ u64::from(self.producer) << 40 ^ partition << 56;
         let mut chance = crate::chance::Chance::new(seed);
         for chunk in bytes.chunks_mut(8) {
             chunk.copy_from_slice(&chance.next().to_le_bytes()[..chunk.len()]);

@@ -22,7 +22,11 @@ pub enum Violation {
     /// An idempotent producer's record is there twice.
     Duplicated { stamp: Stamp, first: i64, second: i64 },
     /// Records of one producer are not in the order of sending.
-    OutOfOrder { before: Stamp, after: Stamp, offset: i64 },
+    OutOfOrder {
+        before: Stamp,
+        after: Stamp,
+        offset: i64,
+    },
     /// A record of another topic or partition, or of a topic that was deleted under the same name.
     Foreign {
         place: (u32, i32),
@@ -50,11 +54,7 @@ pub enum Violation {
         after: i64,
     },
     /// The log starts earlier than it did.
-    LogStartWentBack {
-        place: (u32, i32),
-        was: i64,
-        found: i64,
-    },
+    LogStartWentBack { place: (u32, i32), was: i64, found: i64 },
     /// The log starts later than anybody asked for.
     LogStartUnasked {
         place: (u32, i32),
@@ -87,11 +87,7 @@ impl Violation {
         if violations.is_empty() {
             return;
         }
-        let first: Vec<String> = violations
-            .iter()
-            .take(30)
-            .map(|one| format!("{one:?}"))
-            .collect();
+        let first: Vec<String> = violations.iter().take(30).map(|one| format!("{one:?}")).collect();
         panic!(
             "{when}: {} violations, the first ones:\n{}",
             violations.len(),

@@ -2,82 +2,21 @@
 
 use std::time::Duration;
 
-use thalweg_tests::actors::{
-    Actor, Pace, ProducerPlan, Theatre, Topic, check_topic, start_member, start_producer,
-};
+use thalweg_tests::actors::{Pace, ProducerPlan, Theatre, start_producer};
 use thalweg_tests::chance::Chance;
-use thalweg_tests::history::{Promise, Violation};
-use thalweg_tests::memory::{self, mebibytes};
+use thalweg_tests::history::Promise;
+use thalweg_tests::memory;
 use thalweg_tests::raw::{self, HeaderForm, Heard, Raw};
 use thalweg_tests::{Broker, BrokerConfig, Product, wait};
 
 use crate::company::{is_long, let_pass, make_topic};
+use crate::witnesses::{Witnesses, bounded};
 
 /// The limits of the broker under test, so small that breaking them shows.
 const MEMORY_BUDGET: u64 = 128 << 20;
 const REPLIES_MAX: u64 = 16 << 20;
 /// Memory beside the budgets: allocator, threads, caches.
 const SLACK: u64 = 64 << 20;
-
-const PACE: Pace = Pace {
-    burst_max: 20,
-    pause_ms_max: 50,
-    value_bytes: (100, 1_000),
-};
-
-/// The well-behaved clients: a producer and a group member on a topic of their own.
-struct Witnesses {
-    theatre: Theatre,
-    topic: Topic,
-    actors: Vec<Actor>,
-}
-
-impl Witnesses {
-    fn start(broker: &Broker) -> Witnesses {
-        let theatre = Theatre::new(broker.bootstrap());
-        let topic = make_topic(broker, &theatre, "witnessed", 2);
-        let mut chance = Chance::new(1);
-        let plan = ProducerPlan {
-            topic: topic.clone(),
-            promise: Promise::Once,
-            pace: PACE,
-            settings: Vec::new(),
-        };
-        let actors = vec![
-            start_producer(&theatre, plan, chance.fork()),
-            start_member(&theatre, "witnesses", &topic, chance.fork()),
-        ];
-        Witnesses {
-            theatre,
-            topic,
-            actors,
-        }
-    }
-
-    /// Waits until the well-behaved clients got more done.
-    #[track_caller]
-    fn are_served(&self) {
-        let counts = || {
-            let history = self.theatre.history();
-            (history.acknowledged_count(), history.read_count())
-        };
-        let (written, read) = counts();
-        wait::until("others are served meanwhile", || {
-            let now = counts();
-            now.0 > written + 100 && now.1 > read + 100
-        });
-    }
-
-    #[track_caller]
-    fn finish(self) {
-        for actor in self.actors {
-            actor.stop();
-        }
-        let violations = self.theatre.history().violations().to_vec();
-        Violation::assert_none(&violations, "at the end");
-        Violation::assert_none(&check_topic(&self.theatre, &self.topic), "at the end");
-    }
-}
 
 fn start() -> Option<(Broker, Witnesses)> {
     if Product::under_test() != Product::Thalweg {
@@ -94,27 +33,11 @@ fn start() -> Option<(Broker, Witnesses)> {
     Some((broker, witnesses))
 }
 
-/// Prints and bounds the growth of the broker's memory since `before`.
-#[track_caller]
-fn bounded(broker: &Broker, before: u64, what: &str, growth_max: u64) {
-    let now = memory::of(broker.pid());
-    eprintln!(
-        "{what}: {} resident, {} before, {} at most",
-        mebibytes(now.resident),
-        mebibytes(before),
-        mebibytes(now.resident_peak)
-    );
-    assert!(
-        now.resident_peak <= before + growth_max,
-        "{what}: the broker grew from {} to {}",
-        mebibytes(before),
-        mebibytes(now.resident_peak)
-    );
-}
-
 #[test]
 fn half_frames_and_huge_claims_cost_no_memory() {
-    let Some((broker, witnesses)) = start() else { return };
+    let Some((broker, witnesses)) = start() else {
+        return;
+    };
     let before = memory::of(broker.pid()).resident;
     let mut held = Vec::new();
     // 300 claims of 100 MB each, the largest that is allowed, with a few bytes behind them.
@@ -133,7 +56,11 @@ fn half_frames_and_huge_claims_cost_no_memory() {
         let mut hostile = Raw::connect(broker.bootstrap()).expect("the broker takes connections");
         hostile.send(&claim.to_be_bytes());
         hostile.send(&[0; 16]);
-        assert_eq!(hostile.hear(wait::PATIENCE), Heard::Closed, "a frame of {claim} bytes");
+        assert_eq!(
+            hostile.hear(wait::PATIENCE),
+            Heard::Closed,
+            "a frame of {claim} bytes"
+        );
     }
     witnesses.are_served();
     drop(held);
@@ -143,7 +70,9 @@ fn half_frames_and_huge_claims_cost_no_memory() {
 
 #[test]
 fn slow_uploads_share_a_bounded_memory() {
-    let Some((broker, witnesses)) = start() else { return };
+    let Some((broker, witnesses)) = start() else {
+        return;
+    };
     let before = memory::of(broker.pid()).resident;
     // Each announces 50 MB, sends 2 MB of it and stops: together more than the broker may hold.
     let mut upload = raw::request((0, 3), 1, HeaderForm::Plain, &vec![0; 2 << 20]);
@@ -169,7 +98,9 @@ fn slow_uploads_share_a_bounded_memory() {
 
 #[test]
 fn readers_that_never_read_do_not_hold_up_others() {
-    let Some((broker, witnesses)) = start() else { return };
+    let Some((broker, witnesses)) = start() else {
+        return;
+    };
     fill(&broker, "large", 40_000);
     let before = memory::of(broker.pid()).resident;
     let mut held = Vec::new();
@@ -218,7 +149,9 @@ fn fill(broker: &Broker, name: &str, count: usize) {
 
 #[test]
 fn connections_cut_in_the_middle_leave_nothing_behind() {
-    let Some((broker, witnesses)) = start() else { return };
+    let Some((broker, witnesses)) = start() else {
+        return;
+    };
     let mut chance = Chance::from_environment();
     let before = memory::of(broker.pid()).resident;
     let descriptors = memory::descriptors(broker.pid());
@@ -242,7 +175,9 @@ fn connections_cut_in_the_middle_leave_nothing_behind() {
 
 #[test]
 fn thousands_of_idle_connections_cost_little() {
-    let Some((broker, witnesses)) = start() else { return };
+    let Some((broker, witnesses)) = start() else {
+        return;
+    };
     let count: usize = if is_long() { 10_000 } else { 2_000 };
     let before = memory::of(broker.pid()).resident;
     let mut held = Vec::with_capacity(count);
@@ -264,7 +199,10 @@ fn thousands_of_idle_connections_cost_little() {
     );
     for one in held.iter_mut().step_by(count / 20) {
         one.send(&raw::api_versions(7));
-        assert!(matches!(one.hear(wait::PATIENCE), Heard::Frame(_)), "an idle one is served too");
+        assert!(
+            matches!(one.hear(wait::PATIENCE), Heard::Frame(_)),
+            "an idle one is served too"
+        );
     }
     drop(held);
     wait::until("the descriptors of idle connections are closed", || {

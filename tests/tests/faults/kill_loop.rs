@@ -49,11 +49,7 @@ fn nothing_acknowledged_is_lost_over_kills() {
         );
         run.round();
     }
-    eprintln!(
-        "kill loop after {} s: {}",
-        begin.elapsed().as_secs(),
-        run.tally()
-    );
+    eprintln!("kill loop after {} s: {}", begin.elapsed().as_secs(), run.tally());
     let Run {
         mut broker, company, ..
     } = run;
@@ -87,7 +83,7 @@ struct Tally {
     acknowledged: u64,
     confirmed_commits: u64,
     wal_wraps: u64,
-    wal_files_freed: u64,
+    wal_trims: u64,
     segment_rolls: u64,
     recovery_points: u64,
     topics_deleted: u64,
@@ -148,9 +144,7 @@ impl Run {
 
     /// Starts the broker and kills it before it serves. One that was ready first counts as an ordinary kill.
     fn kill_in_recovery(&mut self) {
-        let longest = u64::try_from(self.start_time.as_millis())
-            .unwrap_or(300)
-            .max(20);
+        let longest = u64::try_from(self.start_time.as_millis()).unwrap_or(300).max(20);
         for _ in 0..5 {
             self.broker.launch();
             let_pass(self.chance.millis(5, longest * 9 / 10));
@@ -183,8 +177,8 @@ impl Run {
             kills_in_recovery: self.kills_in_recovery,
             acknowledged: history.acknowledged_count(),
             confirmed_commits: history.confirmed_commit_count(),
-            wal_wraps: (self.lives.total("thalweg_wal_files_begun_total") / WAL_FILES) as u64,
-            wal_files_freed: total("thalweg_wal_files_freed_total"),
+            wal_wraps: (self.lives.latest("thalweg_wal_files_begun_total") / WAL_FILES) as u64,
+            wal_trims: total("thalweg_wal_trims_total"),
             segment_rolls: total("thalweg_segment_rolls_total"),
             recovery_points: total("thalweg_checkpoints_total"),
             topics_deleted: self.company.churn.deleted.load(Ordering::Relaxed),
@@ -196,7 +190,7 @@ impl Run {
         let tally = self.tally();
         let events = [
             tally.wal_wraps,
-            tally.wal_files_freed,
+            tally.wal_trims,
             tally.segment_rolls,
             tally.recovery_points,
             tally.topics_deleted,

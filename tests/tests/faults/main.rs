@@ -6,5 +6,7 @@
 
 mod bad_clients;
 mod company;
+mod hostile;
 mod kill_loop;
 mod pause;
+mod witnesses;

@@ -157,8 +157,6 @@ struct Jobs {
 pub struct EngineCounters {
     /// Bytes written to segment files.
     pub drained_bytes: AtomicU64,
-    /// Segments closed because they were full or old, each followed by a new one.
-    pub segment_rolls: AtomicU64,
     /// Recovery points committed.
     pub checkpoints: AtomicU64,
     /// Times that write-ahead log files were set free.
@@ -281,12 +279,6 @@ impl Shared {
             what: what.to_owned(),
         };
         (self.on_fatal)(&CommitError::Log(error));
-    }
-
-    pub(crate) fn note_segment_rolls(&self, count: usize) {
-        self.counters
-            .segment_rolls
-            .fetch_add(count as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn note_index_rebuilt(&self) {

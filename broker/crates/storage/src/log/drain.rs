@@ -224,7 +224,6 @@ impl PartitionLog {
             for segment in &segments {
                 io.note_changed(segment.base_offset);
             }
-            self.shared.note_segment_rolls(segments.len().saturating_sub(1));
             state.segments.extend(segments);
             state.tail.mark_drained(runs.len());
             total += written;

@@ -295,7 +295,6 @@ impl WalSink for MemorySink {
             oldest_file_last_slot: state.groups.keys().next().copied(),
             growth: Growth::Possible,
             rolls: 0,
-            files_freed: 0,
         }
     }
 

@@ -89,8 +89,6 @@ pub struct WalUsage {
     pub growth: Growth,
     /// Files begun since the log was made.
     pub rolls: u64,
-    /// Files freed by a trim since the start of the process.
-    pub files_freed: u64,
 }
 
 /// Whether a log can get larger, up to its bound.

@@ -108,7 +108,6 @@ struct RingState {
     durable: VecDeque<Slot>,
     spare: Vec<AlignedBuffer>,
     trimmed_to: Slot,
-    files_freed: u64,
     closed: bool,
 }
 
@@ -449,7 +448,6 @@ impl WalSink for RingSink {
         while state.full.front().is_some_and(|file| file.last_slot <= through) {
             if let Some(file) = state.full.pop_front() {
                 state.readers.remove(&file.number);
-                state.files_freed += 1;
                 if file.len == self.config.file_bytes {
                     state.free.push(file.path);
                 } else {
@@ -478,7 +476,6 @@ impl WalSink for RingSink {
             oldest_file_last_slot: state.full.front().map(|file| file.last_slot),
             growth: state.growth,
             rolls: state.active.number,
-            files_freed: state.files_freed,
         }
     }
 

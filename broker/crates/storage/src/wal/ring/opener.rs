@@ -514,7 +514,6 @@ impl RingOpener {
             durable: VecDeque::new(),
             spare: Vec::new(),
             trimmed_to,
-            files_freed: 0,
             closed: false,
         };
         Ok(RingSink {
