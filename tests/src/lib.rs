@@ -25,6 +25,7 @@ pub mod raw;
 pub mod real_input;
 pub mod requests;
 pub mod skip;
+pub mod volume;
 pub mod wait;
 
 pub use broker::{Broker, BrokerConfig, Product};

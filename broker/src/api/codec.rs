@@ -8,6 +8,10 @@ use thalweg_wire::guard::{self, GuardLimits};
 
 use super::{ApiError, Request, RequestHeader, Response};
 
+/// Elements of one array of a request. A client that names more topics, groups or partitions asks in several
+/// requests; without this bound, a megabyte of empty group names cost half a gigabyte of answers.
+const REQUEST_ELEMENTS_MAX: usize = 100_000;
+
 /// Decodes the body of a request as `T`, after the guard has proven it well-formed and bounded.
 ///
 /// Strings and byte fields are views into the frame. The decoded message may take up to 32 times the size of
@@ -25,6 +29,7 @@ pub fn decode<T: kafka_protocol::protocol::Request>(request: &Request) -> Result
             .len()
             .saturating_mul(32)
             .clamp(1 << 20, defaults.decoded_bytes_max),
+        array_elements_max: REQUEST_ELEMENTS_MAX,
         ..defaults
     };
     guard::decode_request_as::<T>(request.header.api_version, request.body.clone(), &limits).map_err(

@@ -24,9 +24,6 @@ pub fn start_deletions(theatre: &Theatre, topic: &Topic, mut chance: Chance) -> 
         let reader: BaseConsumer = config_at(&theatre.bootstrap, &[("group.id", "unused")])
             .create()
             .expect("the settings are librdkafka's");
-        let options = AdminOptions::new()
-            .request_timeout(Some(CALL))
-            .operation_timeout(Some(CALL));
         let partitions = usize::try_from(topic.partitions).unwrap_or(1);
         while !stop.is_asked() {
             let partition = i32::try_from(chance.index(partitions)).unwrap_or(0);
@@ -35,27 +32,47 @@ pub fn start_deletions(theatre: &Theatre, topic: &Topic, mut chance: Chance) -> 
             }
             let end = theatre.history().end(topic.number, partition);
             let back = i64::try_from(chance.between(0, 3_000)).unwrap_or(0);
-            let target = end - back;
-            if target > 0 {
-                theatre.history().log_start_asked(topic.number, partition, target);
-                let mut list = TopicPartitionList::new();
-                list.add_partition_offset(&topic.name, partition, Offset::Offset(target))
-                    .expect("a valid offset");
-                if let Ok(answer) = block_on(admin.delete_records(&list, &options)) {
-                    note_answer(&theatre, &topic, &answer);
-                }
-            }
+            // The broker may be away just now.
+            let _ = delete_with(&admin, &theatre, &topic, (partition, end - back));
             stop.pause(chance.millis(50, 1_000));
         }
     })
 }
 
-/// Writes down the log starts that the broker confirmed.
-fn note_answer(theatre: &Theatre, topic: &Topic, answer: &TopicPartitionList) {
+/// Deletes the records of a partition below `offset`, once, and writes down what the broker confirmed.
+///
+/// # Errors
+/// The client's or the broker's, in words.
+pub fn delete_below(theatre: &Theatre, topic: &Topic, partition: i32, offset: i64) -> Result<(), String> {
+    let admin: AdminClient<DefaultClientContext> = config_at(&theatre.bootstrap, &[])
+        .create()
+        .map_err(|error| error.to_string())?;
+    delete_with(&admin, theatre, topic, (partition, offset))
+}
+
+fn delete_with(
+    admin: &AdminClient<DefaultClientContext>,
+    theatre: &Theatre,
+    topic: &Topic,
+    (partition, offset): (i32, i64),
+) -> Result<(), String> {
+    if offset <= 0 {
+        return Ok(());
+    }
+    theatre.history().log_start_asked(topic.number, partition, offset);
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&topic.name, partition, Offset::Offset(offset))
+        .map_err(|error| error.to_string())?;
+    let options = AdminOptions::new()
+        .request_timeout(Some(CALL))
+        .operation_timeout(Some(CALL));
+    let answer = block_on(admin.delete_records(&list, &options)).map_err(|error| error.to_string())?;
     let mut history = theatre.history();
     for element in answer.elements() {
-        if let (Ok(()), Offset::Offset(start)) = (element.error(), element.offset()) {
+        element.error().map_err(|error| error.to_string())?;
+        if let Offset::Offset(start) = element.offset() {
             history.log_start(topic.number, element.partition(), start);
         }
     }
+    Ok(())
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use churn::{ChurnCount, start_churn};
 pub use commits::{check_commits, start_member, start_steady_commits};
-pub use deletions::start_deletions;
+pub use deletions::{delete_below, start_deletions};
 pub use producers::{Pace, ProducerPlan, start_producer};
 pub use reading::{check_topic, read_partition};
 
@@ -48,6 +48,15 @@ impl Theatre {
         Theatre {
             bootstrap: bootstrap.to_owned(),
             history: Arc::default(),
+            topics: Arc::default(),
+        }
+    }
+
+    /// What is written so far, to be judged by what another broker has: a copy made at this moment.
+    pub fn copied_to(&self, bootstrap: &str) -> Theatre {
+        Theatre {
+            bootstrap: bootstrap.to_owned(),
+            history: Arc::new(Mutex::new(self.history().clone())),
             topics: Arc::default(),
         }
     }

@@ -27,7 +27,7 @@ pub enum Promise {
 }
 
 /// One partition of one topic.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Partition {
     /// By offset, what was acknowledged or read there.
     known: BTreeMap<i64, Known>,
@@ -51,7 +51,7 @@ enum How {
     Read,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Producer {
     promise: Promise,
     sent: u64,
@@ -59,7 +59,7 @@ struct Producer {
 }
 
 /// The book of one run.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct History {
     partitions: BTreeMap<(u32, i32), Partition>,
     producers: BTreeMap<u32, Producer>,

@@ -161,6 +161,18 @@ impl Company {
         Violation::assert_none(&self.violations(), when);
     }
 
+    /// Judges another broker, which has a copy of the data, by all that was confirmed up to now.
+    pub fn judge_copy(&self, theatre: &Theatre) -> Vec<Violation> {
+        let mut found = Vec::new();
+        for topic in [&self.idempotent, &self.plain, &self.trimmed] {
+            found.extend(check_topic(theatre, topic));
+        }
+        check_commits(theatre, &self.idempotent, &[READERS]);
+        check_commits(theatre, &self.plain, &[STEADY]);
+        found.extend(theatre.history().violations().iter().cloned());
+        found
+    }
+
     /// Sends the clients home and reads everything: as it is, after a kill, and after a clean stop.
     #[track_caller]
     pub fn finish(mut self, broker: &mut Broker) {

@@ -173,29 +173,35 @@ fn mutate(bytes: &mut Vec<u8>, chance: &mut Chance) {
     bytes[..4].copy_from_slice(&length.to_be_bytes());
 }
 
-/// A request that keeps every rule and is as large in memory as a small body can make it: the broker may refuse it, and
-/// many at once must not add up.
+/// DescribeGroups v5 with so many empty names, each of which wants an answer of its own.
+fn describe_groups(names: u32) -> Vec<u8> {
+    let mut body = requests::varint(names + 1);
+    body.extend((0..names).map(|_| 1));
+    body.extend([0, 0]);
+    raw::request((15, 5), 1, HeaderForm::Flexible, &body)
+}
+
+/// A request that keeps every rule and asks for as much as a small body can: the largest are refused, and many at once
+/// do not stop the others.
 #[test]
-fn a_small_body_does_not_become_a_large_reply_for_many_at_once() {
+fn small_bodies_that_ask_for_much_do_not_stop_others() {
     let Some((broker, witnesses)) = start() else {
         return;
     };
     let before = memory::of(broker.pid()).resident;
-    // DescribeGroups v5: a million empty names in a megabyte, each with an answer of its own.
-    let mut body = requests::varint(1_000_000);
-    body.extend(vec![1; 999_999]);
-    body.extend([0, 0]);
-    let bytes = raw::request((15, 5), 1, HeaderForm::Flexible, &body);
+    let heard = ask(&broker, &describe_groups(1_000_000), wait::PATIENCE);
+    assert_eq!(heard, Heard::Closed, "a million names in one request");
+    let bytes = describe_groups(50_000);
     let mut held = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..10 {
         let mut connection = Raw::connect(broker.bootstrap()).expect("the broker takes connections");
         connection.send(&bytes);
         held.push(connection);
     }
     witnesses.are_served();
     for mut connection in held {
-        assert_ne!(connection.hear(wait::PATIENCE), Heard::Nothing);
+        assert!(matches!(connection.hear(wait::PATIENCE), Heard::Frame(_)));
     }
-    bounded(&broker, before, "20 requests with a million names", 1 << 30);
+    bounded(&broker, before, "10 requests with 50,000 names each", 400 << 20);
     witnesses.finish();
 }

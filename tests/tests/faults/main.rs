@@ -6,7 +6,9 @@
 
 mod bad_clients;
 mod company;
+mod disk_full;
 mod hostile;
 mod kill_loop;
 mod pause;
+mod power_cut;
 mod witnesses;
