@@ -13,6 +13,10 @@
 //! - **responses** may use all of the common part `T − F` (or less, by a setting of their own), and `T/4` of
 //!   it is closed to requests and groups. So a handler that holds a request and waits for response memory
 //!   waits only for clients that read, never for requests.
+//! - **small ones** pass by large ones: frames that lack at most [`SMALL_FRAME`] bytes and replies of at most
+//!   [`SMALL_REPLY`] have a quarter of their share to themselves and a queue of their own, and a reply that
+//!   finds no room is cut to a small one. So clients that stall in the middle of large frames, or leave large
+//!   replies unread, slow the others down and do not stop them.
 //! - **groups** never wait: they get memory at once or the request is refused. They may hold up to `T/8`.
 //!
 //! Invariant: requests + responses + groups + lane ≤ `T`, except for what is charged without a wait (see
@@ -25,6 +29,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use thalweg_settings::Settings;
 use tokio::sync::oneshot;
+
+/// A frame that lacks no more than this passes by larger ones. Bytes.
+pub const SMALL_FRAME: u64 = 256 * 1024;
+
+/// What a reply is cut to when there is no room for a larger one. Bytes.
+pub const SMALL_REPLY: u64 = 64 * 1024;
 
 /// Sizes that the shares follow from. Bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +66,8 @@ pub const DECODING_UNWAITED_MAX: u64 = 16 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Share {
     Request,
+    /// The last bytes of a frame, or a small one; counted with the requests.
+    SmallRequest,
     Response,
     Group,
     Lane,
@@ -93,6 +105,9 @@ struct State {
     peak: u64,
     next_waiter: u64,
     request_queue: VecDeque<Waiter>,
+    small_request_queue: VecDeque<Waiter>,
+    /// A reply was cut since the last one that was not.
+    replies_are_cut: bool,
     response_queue: VecDeque<Waiter>,
 }
 
@@ -176,7 +191,7 @@ impl MemoryBudget {
         self.shared
             .limits
             .response_floor
-            .min(self.shared.limits.response_total_max)
+            .min(self.shared.limits.large_response_max())
     }
 
     /// Waits, first come first served, for `bytes` more of a frame that still lacks `rest` bytes (`bytes` ≤
@@ -185,7 +200,13 @@ impl MemoryBudget {
     /// The permit is for `bytes`, or for all of `rest` if the lane was given; see [`MemoryPermit::bytes`].
     /// Cancel safe: a dropped call gives back what it may just have been granted.
     pub async fn acquire_request(&self, bytes: u64, rest: u64) -> MemoryPermit {
-        self.acquire(Share::Request, bytes, rest.max(bytes)).await
+        let rest = rest.max(bytes);
+        let share = if rest <= SMALL_FRAME {
+            Share::SmallRequest
+        } else {
+            Share::Request
+        };
+        self.acquire(share, bytes, rest).await
     }
 
     /// Waits for `bytes` that a request takes beside its frame: decoded, and as structures of its reply. At most
@@ -202,12 +223,23 @@ impl MemoryBudget {
         self.acquire(Share::Request, bytes, bytes).await
     }
 
-    /// Waits for `bytes` of reply memory, cut to [`MemoryBudget::response_max`]; before building a large
-    /// reply.
+    /// Takes `bytes` of reply memory, cut to [`MemoryBudget::response_max`], or to [`SMALL_REPLY`] when there is
+    /// no room for more; waits only if there is no room for that either. Before building a large reply, which
+    /// then keeps to [`MemoryPermit::bytes`].
     ///
     /// Cancel safe. The permit goes into the reply and is given back when the reply is on its way.
     pub async fn acquire_response(&self, bytes: u64) -> MemoryPermit {
-        let bytes = bytes.min(self.response_max());
+        let mut bytes = bytes.min(self.response_max());
+        if bytes > SMALL_REPLY {
+            let mut state = self.shared.state.lock();
+            state.replies_are_cut = !state.admits(&self.shared.limits, Share::Response, bytes);
+            if state.replies_are_cut {
+                bytes = SMALL_REPLY;
+            } else {
+                state.take(Share::Response, bytes);
+                return self.permit(Share::Response, bytes);
+            }
+        }
         self.acquire(Share::Response, bytes, bytes).await
     }
 
@@ -234,18 +266,20 @@ impl MemoryBudget {
         Some(self.permit(Share::Group, bytes))
     }
 
-    /// Waits until replies are within the budget, so that a handler may add one.
+    /// Waits until everything is within the budget, so that a handler may add a small reply; passes by those who
+    /// wait for memory.
     ///
     /// Cancel safe; costs one lock when nothing waits.
     pub async fn response_headroom(&self) {
         drop(self.acquire(Share::Response, 0, 0).await);
     }
 
-    /// Reports whether somebody waits for memory: stalled connections should be given up sooner.
+    /// Reports whether somebody waits for memory or got less than asked for: stalled connections should be given
+    /// up sooner.
     #[must_use]
     pub fn is_short(&self) -> bool {
         let state = self.shared.state.lock();
-        !state.request_queue.is_empty() || !state.response_queue.is_empty()
+        state.replies_are_cut || state.waiting() > 0
     }
 
     /// Returns how much is in use now.
@@ -257,26 +291,32 @@ impl MemoryBudget {
             responses: state.responses,
             groups: state.groups,
             peak: state.peak,
-            waiting: state.request_queue.len() + state.response_queue.len(),
+            waiting: state.waiting(),
         }
     }
 
     async fn acquire(&self, share: Share, bytes: u64, rest: u64) -> MemoryPermit {
         let mut wait = {
             let mut state = self.shared.state.lock();
-            if state.queue(share).is_empty() && state.admits(&self.shared.limits, share, bytes) {
+            let is_next = bytes == 0 || state.queue(share).is_empty();
+            if is_next && state.admits(&self.shared.limits, share, bytes) {
                 state.take(share, bytes);
                 return self.permit(share, bytes);
             }
             let (granted, receiver) = oneshot::channel();
             let id = state.next_waiter;
             state.next_waiter = state.next_waiter.wrapping_add(1);
-            state.queue(share).push_back(Waiter {
+            let waiter = Waiter {
                 id,
                 bytes,
                 rest,
                 granted,
-            });
+            };
+            match bytes {
+                // It takes nothing from those who wait.
+                0 => state.queue(share).push_front(waiter),
+                _ => state.queue(share).push_back(waiter),
+            }
             // The lane may be free although the common part is not.
             state.grant_waiters(&self.shared.limits);
             Wait {
@@ -359,13 +399,24 @@ impl Drop for Wait<'_> {
     }
 }
 
+impl Limits {
+    /// What replies larger than [`SMALL_REPLY`] may fill.
+    const fn large_response_max(&self) -> u64 {
+        self.response_total_max - self.response_total_max / 4
+    }
+}
+
 impl State {
     fn queue(&mut self, share: Share) -> &mut VecDeque<Waiter> {
-        if share == Share::Response {
-            &mut self.response_queue
-        } else {
-            &mut self.request_queue
+        match share {
+            Share::Response => &mut self.response_queue,
+            Share::SmallRequest => &mut self.small_request_queue,
+            Share::Request | Share::Group | Share::Lane => &mut self.request_queue,
         }
+    }
+
+    fn waiting(&self) -> usize {
+        self.request_queue.len() + self.small_request_queue.len() + self.response_queue.len()
     }
 
     /// Decides whether `bytes` fit in the share now. Pure.
@@ -377,24 +428,24 @@ impl State {
             .saturating_add(self.groups);
         let closed = common.saturating_sub(limits.response_floor);
         let inflow = self.requests.saturating_add(self.groups).saturating_add(bytes);
+        let fits = used.saturating_add(bytes) <= common;
+        let replies_max = if bytes > SMALL_REPLY {
+            limits.large_response_max()
+        } else {
+            limits.response_total_max
+        };
         match share {
             Share::Lane => self.lane == 0 && bytes <= limits.lane,
-            Share::Response => {
-                used.saturating_add(bytes) <= common
-                    && self.responses.saturating_add(bytes) <= limits.response_total_max
-            }
-            Share::Request => used.saturating_add(bytes) <= common && inflow <= closed,
-            Share::Group => {
-                used.saturating_add(bytes) <= common
-                    && inflow <= closed
-                    && self.groups.saturating_add(bytes) <= limits.group_max
-            }
+            Share::Response => fits && (bytes == 0 || self.responses.saturating_add(bytes) <= replies_max),
+            Share::Request => fits && inflow <= closed - closed / 4,
+            Share::SmallRequest => fits && inflow <= closed,
+            Share::Group => fits && inflow <= closed && self.groups.saturating_add(bytes) <= limits.group_max,
         }
     }
 
     fn counter(&mut self, share: Share) -> &mut u64 {
         match share {
-            Share::Request => &mut self.requests,
+            Share::Request | Share::SmallRequest => &mut self.requests,
             Share::Response => &mut self.responses,
             Share::Group => &mut self.groups,
             Share::Lane => &mut self.lane,
@@ -417,23 +468,39 @@ impl State {
         self.peak = self.peak.max(used);
     }
 
-    /// Serves the queues from their fronts: responses first (they free requests), then requests, then the
-    /// lane.
+    /// Serves the queues from their fronts: responses first (they free requests), then small requests, then
+    /// others, and with the lane whoever waits longest.
     fn grant_waiters(&mut self, limits: &Limits) {
-        while let Some(front) = self.response_queue.front() {
-            if !self.admits(limits, Share::Response, front.bytes) {
-                break;
+        for share in [Share::Response, Share::SmallRequest, Share::Request] {
+            while let Some(bytes) = self.queue(share).front().map(|front| front.bytes) {
+                if !self.admits(limits, share, bytes) {
+                    break;
+                }
+                self.grant_front(share, share);
             }
-            self.grant_front(Share::Response, Share::Response);
         }
-        while let Some(front) = self.request_queue.front() {
-            if self.admits(limits, Share::Request, front.bytes) {
-                self.grant_front(Share::Request, Share::Request);
-            } else if self.admits(limits, Share::Lane, front.rest) {
-                self.grant_front(Share::Request, Share::Lane);
-            } else {
-                break;
+        if self.lend_lane(limits) {
+            // Those behind may fit into the common part.
+            self.grant_waiters(limits);
+        }
+    }
+
+    /// Gives the lane to whoever waits longest, if it is free.
+    fn lend_lane(&mut self, limits: &Limits) -> bool {
+        let oldest = [Share::SmallRequest, Share::Request]
+            .into_iter()
+            .filter_map(|share| {
+                self.queue(share)
+                    .front()
+                    .map(|front| (front.id, front.rest, share))
+            })
+            .min_by_key(|(id, ..)| *id);
+        match oldest {
+            Some((_, rest, share)) if self.admits(limits, Share::Lane, rest) => {
+                self.grant_front(share, Share::Lane);
+                true
             }
+            _ => false,
         }
     }
 
@@ -483,7 +550,7 @@ impl MemoryPermit {
 
     fn part(&mut self, share: Share) -> &mut u64 {
         match share {
-            Share::Request => &mut self.requests,
+            Share::Request | Share::SmallRequest => &mut self.requests,
             Share::Response => &mut self.responses,
             Share::Group => &mut self.groups,
             Share::Lane => &mut self.lane,

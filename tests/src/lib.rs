@@ -1,23 +1,32 @@
 //! Harness for tests with real processes and real clients.
 //!
 //! Owns: starting, killing and restarting a broker ([`broker`]), the clients that talk to it ([`clients`]), bounded
-//! waits, loopback ports, real input data, and the book of skipped tests ([`skip`]).
+//! waits, actors that work through every death of a broker ([`actors`]) and the book of what they were told
+//! ([`history`]), loopback ports, real input data, and the book of skipped tests ([`skip`]).
 //! Does not own: any rule of the broker; those stand in `tests/tests/*`.
 //! Invariant: nothing here waits without a bound, and a process that a test started does not outlive the test.
 //!
 //! The harness is test code: a broken precondition panics with what, where and the tail of the process's own output.
 
+pub mod actors;
 pub mod broker;
+pub mod chance;
 pub mod clients;
+pub mod counters;
 pub mod exposition;
+pub mod history;
 pub mod http;
 pub mod kafka_peer;
 pub mod load;
+pub mod memory;
 pub mod places;
 pub mod ports;
 pub mod process;
+pub mod raw;
 pub mod real_input;
+pub mod requests;
 pub mod skip;
+pub mod volume;
 pub mod wait;
 
 pub use broker::{Broker, BrokerConfig, Product};

@@ -120,6 +120,7 @@ impl BrokerCollector {
         page.add("thalweg_wal_used_bytes", &[], usage.used as f64);
         page.add("thalweg_wal_capacity_bytes", &[], usage.capacity as f64);
         page.add("thalweg_wal_free_bytes", &[], usage.free as f64);
+        page.add("thalweg_wal_files_begun_total", &[], usage.rolls as f64);
         if let Some(counters) = engine.commit_counters() {
             let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) as f64;
             page.add("thalweg_wal_flushes_total", &[], count(&counters.groups));

@@ -225,31 +225,46 @@ impl Round {
 }
 
 async fn read_round(context: &Arc<Context>, targets: &Arc<Vec<Target>>, limits: Limits) -> Round {
-    if let Some(round) = read_all(targets, limits, Source::Memory) {
-        return with_memory(context, round).await;
-    }
-    // Reserved before the disk is read: the bytes will be ours alone.
-    let wanted: usize = targets
-        .iter()
-        .map(|target| target.partition.max_bytes)
-        .fold(0, |sum: usize, bytes| sum.saturating_add(bytes))
-        .min(limits.max_bytes);
-    let mut memory = context.budget.acquire_response(wanted as u64).await;
+    let granted = match read_all(targets, limits, Source::Memory) {
+        Some(mut round) => {
+            if round.bytes == 0 {
+                return round;
+            }
+            let memory = context.budget.acquire_response(round.bytes as u64).await;
+            if memory.bytes() >= round.bytes as u64 {
+                round.memory = Some(memory);
+                return round;
+            }
+            memory
+        }
+        // Reserved before the disk is read: the bytes will be ours alone.
+        None => {
+            let wanted: usize = targets
+                .iter()
+                .map(|target| target.partition.max_bytes)
+                .fold(0, |sum: usize, bytes| sum.saturating_add(bytes))
+                .min(limits.max_bytes);
+            context.budget.acquire_response(wanted as u64).await
+        }
+    };
+    read_within(targets, limits, granted).await
+}
+
+/// Reads what the memory that was granted has room for, and one batch at least.
+async fn read_within(targets: &Arc<Vec<Target>>, mut limits: Limits, mut memory: MemoryPermit) -> Round {
+    let room = usize::try_from(memory.bytes()).unwrap_or(usize::MAX);
+    let is_cut = room < limits.max_bytes;
+    limits.max_bytes = limits.max_bytes.min(room);
     let shared = Arc::clone(targets);
     let read = tokio::task::spawn_blocking(move || read_all(&shared, limits, Source::Disk)).await;
     let mut round = match read {
         Ok(Some(round)) => round,
         Ok(None) | Err(_) => Round::failed(targets),
     };
+    // A reply that was cut may never get as large as the client wants it: it does not wait for more.
+    round.answer_now |= is_cut && round.bytes > 0;
     memory.shrink_to(round.bytes as u64);
     round.memory = Some(memory);
-    round
-}
-
-async fn with_memory(context: &Context, mut round: Round) -> Round {
-    if round.bytes > 0 {
-        round.memory = Some(context.budget.acquire_response(round.bytes as u64).await);
-    }
     round
 }
 

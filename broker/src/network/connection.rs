@@ -34,6 +34,9 @@ use crate::budget::MemoryPermit;
 /// How long a frame may stand still in its middle.
 const FRAME_STALL_MAX: Duration = Duration::from_secs(30);
 
+/// How long it may stand still while others wait for memory.
+const FRAME_STALL_MAX_WHEN_SHORT: Duration = Duration::from_secs(10);
+
 /// How long the other end may take to read its last replies and close, before the socket is dropped.
 const LINGER_MAX: Duration = Duration::from_millis(500);
 
@@ -290,6 +293,10 @@ impl<R: AsyncRead + Unpin> Reading<R> {
         }
         // Waiting for memory is not the client's silence.
         self.read_at = Instant::now();
+        let look = self.read_at + FRAME_STALL_MAX_WHEN_SHORT;
+        if self.shared.serve.budget.is_short() && self.timer.deadline() > look {
+            self.timer.as_mut().reset(look);
+        }
     }
 
     /// Waits for bytes, the end of the stream, or too long a silence.
@@ -324,8 +331,15 @@ impl<R: AsyncRead + Unpin> Reading<R> {
     fn judge_silence(&self, now: Instant) -> Silence {
         let idle_max = self.shared.serve.settings.idle_max;
         let owes_nothing = self.slots.available_permits() == self.in_flight_max;
+        let mut next_look = FRAME_STALL_MAX;
         let (since, limit, reason) = if !self.frames.is_at_boundary() {
-            (self.read_at, FRAME_STALL_MAX.min(idle_max), CloseReason::Stalled)
+            next_look = FRAME_STALL_MAX_WHEN_SHORT;
+            let stall_max = if self.shared.serve.budget.is_short() {
+                FRAME_STALL_MAX_WHEN_SHORT
+            } else {
+                FRAME_STALL_MAX
+            };
+            (self.read_at, stall_max.min(idle_max), CloseReason::Stalled)
         } else if owes_nothing {
             (
                 self.read_at.max(self.shared.reply_sent_at()),
@@ -342,7 +356,7 @@ impl<R: AsyncRead + Unpin> Reading<R> {
         }
         // Soon enough to notice a frame that begins and then stalls.
         Silence::Tolerated {
-            until: (since + limit).min(now + FRAME_STALL_MAX),
+            until: (since + limit).min(now + next_look),
         }
     }
 

@@ -26,9 +26,14 @@ pub const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
 /// A client configuration for `broker` with `settings` on top; log lines of the library are kept out.
 pub fn config(broker: &Broker, settings: &[(&str, &str)]) -> ClientConfig {
+    config_at(broker.bootstrap(), settings)
+}
+
+/// Like [`config`] for a broker at `bootstrap`, which may be down just now.
+pub fn config_at(bootstrap: &str, settings: &[(&str, &str)]) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
-        .set("bootstrap.servers", broker.bootstrap())
+        .set("bootstrap.servers", bootstrap)
         .set_log_level(RDKafkaLogLevel::Emerg);
     // A killed broker is back within a second or two: look for it often.
     config

@@ -40,6 +40,7 @@ pub(super) const OWN: &[Declared] = &[
     ("thalweg_wal_used_bytes", Gauge, &[], "Bytes of the write-ahead log that segments and recovery points do not cover yet."),
     ("thalweg_wal_capacity_bytes", Gauge, &[], "Size of the write-ahead log (wal.max.bytes)."),
     ("thalweg_wal_free_bytes", Gauge, &[], "Bytes the write-ahead log can take before a part of it is freed."),
+    ("thalweg_wal_files_begun_total", Counter, &[], "Files of the write-ahead log begun since it was made; past the first few, each is one used again."),
     ("thalweg_wal_queued_bytes", Gauge, &[], "Bytes on their way to the write-ahead log."),
     ("thalweg_wal_flushes_total", Counter, &[], "Commit groups made durable, each with one flush."),
     ("thalweg_wal_written_bytes_total", Counter, &[], "Bytes written to the write-ahead log, padding included."),

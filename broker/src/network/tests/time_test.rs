@@ -122,6 +122,21 @@ async fn a_client_that_reads_nothing_is_given_up_sooner_when_others_wait_for_mem
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_frame_that_stands_still_is_given_up_sooner_when_others_wait_for_memory() {
+    let start = Instant::now();
+    let mut pipe = connect(&Script::new(), 64 * MIB);
+    sleep(Duration::from_secs(25)).await;
+    pipe.client.write_all(&request(1, "ready")[..9]).await.unwrap();
+    let _held = pipe.budget.charge_response(64 * MIB);
+    let budget = pipe.budget.clone();
+    let waiting = tokio::spawn(async move { budget.acquire_response(MIB).await });
+    let (reason, seconds) = ending(pipe.task, start).await;
+    assert_eq!(reason, CloseReason::Stalled);
+    assert!((35..=36).contains(&seconds), "{seconds}");
+    waiting.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_went_away_is_not_waited_for_longer_than_a_stop() {
     let script = Script::new();
     let start = Instant::now();

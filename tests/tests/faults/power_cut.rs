@@ -1,0 +1,44 @@
+//! A power cut, by copying: the broker stands still, the file system's image is copied, and a second broker starts on the
+//! copy. What the first had only in the kernel's memory is not in it.
+
+use rustix::process::Signal;
+use thalweg_tests::chance::Chance;
+use thalweg_tests::history::Violation;
+use thalweg_tests::volume::Volume;
+use thalweg_tests::{BrokerConfig, Product, require_client};
+
+use crate::company::{Company, PACE, is_long, let_pass};
+
+#[test]
+fn what_was_acknowledged_survives_a_power_cut() {
+    if Product::under_test() != Product::Thalweg {
+        return;
+    }
+    let (cuts, volume_bytes) = if is_long() { (20, 4 << 30) } else { (3, 512 << 20) };
+    let volume = require_client!(Volume::ext4(volume_bytes));
+    let mut chance = Chance::from_environment();
+    let config = BrokerConfig::default().small_files();
+    let mut broker = config.clone().set("log.dirs", volume.path().display()).start();
+    let company = Company::start(&broker, PACE, &mut chance);
+    let mut judged = 0;
+    for _ in 0..cuts {
+        company.wait_for_records(chance.between(500, 4_000));
+        let_pass(chance.millis(0, 300));
+        broker.server().expect("the broker runs").signal(Signal::STOP);
+        let image = volume.copy_image();
+        // All answers that arrived by now left the broker before it stood still.
+        let told = company.theatre.copied_to("");
+        broker.server().expect("the broker runs").signal(Signal::CONT);
+        judged = told.history().acknowledged_count();
+        let copy =
+            Volume::from_image(&image).unwrap_or_else(|why| panic!("the copy cannot be mounted: {why}"));
+        let second = config.clone().set("log.dirs", copy.path().display()).start();
+        let theatre = told.copied_to(second.bootstrap());
+        Violation::assert_none(&company.judge_copy(&theatre), "after a power cut");
+        drop(second);
+        drop(copy);
+        company.assert_sound("while copies were judged");
+    }
+    eprintln!("power cuts: {judged} records were acknowledged before the last one");
+    company.finish(&mut broker);
+}
