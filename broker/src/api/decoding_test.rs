@@ -44,9 +44,9 @@ async fn very_many_tiny_elements_are_refused_before_they_are_decoded() {
 async fn many_tiny_elements_wait_for_memory_and_give_it_back() {
     let broker = Arc::new(broker());
     let budget = broker.context.budget.clone();
-    // The lane, and what requests may have of the common part but for a frame.
+    // The lane, and what large requests may have of the common part but for a little.
     let lane = budget.acquire_request(8 << 20, 8 << 20).await;
-    let common = budget.acquire_request((4 << 20) - (64 << 10), 4 << 20).await;
+    let common = budget.acquire_request((3 << 20) - (64 << 10), 4 << 20).await;
     assert_eq!(budget.usage().waiting, 0);
     let asking = tokio::spawn({
         let broker = broker.clone();
@@ -87,7 +87,7 @@ async fn memory_is_held_until_the_reply_is_built() {
 async fn who_has_the_lane_never_waits_to_be_decoded() {
     let broker = broker();
     let budget = &broker.context.budget;
-    let common = budget.acquire_request(4 << 20, 4 << 20).await;
+    let common = budget.acquire_request(3 << 20, 4 << 20).await;
     let lane = budget.acquire_request(1, 8 << 20).await;
     assert_eq!(lane.bytes(), 8 << 20, "the lane was given");
     let decoding = budget.acquire_decoding(&lane, 2 << 20).now_or_never();

@@ -250,7 +250,7 @@ pub struct ReplayedGroup<'a> {
 }
 
 /// What replay leaves behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReplayEnd {
     /// The next slot to write.
     pub next_slot: Slot,

@@ -114,37 +114,13 @@ impl RingOpener {
         range: ReplayRange,
         visit: &mut dyn FnMut(ReplayedGroup<'_>) -> Result<(), String>,
     ) -> Result<(RingSink, ReplayEnd), WalOpenError> {
-        let mut scan = Scan {
-            next_slot: Slot(0),
-            last_crc: None,
-            end: ReplayEnd {
-                next_slot: Slot(0),
-                last_crc: 0,
-                groups: 0,
-                bytes: 0,
-            },
-            buffer: Vec::new(),
-        };
+        let mut scan = Scan::default();
         if let Some(end) = range.clean_end.filter(|end| end.next_slot == range.from) {
             return self.resume(end);
         }
-        // Files whose groups are all covered are free; the last one that starts at or below `from` is the first used.
-        let first = self
-            .live
-            .iter()
-            .rev()
-            .find(|(_, file)| file.first_slot <= range.from)
-            .map(|(n, _)| *n);
-        let first = match first.or_else(|| self.live.keys().next().copied()) {
-            Some(first) => first,
-            None => return self.start_empty(range, scan),
+        let Some(covered) = self.split_covered(range.from) else {
+            return self.start_empty(range, scan);
         };
-        let later = self.live.split_off(&first);
-        let covered: Vec<PathBuf> = std::mem::take(&mut self.live)
-            .into_values()
-            .map(|f| f.path)
-            .collect();
-        self.live = later;
         let files: Vec<(u64, FoundFile)> = self.live.clone().into_iter().collect();
         scan.next_slot = files[0].1.first_slot;
         if scan.next_slot > range.from {
@@ -199,6 +175,17 @@ impl RingOpener {
             position,
         };
         Ok((self.into_sink(active, full, covered, end)?, end))
+    }
+
+    /// Takes the files out whose groups are all below `from`: they are free. The last one that starts at or below it is
+    /// the first one used. `None` when the log has no file.
+    fn split_covered(&mut self, from: Slot) -> Option<Vec<PathBuf>> {
+        let starts_before = |(_, file): &(&u64, &FoundFile)| file.first_slot <= from;
+        let first = self.live.iter().rev().find(starts_before).map(|(n, _)| *n);
+        let first = first.or_else(|| self.live.keys().next().copied())?;
+        let used = self.live.split_off(&first);
+        let covered = std::mem::replace(&mut self.live, used);
+        Some(covered.into_values().map(|file| file.path).collect())
     }
 
     /// Refuses the log when it ends before what is known to have been durable.
@@ -549,6 +536,7 @@ struct OpenedFile {
     position: u64,
 }
 
+#[derive(Default)]
 struct Scan {
     next_slot: Slot,
     last_crc: Option<u32>,
