@@ -41,16 +41,13 @@ pub fn start_member(theatre: &Theatre, group: &str, topic: &Topic, mut chance: C
         let mut positions: BTreeMap<i32, i64> = BTreeMap::new();
         let mut until_commit = 1;
         while !stop.is_asked() {
-            match consumer.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) => {
-                    let (partition, offset) = (message.partition(), message.offset());
-                    let value = message.payload().unwrap_or_default();
-                    theatre.history().read(topic.number, partition, offset, value);
-                    positions.insert(partition, offset + 1);
-                    until_commit -= 1;
-                }
-                // The broker is away, or the group forms anew: the client goes on by itself.
-                Some(Err(_)) | None => {}
+            // An error says that the broker is away, or that the group forms anew: the client goes on by itself.
+            if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
+                let (partition, offset) = (message.partition(), message.offset());
+                let value = message.payload().unwrap_or_default();
+                theatre.history().read(topic.number, partition, offset, value);
+                positions.insert(partition, offset + 1);
+                until_commit -= 1;
             }
             if until_commit <= 0 {
                 until_commit = i64::try_from(chance.between(20, 400)).unwrap_or(100);
