@@ -43,8 +43,6 @@ pub fn parse(text: &str) -> Numbers {
 pub struct Lives {
     past: Numbers,
     present: Numbers,
-    /// The last look at the life before.
-    newest: Numbers,
 }
 
 impl Lives {
@@ -55,23 +53,9 @@ impl Lives {
 
     /// The present life ended.
     pub fn end(&mut self) {
-        if self.present.is_empty() {
-            return;
+        for (name, value) in std::mem::take(&mut self.present) {
+            *self.past.entry(name).or_default() += value;
         }
-        self.newest = std::mem::take(&mut self.present);
-        for (name, value) in &self.newest {
-            *self.past.entry(name.clone()).or_default() += value;
-        }
-    }
-
-    /// A number as it was seen last, for those that outlive the process.
-    pub fn latest(&self, name: &str) -> f64 {
-        let numbers = if self.present.is_empty() {
-            &self.newest
-        } else {
-            &self.present
-        };
-        numbers.get(name).copied().unwrap_or(0.0)
     }
 
     /// The sum of one counter.

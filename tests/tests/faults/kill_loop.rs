@@ -18,8 +18,8 @@ use crate::company::{Company, PACE, STEADY, let_pass, make_topic};
 const KILLS: u64 = 30;
 const EACH_EVENT: u64 = 50;
 const ACKNOWLEDGED: u64 = 100_000;
-/// Files of the write-ahead log: it wrapped once when so many were begun.
-const WAL_FILES: f64 = 4.0;
+/// Size of the write-ahead log: it wrapped once when so much was written to it.
+const WAL_BYTES: f64 = 4.0 * 1024.0 * 1024.0;
 
 struct Run {
     broker: Broker,
@@ -177,7 +177,7 @@ impl Run {
             kills_in_recovery: self.kills_in_recovery,
             acknowledged: history.acknowledged_count(),
             confirmed_commits: history.confirmed_commit_count(),
-            wal_wraps: (self.lives.latest("thalweg_wal_files_begun_total") / WAL_FILES) as u64,
+            wal_wraps: (self.lives.total("thalweg_wal_written_bytes_total") / WAL_BYTES) as u64,
             wal_trims: total("thalweg_wal_trims_total"),
             segment_rolls: total("thalweg_segment_rolls_total"),
             recovery_points: total("thalweg_checkpoints_total"),
