@@ -74,7 +74,10 @@ pub fn start_steady_commits(theatre: &Theatre, group: &str, topic: &Topic, mut c
         let consumer: BaseConsumer = group_client(&theatre, &group)
             .create()
             .expect("the settings are librdkafka's");
-        let mut number = 0;
+        // Never below what another client of the group has committed before.
+        let earlier = theatre.history().commits();
+        let of_group = earlier.iter().filter(|((name, ..), _)| *name == group);
+        let mut number = of_group.map(|(_, offset)| *offset).max().unwrap_or(0);
         while !stop.is_asked() {
             number += 1;
             let positions = (0..topic.partitions)
