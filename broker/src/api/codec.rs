@@ -8,10 +8,6 @@ use thalweg_wire::guard::{self, DecodeError, GuardError, GuardLimits};
 
 use super::{ApiError, Request, RequestHeader, Response};
 
-/// Elements of one array of a request. A client that names more topics, groups or partitions asks in several
-/// requests; without this bound, a megabyte of empty group names cost half a gigabyte of answers.
-const REQUEST_ELEMENTS_MAX: usize = 100_000;
-
 /// Returns what the body of a request may cost: decoded, up to 32 times its size, at least 1 MiB and at most 64 MiB.
 #[must_use]
 pub fn guard_limits(body: &[u8]) -> GuardLimits {
@@ -21,7 +17,6 @@ pub fn guard_limits(body: &[u8]) -> GuardLimits {
             .len()
             .saturating_mul(32)
             .clamp(1 << 20, defaults.decoded_bytes_max),
-        array_elements_max: REQUEST_ELEMENTS_MAX,
         ..defaults
     }
 }
