@@ -17,6 +17,8 @@ use thalweg_types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicId, T
 use thalweg_wire::records::{BatchBuilder, BatchOptions};
 
 const PARTITIONS: i32 = 8;
+/// More than any of these benches appends: the tail stays in memory.
+const TAIL_BYTES: usize = 256 << 20;
 
 /// Recovery points in memory: what the metadata store costs is not the question here.
 #[derive(Debug, Default)]
@@ -55,7 +57,8 @@ impl Drop for Log {
 }
 
 impl Log {
-    fn open() -> Log {
+    /// Opens a new log that keeps so many bytes of its tail in memory.
+    fn open(tail_memory_bytes: usize) -> Log {
         let directory = tempfile::tempdir_in(thalweg_tests::places::runs()).expect("a directory for the run");
         let topic_id = TopicId([3; 16]);
         let parts = EngineParts {
@@ -74,7 +77,11 @@ impl Log {
             tombstones: BTreeSet::new(),
             on_fatal: Arc::new(Box::new(|error| panic!("the log failed: {error}"))),
         };
-        let (engine, _) = LogEngine::open(parts, EngineConfig::default()).expect("a new log opens");
+        let config = EngineConfig {
+            tail_memory_bytes,
+            ..EngineConfig::default()
+        };
+        let (engine, _) = LogEngine::open(parts, config).expect("a new log opens");
         let partition = |index| {
             let id = TopicPartitionId {
                 topic_id,
@@ -116,7 +123,7 @@ fn batch(bytes: usize) -> BytesMut {
 }
 
 fn appends(criterion: &mut Criterion) {
-    let log = Log::open();
+    let log = Log::open(TAIL_BYTES);
     let mut group = criterion.benchmark_group("append");
     for bytes in [16 << 10, 128 << 10] {
         let batch = batch(bytes);
@@ -132,26 +139,28 @@ fn appends(criterion: &mut Criterion) {
 }
 
 fn reads(criterion: &mut Criterion) {
-    let log = Log::open();
     let batch = batch(128 << 10);
-    for _ in 0..64 {
-        log.append_durably(&batch);
-    }
-    let request = |offset| ReadRequest {
-        offset,
-        max_bytes: 1 << 20,
-        limit: ReadLimit::HighWatermark,
-        min_one: MinOne::Yes,
+    let read = |log: &PartitionLog| {
+        let request = ReadRequest {
+            offset: Offset(0),
+            max_bytes: 1 << 20,
+            limit: ReadLimit::HighWatermark,
+            min_one: MinOne::Yes,
+        };
+        log.read(request).expect("there are records").bytes
     };
-    let read = |log: &PartitionLog| log.read(request(Offset(0))).expect("there are records").bytes;
     let mut group = criterion.benchmark_group("read 1 MiB");
-    let partition = &log.partitions[0];
-    group.throughput(Throughput::Bytes(read(partition) as u64));
-    group.bench_function("tail", |bencher| bencher.iter(|| read(partition)));
-    log.engine.checkpoint().expect("the tail goes to segments");
-    // A second log reads the same bytes from segment files: nothing of it is in memory but the page cache's copy.
-    let cold = log.partitions.last().expect("there are partitions");
-    group.bench_function("after a checkpoint", |bencher| bencher.iter(|| read(cold)));
+    for (name, tail_bytes) in [("tail", TAIL_BYTES), ("segment", 1 << 20)] {
+        let log = Log::open(tail_bytes);
+        for _ in 0..64 {
+            log.append_durably(&batch);
+        }
+        log.engine.checkpoint().expect("the tail goes to segments");
+        let partition = &log.partitions[0];
+        assert!(partition.segment_count() > 0, "nothing is in segments");
+        group.throughput(Throughput::Bytes(read(partition) as u64));
+        group.bench_function(name, |bencher| bencher.iter(|| read(partition)));
+    }
     group.finish();
 }
 

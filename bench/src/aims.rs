@@ -10,13 +10,13 @@ use crate::runs::Contender;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Limit {
     /// Not above a number.
-    AtMost(f64),
+    Number(f64),
     /// Not above a number plus another figure of the same scenario.
-    AtMostPlus(f64, &'static str),
+    NumberPlus(f64, &'static str),
     /// Not above a part of a contender's figure in the same scenario.
-    AtMostOf(f64, Contender),
+    PartOf(f64, Contender),
     /// Not below a part of a contender's figure in another scenario or the same.
-    AtLeastOf(f64, &'static str, Contender),
+    NotBelow(f64, &'static str, Contender),
 }
 
 /// One aim.
@@ -56,64 +56,56 @@ const FLUSHED: Contender = Contender::KafkaFlushed;
 
 /// All aims.
 pub const AIMS: &[Aim] = &[
-    aim("produce.1k-16k", names::CPU, Limit::AtMostOf(1.0 / 4.0, KAFKA)),
-    aim("produce.1k-128k", names::CPU, Limit::AtMostOf(1.0 / 3.0, KAFKA)),
-    aim(
-        "produce.1k-16k",
-        names::MACHINE,
-        Limit::AtMostOf(1.0 / 4.0, KAFKA),
-    ),
-    aim(
-        "produce.1k-128k",
-        names::MACHINE,
-        Limit::AtMostOf(1.0 / 3.0, KAFKA),
-    ),
-    aim("fetch.whole", names::CPU, Limit::AtMostOf(2.0 / 3.0, KAFKA)),
-    aim("fetch.tail", names::CPU, Limit::AtMostOf(2.0 / 3.0, KAFKA)),
+    aim("produce.1k-16k", names::CPU, Limit::PartOf(1.0 / 4.0, KAFKA)),
+    aim("produce.1k-128k", names::CPU, Limit::PartOf(1.0 / 3.0, KAFKA)),
+    aim("produce.1k-16k", names::MACHINE, Limit::PartOf(1.0 / 4.0, KAFKA)),
+    aim("produce.1k-128k", names::MACHINE, Limit::PartOf(1.0 / 3.0, KAFKA)),
+    aim("fetch.whole", names::CPU, Limit::PartOf(2.0 / 3.0, KAFKA)),
+    aim("fetch.tail", names::CPU, Limit::PartOf(2.0 / 3.0, KAFKA)),
     aim(
         "produce.1k-16k",
         names::THROUGHPUT,
-        Limit::AtLeastOf(1.0, "produce.1k-16k", KAFKA),
+        Limit::NotBelow(1.0, "produce.1k-16k", KAFKA),
     ),
     aim(
         "produce.1k-128k",
         names::THROUGHPUT,
-        Limit::AtLeastOf(1.0, "produce.1k-128k", KAFKA),
+        Limit::NotBelow(1.0, "produce.1k-128k", KAFKA),
     ),
     aim(
         "produce.100b-16k",
         names::THROUGHPUT,
-        Limit::AtLeastOf(1.0, "produce.100b-16k", KAFKA),
+        Limit::NotBelow(1.0, "produce.100b-16k", KAFKA),
     ),
     aim(
         "produce.10k-128k",
         names::THROUGHPUT,
-        Limit::AtLeastOf(1.0, "produce.10k-128k", KAFKA),
+        Limit::NotBelow(1.0, "produce.10k-128k", KAFKA),
     ),
     aim(
         "librdkafka.1k-128k",
         names::THROUGHPUT,
-        Limit::AtLeastOf(1.0, "librdkafka.1k-128k", KAFKA),
+        Limit::NotBelow(1.0, "librdkafka.1k-128k", KAFKA),
     ),
-    aim("latency.20k", names::P50, Limit::AtMostOf(1.0, KAFKA)),
-    aim("latency.20k", names::P99, Limit::AtMostOf(1.0, FLUSHED)),
-    aim("latency.20k", names::P999, Limit::AtMostOf(1.0, FLUSHED)),
-    aim("produce.1k-128k", names::DISK, Limit::AtMost(2.2)),
-    aim("start.empty", names::RESIDENT, Limit::AtMost(16.0)),
-    aim("start.empty", names::START, Limit::AtMost(0.1)),
+    aim("latency.20k", names::P50, Limit::PartOf(1.0, KAFKA)),
+    aim("latency.20k", names::P99, Limit::PartOf(1.0, FLUSHED)),
+    aim("latency.20k", names::P999, Limit::PartOf(1.0, FLUSHED)),
+    aim("produce.1k-128k", names::DISK, Limit::Number(2.2)),
+    aim("start.empty", names::RESIDENT, Limit::Number(16.0)),
+    aim("start.empty", names::START, Limit::Number(0.1)),
     aim(
         "spread.10000",
         names::THROUGHPUT,
-        Limit::AtLeastOf(0.5, "spread.10", Contender::Thalweg),
+        Limit::NotBelow(0.5, "spread.10", Contender::Thalweg),
     ),
-    aim("partitions.sealed", names::RESIDENT, Limit::AtMost(96.0)),
+    aim("partitions.sealed", names::RESIDENT, Limit::Number(96.0)),
     aim(
         "partitions.sealed",
         names::FIRST_PRODUCE,
-        Limit::AtMostPlus(1.0, names::REPLAY),
+        Limit::NumberPlus(1.0, names::REPLAY),
     ),
-    aim("partitions.trickle", names::RESIDENT_PEAK, Limit::AtMost(256.0)),
-    aim("partitions.trickle", names::DESCRIPTORS, Limit::AtMost(1_000.0)),
+    aim("partitions.trickle", names::RESIDENT_PEAK, Limit::Number(256.0)),
+    aim("partitions.trickle", names::DESCRIPTORS, Limit::Number(1_000.0)),
 ];
 
 impl Aim {
@@ -126,13 +118,13 @@ impl Aim {
         };
         let found = median(self.scenario, Contender::Thalweg, self.figure)?;
         let (bound, rule, reached) = match self.limit {
-            Limit::AtMost(bound) => (bound, format!("≤ {}", digits(bound)), found <= bound),
-            Limit::AtMostPlus(base, figure) => {
+            Limit::Number(bound) => (bound, format!("≤ {}", digits(bound)), found <= bound),
+            Limit::NumberPlus(base, figure) => {
                 let more = median(self.scenario, Contender::Thalweg, figure)?;
                 let bound = base + more;
                 (bound, format!("≤ {} + {figure}", digits(base)), found <= bound)
             }
-            Limit::AtMostOf(part, other) => {
+            Limit::PartOf(part, other) => {
                 let bound = part * median(self.scenario, other, self.figure)?;
                 (
                     bound,
@@ -140,7 +132,7 @@ impl Aim {
                     found <= bound,
                 )
             }
-            Limit::AtLeastOf(part, scenario, other) => {
+            Limit::NotBelow(part, scenario, other) => {
                 let bound = part * median(scenario, other, self.figure)?;
                 let rule = format!("≥ {} × {} in {scenario}", digits(part), other.name());
                 (bound, rule, found >= bound)

@@ -53,7 +53,7 @@ fn every_aim_names_a_scenario_that_exists() {
 
 #[test]
 fn a_part_of_the_other_s_figure_is_the_bound() {
-    let aim = aim("s", "cpu", Limit::AtMostOf(0.25, Contender::Kafka));
+    let aim = aim("s", "cpu", Limit::PartOf(0.25, Contender::Kafka));
     let verdict = |ours| {
         let rows = [
             ("s", Contender::Thalweg, "cpu", ours),
@@ -67,7 +67,7 @@ fn a_part_of_the_other_s_figure_is_the_bound() {
 
 #[test]
 fn at_least_looks_at_another_scenario() {
-    let aim = aim("many", "MB/s", Limit::AtLeastOf(0.5, "few", Contender::Thalweg));
+    let aim = aim("many", "MB/s", Limit::NotBelow(0.5, "few", Contender::Thalweg));
     let rows = [
         ("many", Contender::Thalweg, "MB/s", 49.0),
         ("few", Contender::Thalweg, "MB/s", 100.0),
@@ -78,7 +78,7 @@ fn at_least_looks_at_another_scenario() {
 
 #[test]
 fn what_was_not_measured_is_not_judged() {
-    let aim = aim("s", "cpu", Limit::AtMostOf(0.25, Contender::Kafka));
+    let aim = aim("s", "cpu", Limit::PartOf(0.25, Contender::Kafka));
     assert_eq!(
         aim.judge(&results(&[("s", Contender::Thalweg, "cpu", 1.0)])),
         None

@@ -10,6 +10,7 @@ mod aims;
 mod compare;
 mod ends;
 mod figures;
+mod flame;
 mod floor;
 mod generate;
 mod histogram;
@@ -18,6 +19,7 @@ mod machine;
 mod markdown;
 mod perf_tools;
 mod procfs;
+mod profile;
 mod results;
 mod runs;
 mod scenario;
@@ -53,6 +55,8 @@ enum Command {
     Start(Options),
     /// 10,000 partitions: sealed segments, restart, a record a second each; and throughput by number of partitions.
     Partitions(Options),
+    /// Draws flame graphs of Thalweg under the produce and fetch loads; needs Linux's `perf`.
+    Profile(Options),
     /// Runs a load generator in this process and prints what it did as JSON.
     #[command(subcommand)]
     Generate(generate::Generate),
@@ -113,6 +117,7 @@ fn main() -> ExitCode {
         Command::Latency(options) => measured(&options.plan(&["latency"], "latency")),
         Command::Start(options) => measured(&options.plan(&["start"], "start")),
         Command::Partitions(options) => measured(&options.plan(&["spread", "partitions"], "partitions")),
+        Command::Profile(options) => profiled(&options.plan(&["produce", "librdkafka", "fetch"], "profile")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -124,9 +129,18 @@ fn main() -> ExitCode {
 }
 
 fn measured(plan: &Plan) -> anyhow::Result<()> {
+    begin(plan)?;
+    compare::run(plan)
+}
+
+fn profiled(plan: &Plan) -> anyhow::Result<()> {
+    begin(plan)?;
+    profile::run(plan)
+}
+
+fn begin(plan: &Plan) -> anyhow::Result<()> {
     if cfg!(debug_assertions) && plan.scale == Scale::Full {
         anyhow::bail!("a debug build measures nothing: use `cargo run --release -p thalweg-bench -- …`");
     }
-    ends::watch()?;
-    compare::run(plan)
+    Ok(ends::watch()?)
 }

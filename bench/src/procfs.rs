@@ -131,7 +131,7 @@ fn threads(pid: u32) -> Result<BTreeMap<String, Duration>> {
 }
 
 /// Threads that differ by the number at their end are one group.
-fn group_name(name: &str) -> String {
+pub fn group_name(name: &str) -> String {
     let stem = name
         .trim_end_matches(|c: char| c.is_ascii_digit() || c == '#')
         .trim_end_matches(['-', ' ', '_']);

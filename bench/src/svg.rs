@@ -191,7 +191,8 @@ fn colour(contender: Contender) -> &'static str {
     }
 }
 
-fn escaped(text: &str) -> String {
+/// Text as XML takes it.
+pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
