@@ -96,7 +96,7 @@ fn measure(lineup: &mut Lineup, scenario: &Scenario, rounds: u32) -> Measured {
         contenders: Default::default(),
         seconds: 0.0,
     };
-    for round in 0..rounds.min(runs::rounds_max(scenario.work)) {
+    for round in 0..rounds.min(scenario.rounds_max()) {
         for contender in runs::contenders(scenario.work) {
             let step = Instant::now();
             let outcome = guarded(lineup, scenario, *contender);

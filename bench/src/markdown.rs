@@ -258,7 +258,9 @@ fn breakdown(text: &mut String, results: &Results) {
         line!(text, "| step | CPU-s/GiB |\n|---|---:|");
         let mut sum = 0.0;
         for step in &results.floor {
-            sum += step.cpu_per_gib;
+            if step.in_sum {
+                sum += step.cpu_per_gib;
+            }
             line!(text, "| {} | {} |", step.name, digits(step.cpu_per_gib));
         }
         line!(text, "| **sum** | **{}** |\n", digits(sum));

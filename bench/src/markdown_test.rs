@@ -38,6 +38,7 @@ fn results() -> Results {
         floor: vec![Step {
             name: "receive".to_owned(),
             cpu_per_gib: 0.12,
+            in_sum: true,
         }],
         measured: vec![Measured {
             scenario: "produce.1k-16k".to_owned(),

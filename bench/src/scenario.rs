@@ -77,7 +77,7 @@ impl Produce {
     const fn compressed(self, codec: &'static str) -> Produce {
         Produce {
             codec,
-            bytes: 768 << 20,
+            bytes: 512 << 20,
             batch_bytes: 128 << 10,
             payload: Payload::Json,
             ..self
@@ -143,6 +143,17 @@ impl Scenario {
     /// The part of the name before the point.
     pub fn group(&self) -> &'static str {
         self.name.split('.').next().unwrap_or(self.name)
+    }
+
+    /// Rounds at most: the figures that aims compare closely are repeated as often as asked, others less often, so
+    /// that a comparison ends within half an hour.
+    pub fn rounds_max(&self) -> u32 {
+        match self.group() {
+            "fetch" => u32::MAX,
+            "produce" if self.name.starts_with("produce.1k") => u32::MAX,
+            "spread" | "partitions" => 1,
+            _ => 2,
+        }
     }
 }
 

@@ -27,3 +27,16 @@ fn a_quick_run_is_smaller_in_bytes_and_time() {
     let quick = Scale::Quick.produce(load);
     assert!(quick.records() * 8 == load.records() && quick.seconds_max < load.seconds_max);
 }
+
+#[test]
+fn long_scenarios_are_repeated_less_often() {
+    let rounds = |name| chosen(&["produce", "spread"], Some(name))[0].rounds_max().min(3);
+    assert_eq!(
+        (
+            rounds("produce.1k-16k"),
+            rounds("produce.100b-16k"),
+            rounds("spread.10000")
+        ),
+        (3, 2, 1)
+    );
+}

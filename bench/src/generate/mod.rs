@@ -40,8 +40,6 @@ pub struct Produced {
     pub records: u64,
     /// Their payload bytes.
     pub bytes: u64,
-    /// Records that failed.
-    pub failed: u64,
     /// Records acknowledged after the warm-up.
     pub steady_records: u64,
     /// Seconds after the warm-up until the last acknowledgement.

@@ -1,5 +1,6 @@
 //! A librdkafka producer at full speed over any number of partitions.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig};
 use rdkafka::statistics::Statistics;
 
 use super::{Payload, Produced};
@@ -70,6 +71,7 @@ struct Counts {
     acknowledged: AtomicU64,
     failed: AtomicU64,
     requests: AtomicU64,
+    first_failure: OnceLock<String>,
 }
 
 impl ClientContext for Counts {
@@ -84,19 +86,22 @@ impl ProducerContext for Counts {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let counter = if result.is_ok() {
-            &self.acknowledged
-        } else {
-            &self.failed
+        match result {
+            Ok(_) => self.acknowledged.fetch_add(1, Ordering::Relaxed),
+            // Time was up before it was sent.
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::PurgeQueue), _)) => return,
+            Err((error, _)) => {
+                self.first_failure.get_or_init(|| error.to_string());
+                self.failed.fetch_add(1, Ordering::Relaxed)
+            }
         };
-        counter.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Sends until the limit, waits for all answers.
+/// Sends until the limit and waits for all answers; what is queued when time is up is not sent.
 ///
 /// # Errors
-/// When there is no limit, the client refuses its configuration, or nothing is acknowledged.
+/// When there is no limit, the client refuses its configuration, a record fails or nothing is acknowledged.
 pub fn run(options: &ProduceOptions) -> Result<Produced> {
     if options.records == 0 && options.seconds <= 0.0 {
         bail!("neither --records nor --seconds: the load would not end");
@@ -122,6 +127,10 @@ pub fn run(options: &ProduceOptions) -> Result<Produced> {
         }
         producer.poll(Duration::ZERO);
     }
+    if options.records == 0 || sent < options.records {
+        // Time is up: what is still queued would go on for minutes over very many partitions.
+        producer.purge(PurgeConfig::default().queue());
+    }
     producer.flush(FLUSH)?;
     let ended = Instant::now();
     // The statistics come once a second, and the last ones are wanted.
@@ -133,11 +142,14 @@ pub fn run(options: &ProduceOptions) -> Result<Produced> {
     if acknowledged == 0 {
         bail!("no record was acknowledged");
     }
+    let failed = counts.failed.load(Ordering::Relaxed);
+    if let Some(failure) = counts.first_failure.get() {
+        bail!("{failed} records failed, the first with: {failure}");
+    }
     let (since, before) = warm.unwrap_or((began, 0));
     Ok(Produced {
         records: acknowledged,
         bytes: acknowledged * options.record_bytes as u64,
-        failed: counts.failed.load(Ordering::Relaxed),
         steady_records: acknowledged - before,
         steady_seconds: (ended - since).as_secs_f64(),
         requests: counts.requests.load(Ordering::Relaxed),

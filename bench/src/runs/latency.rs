@@ -33,7 +33,8 @@ const CONFIGS: [(&str, &str); 2] = [("segment.bytes", "8388608"), ("retention.by
 pub fn round(lineup: &mut Lineup, contender: Contender) -> Result<Figures> {
     let product = contender.product();
     let seconds: f64 = match lineup.scale() {
-        Scale::Full => 60.0,
+        // At 20 MB/s, more than three turnovers of `lineup::turnover_sizes`.
+        Scale::Full => 48.0,
         Scale::Quick => 15.0,
     };
     lineup.filled(product)?;

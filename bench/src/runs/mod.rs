@@ -51,16 +51,6 @@ pub fn contenders(work: Work) -> &'static [Contender] {
     }
 }
 
-/// Rounds at most: what takes minutes and varies little is not repeated as often as asked.
-pub fn rounds_max(work: Work) -> u32 {
-    match work {
-        Work::Produce(load) if load.seconds_max > 0.0 || load.codec != "none" => 2,
-        Work::Produce(_) | Work::Fetch(_) | Work::Start => u32::MAX,
-        Work::Latency => 2,
-        Work::Crowd | Work::Trickle => 1,
-    }
-}
-
 /// Runs one round.
 ///
 /// # Errors
