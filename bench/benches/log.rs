@@ -76,6 +76,7 @@ impl Log {
             }],
             tombstones: BTreeSet::new(),
             on_fatal: Arc::new(Box::new(|error| panic!("the log failed: {error}"))),
+            find_wal: None,
         };
         let config = EngineConfig {
             tail_memory_bytes,
