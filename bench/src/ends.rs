@@ -2,19 +2,28 @@
 //!
 //! An ordinary end and a panic need none of this: each process and directory is owned by a value that cleans up.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal};
+use tempfile::TempDir;
+use thalweg_tests::places;
 
 use crate::procfs;
 
 static DIRECTORIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-/// Takes note of a directory to remove on a signal.
-pub fn remember(directory: &Path) {
+/// Makes a directory for a run, on the disk of the build output; it is removed with its owner, or on a signal.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn directory(prefix: &str) -> std::io::Result<TempDir> {
     let mut directories = DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner);
-    directories.push(directory.to_path_buf());
+    let directory = tempfile::Builder::new()
+        .prefix(prefix)
+        .tempdir_in(places::runs())?;
+    directories.push(directory.path().to_path_buf());
+    Ok(directory)
 }
 
 /// Starts a thread that waits for SIGINT or SIGTERM, cleans up and ends the program with status 130.
@@ -37,7 +46,7 @@ pub fn watch() -> std::io::Result<()> {
                 _ = terminate.recv() => {}
             }
         });
-        clean_up();
+        let _held = clean_up();
         std::process::exit(130);
     };
     std::thread::Builder::new()
@@ -46,15 +55,23 @@ pub fn watch() -> std::io::Result<()> {
     Ok(())
 }
 
-fn clean_up() {
+/// Returns what must be held until the program ends: the rest of it, which goes on meanwhile, then starts nothing new.
+fn clean_up() -> MutexGuard<'static, Vec<PathBuf>> {
+    let directories = DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner);
+    kill_children();
+    for directory in directories.iter() {
+        let _ = std::fs::remove_dir_all(directory);
+    }
+    // A load that was started between the two.
+    kill_children();
+    directories
+}
+
+fn kill_children() {
     for pid in procfs::children() {
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid {
             let _ = rustix::process::kill_process(pid, Signal::KILL);
         }
-    }
-    let directories = DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner);
-    for directory in directories.iter() {
-        let _ = std::fs::remove_dir_all(directory);
     }
 }

@@ -13,7 +13,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 use thalweg_storage::disk::{AlignedBuffer, Disk, OpenMode, RealDisk};
-use thalweg_tests::places;
 use thalweg_wire::batch::crc32c;
 
 use crate::account::GIB;
@@ -46,10 +45,7 @@ pub fn measure(scale: Scale) -> Result<Vec<Step>> {
         Scale::Full => 2 << 30,
         Scale::Quick => 512 << 20,
     };
-    let directory = tempfile::Builder::new()
-        .prefix("bench-floor-")
-        .tempdir_in(places::runs())?;
-    crate::ends::remember(directory.path());
+    let directory = crate::ends::directory("bench-floor-")?;
     let step = |name: &str, cpu: Duration| Step {
         name: name.to_owned(),
         cpu_per_gib: cpu.as_secs_f64() / (bytes as f64 / GIB),

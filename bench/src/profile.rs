@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::Signal;
+use thalweg_tests::clients;
 use thalweg_tests::process::{self, Output, Server};
-use thalweg_tests::{clients, places};
 
 use crate::compare::Plan;
 use crate::flame;
@@ -34,10 +34,7 @@ pub fn run(plan: &Plan) -> Result<()> {
         bail!("no scenario of that name; `list` shows them");
     }
     std::fs::create_dir_all(&plan.out).with_context(|| format!("create {}", plan.out.display()))?;
-    let directory = tempfile::Builder::new()
-        .prefix("bench-perf-")
-        .tempdir_in(places::runs())?;
-    crate::ends::remember(directory.path());
+    let directory = crate::ends::directory("bench-perf-")?;
     let mut lineup = Lineup::new(plan.scale);
     for scenario in chosen {
         eprintln!("{}: {}", scenario.name, scenario.what);

@@ -74,8 +74,9 @@ pub struct Served {
     bootstrap: String,
     second: String,
     settings: BTreeMap<String, String>,
-    directory: TempDir,
+    // Before the directory: dropped in this order, nothing writes into what is being removed.
     server: Option<Server>,
+    directory: TempDir,
 }
 
 /// What a start took.
@@ -100,8 +101,7 @@ impl Served {
                 runs.display()
             );
         }
-        let directory = tempfile::Builder::new().prefix("bench-").tempdir_in(&runs)?;
-        crate::ends::remember(directory.path());
+        let directory = crate::ends::directory("bench-")?;
         let mut served = Served {
             product,
             bootstrap: format!("127.0.0.1:{}", ports::free()),
