@@ -77,10 +77,11 @@ impl Admin {
         Ok(Admin { runtime, cluster })
     }
 
-    /// Creates topics with one copy of each partition.
+    /// Creates topics with one copy of each partition, and waits until all have leaders that answer: Kafka says that
+    /// a topic is created before it can be written to.
     ///
     /// # Errors
-    /// The first refusal.
+    /// The first refusal, or the time-out of the wait.
     pub fn create(&self, topics: &Topics, configs: &[(&str, &str)]) -> Result<()> {
         let configs: Vec<(String, String)> = configs
             .iter()
@@ -98,6 +99,7 @@ impl Admin {
                 result.with_context(|| format!("create topic {name}"))?;
             }
         }
+        self.offsets(topics, OffsetQuery::Latest)?;
         Ok(())
     }
 

@@ -19,6 +19,9 @@ const SEGMENTS: u32 = 3;
 /// A record this much younger than its segment's first begins a new segment.
 const SEGMENT_AGE: Duration = Duration::from_millis(500);
 
+/// Records per second over all partitions: one for each in a full run.
+const TRICKLE_RATE: u64 = 10_000;
+
 fn partitions(scale: Scale) -> i32 {
     match scale {
         Scale::Full => 10_000,
@@ -89,15 +92,14 @@ pub fn trickle(lineup: &mut Lineup, contender: Contender) -> Result<Figures> {
     served.start()?;
     let topics = Topics::spread("trickle", partitions(scale));
     served.admin()?.create(&topics, &[])?;
-    let rate = u64::try_from(partitions(scale)).unwrap_or(1);
-    let turnover = sizes.wal_max_bytes.unwrap_or(0) as f64 / (rate * RECORD_BYTES) as f64;
+    let turnover = sizes.wal_max_bytes.unwrap_or(0) as f64 / (TRICKLE_RATE * RECORD_BYTES) as f64;
     let seconds = (turnover * 3.3).ceil();
     let account = Account::open(served.pid()?, &[], &served.data())?;
     let arguments = [
         format!("--bootstrap={}", served.bootstrap()),
         format!("--topics={}", topics.names.join(",")),
         format!("--partitions={}", topics.partitions),
-        format!("--rate={rate}"),
+        format!("--rate={TRICKLE_RATE}"),
         "--bursts=100".to_owned(),
         format!("--record-bytes={RECORD_BYTES}"),
         format!("--seconds={seconds}"),
