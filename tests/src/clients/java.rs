@@ -114,6 +114,13 @@ impl Java {
         command
     }
 
+    /// A command that runs a class with virtual machine options of choice, and none of those that suit tests.
+    pub fn with_options(&self, options: &[&str], class: &str) -> Command {
+        let mut command = self.java(options);
+        command.arg(class);
+        command
+    }
+
     /// A command that runs `tool` against `bootstrap`.
     pub fn tool(&self, tool: Tool, bootstrap: &str, arguments: &[&str]) -> Command {
         let mut command = self.class(tool.class(), &[]);

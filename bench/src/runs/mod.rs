@@ -1,0 +1,67 @@
+//! One round of one scenario against one contender: set-up, account, load, figures.
+
+mod crowd;
+mod fetch;
+mod latency;
+mod produce;
+mod start;
+
+use anyhow::Result;
+
+use crate::figures::Figures;
+use crate::lineup::Lineup;
+use crate::scenario::{Scenario, Work};
+use crate::side::Product;
+
+/// A product in one way of running it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Contender {
+    /// Thalweg, which flushes before it acknowledges and cannot do otherwise.
+    Thalweg,
+    /// Kafka as it comes: it acknowledges from memory.
+    Kafka,
+    /// Kafka with `flush.messages=1`.
+    KafkaFlushed,
+}
+
+impl Contender {
+    /// Which program runs.
+    pub fn product(self) -> Product {
+        match self {
+            Contender::Thalweg => Product::Thalweg,
+            Contender::Kafka | Contender::KafkaFlushed => Product::Kafka,
+        }
+    }
+
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Contender::Thalweg => "Thalweg",
+            Contender::Kafka => "Kafka",
+            Contender::KafkaFlushed => "Kafka, flushed",
+        }
+    }
+}
+
+/// Who takes part in a scenario, in the order of each round.
+pub fn contenders(work: Work) -> &'static [Contender] {
+    match work {
+        Work::Latency => &[Contender::Thalweg, Contender::Kafka, Contender::KafkaFlushed],
+        _ => &[Contender::Thalweg, Contender::Kafka],
+    }
+}
+
+/// Runs one round.
+///
+/// # Errors
+/// When a broker or a generator fails.
+pub fn round(lineup: &mut Lineup, scenario: &Scenario, contender: Contender) -> Result<Figures> {
+    match scenario.work {
+        Work::Produce(load) => produce::round(lineup, contender, &lineup.scale().produce(load)),
+        Work::Fetch(fetch) => fetch::round(lineup, contender, fetch),
+        Work::Latency => latency::round(lineup, contender),
+        Work::Start => start::round(lineup, contender),
+        Work::Crowd => crowd::sealed(lineup, contender),
+        Work::Trickle => crowd::trickle(lineup, contender),
+    }
+}

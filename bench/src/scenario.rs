@@ -1,0 +1,343 @@
+//! What is measured, as data: names, loads, sizes. How a load is run stands in [`crate::runs`].
+//!
+//! Sizes are for a full run; [`Scale`] makes them smaller.
+
+use crate::generate::Payload;
+
+/// Who produces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Generator {
+    /// Kafka's perf tool.
+    PerfTool,
+    /// The librdkafka driver.
+    Librdkafka,
+}
+
+/// A load of records at full speed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Produce {
+    /// Who sends.
+    pub generator: Generator,
+    /// Partitions, spread over topics of at most a thousand.
+    pub partitions: i32,
+    /// Bytes of a record's value.
+    pub record_bytes: usize,
+    /// Payload bytes of the whole load.
+    pub bytes: u64,
+    /// Seconds after which a librdkafka load ends in any case; 0 for never.
+    pub seconds_max: f64,
+    /// `batch.size`.
+    pub batch_bytes: usize,
+    /// `linger.ms`.
+    pub linger_ms: u32,
+    /// `compression.type`.
+    pub codec: &'static str,
+    /// Kind of the values.
+    pub payload: Payload,
+}
+
+impl Produce {
+    /// Records of the whole load.
+    pub fn records(&self) -> u64 {
+        (self.bytes / self.record_bytes as u64).max(1)
+    }
+
+    /// The usual load: 1 KiB records in batches of 16 KiB over 8 partitions by the perf tool.
+    const USUAL: Produce = Produce {
+        generator: Generator::PerfTool,
+        partitions: 8,
+        record_bytes: 1 << 10,
+        bytes: 1536 << 20,
+        seconds_max: 0.0,
+        batch_bytes: 16 << 10,
+        linger_ms: 5,
+        codec: "none",
+        payload: Payload::Letters,
+    };
+
+    const fn records_of(self, record_bytes: usize, bytes: u64) -> Produce {
+        Produce {
+            record_bytes,
+            bytes,
+            ..self
+        }
+    }
+
+    const fn batches_of(self, batch_bytes: usize) -> Produce {
+        Produce { batch_bytes, ..self }
+    }
+
+    const fn by_librdkafka(self) -> Produce {
+        Produce {
+            generator: Generator::Librdkafka,
+            ..self
+        }
+    }
+
+    const fn compressed(self, codec: &'static str) -> Produce {
+        Produce {
+            codec,
+            bytes: 512 << 20,
+            batch_bytes: 128 << 10,
+            payload: Payload::Json,
+            ..self
+        }
+    }
+
+    /// Bounded by time: over very many partitions some brokers are a hundred times slower.
+    const fn over(self, partitions: i32) -> Produce {
+        Produce {
+            generator: Generator::Librdkafka,
+            partitions,
+            bytes: 2 << 30,
+            seconds_max: 12.0,
+            linger_ms: 20,
+            batch_bytes: 128 << 10,
+            ..self
+        }
+    }
+}
+
+/// Where a fetch load reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetch {
+    /// The whole topic from its beginning with Kafka's perf tool.
+    WholeTopic,
+    /// The newest 96 MiB, several times.
+    Tail,
+    /// The oldest 512 MiB, which are in segments, from the page cache.
+    SegmentsCached,
+    /// The same after the page cache was dropped.
+    SegmentsCold,
+}
+
+/// The work of a scenario.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Work {
+    /// Records at full speed.
+    Produce(Produce),
+    /// Reading of a topic that was filled before the account is opened.
+    Fetch(Fetch),
+    /// A fixed rate, with segments written, retention at work and a cold reader beside it.
+    Latency,
+    /// Start on an empty directory, idle memory, start after an orderly stop and after SIGKILL.
+    Start,
+    /// 10,000 partitions with two sealed segments each.
+    Crowd,
+    /// 10,000 partitions that get one record a second each.
+    Trickle,
+}
+
+/// A named piece of the comparison.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scenario {
+    /// Name, `group.variant`.
+    pub name: &'static str,
+    /// One line for the report.
+    pub what: &'static str,
+    /// What is run.
+    pub work: Work,
+}
+
+impl Scenario {
+    /// The part of the name before the point.
+    pub fn group(&self) -> &'static str {
+        self.name.split('.').next().unwrap_or(self.name)
+    }
+
+    /// Rounds at most: the figures that aims compare closely are repeated as often as asked, others less often, so
+    /// that a comparison ends within half an hour.
+    pub fn rounds_max(&self) -> u32 {
+        match self.group() {
+            "fetch" => u32::MAX,
+            "produce" if self.name.starts_with("produce.1k") => u32::MAX,
+            "spread" | "partitions" => 1,
+            _ => 2,
+        }
+    }
+}
+
+/// How large a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// As the table says.
+    Full,
+    /// Good enough to see that everything works.
+    Quick,
+}
+
+impl Scale {
+    /// Divides a size of bytes.
+    pub fn bytes(self, bytes: u64) -> u64 {
+        match self {
+            Scale::Full => bytes,
+            Scale::Quick => bytes / 8,
+        }
+    }
+
+    /// Divides a time.
+    pub fn seconds(self, seconds: f64) -> f64 {
+        match self {
+            Scale::Full => seconds,
+            Scale::Quick => seconds / 4.0,
+        }
+    }
+
+    /// The load at this scale.
+    pub fn produce(self, load: Produce) -> Produce {
+        Produce {
+            bytes: self.bytes(load.bytes),
+            seconds_max: self.seconds(load.seconds_max),
+            ..load
+        }
+    }
+}
+
+const fn scenario(name: &'static str, what: &'static str, work: Work) -> Scenario {
+    Scenario { name, what, work }
+}
+
+const P: Produce = Produce::USUAL;
+const BATCH_LARGE: usize = 128 << 10;
+const RECORDS_SMALL: u64 = 384 << 20;
+
+/// Everything that can be measured, in the order in which `compare` runs it.
+pub const SCENARIOS: &[Scenario] = &[
+    scenario(
+        "produce.1k-16k",
+        "1 KiB records, 16 KiB batches, perf tool",
+        Work::Produce(P),
+    ),
+    scenario(
+        "produce.1k-128k",
+        "1 KiB records, 128 KiB batches, perf tool",
+        Work::Produce(P.batches_of(BATCH_LARGE)),
+    ),
+    scenario(
+        "produce.100b-16k",
+        "100 B records, 16 KiB batches, perf tool",
+        Work::Produce(P.records_of(100, RECORDS_SMALL)),
+    ),
+    scenario(
+        "produce.100b-128k",
+        "100 B records, 128 KiB batches, perf tool",
+        Work::Produce(P.records_of(100, RECORDS_SMALL).batches_of(BATCH_LARGE)),
+    ),
+    scenario(
+        "produce.10k-16k",
+        "10 KiB records, 16 KiB batches, perf tool",
+        Work::Produce(P.records_of(10 << 10, 1536 << 20)),
+    ),
+    scenario(
+        "produce.10k-128k",
+        "10 KiB records, 128 KiB batches, perf tool",
+        Work::Produce(P.records_of(10 << 10, 1536 << 20).batches_of(BATCH_LARGE)),
+    ),
+    scenario(
+        "librdkafka.1k-16k",
+        "1 KiB records, 16 KiB batches, librdkafka",
+        Work::Produce(P.by_librdkafka()),
+    ),
+    scenario(
+        "librdkafka.1k-128k",
+        "1 KiB records, 128 KiB batches, librdkafka",
+        Work::Produce(P.by_librdkafka().batches_of(BATCH_LARGE)),
+    ),
+    scenario(
+        "fetch.whole",
+        "a whole topic from its beginning, perf tool",
+        Work::Fetch(Fetch::WholeTopic),
+    ),
+    scenario(
+        "fetch.tail",
+        "the newest 96 MiB again and again, librdkafka",
+        Work::Fetch(Fetch::Tail),
+    ),
+    scenario(
+        "fetch.segments",
+        "the oldest 512 MiB from segments in the page cache, librdkafka",
+        Work::Fetch(Fetch::SegmentsCached),
+    ),
+    scenario(
+        "fetch.cold",
+        "the oldest 512 MiB from segments on the disk, librdkafka",
+        Work::Fetch(Fetch::SegmentsCold),
+    ),
+    scenario(
+        "codec.gzip",
+        "JSON records, gzip, 128 KiB batches",
+        Work::Produce(P.compressed("gzip")),
+    ),
+    scenario(
+        "codec.snappy",
+        "JSON records, snappy, 128 KiB batches",
+        Work::Produce(P.compressed("snappy")),
+    ),
+    scenario(
+        "codec.lz4",
+        "JSON records, lz4, 128 KiB batches",
+        Work::Produce(P.compressed("lz4")),
+    ),
+    scenario(
+        "codec.zstd",
+        "JSON records, zstd, 128 KiB batches",
+        Work::Produce(P.compressed("zstd")),
+    ),
+    scenario(
+        "spread.1",
+        "1 KiB records over 1 partition, librdkafka",
+        Work::Produce(P.over(1)),
+    ),
+    scenario(
+        "spread.10",
+        "1 KiB records over 10 partitions, librdkafka",
+        Work::Produce(P.over(10)),
+    ),
+    scenario(
+        "spread.100",
+        "1 KiB records over 100 partitions, librdkafka",
+        Work::Produce(P.over(100)),
+    ),
+    scenario(
+        "spread.1000",
+        "1 KiB records over 1,000 partitions, librdkafka",
+        Work::Produce(P.over(1_000)),
+    ),
+    scenario(
+        "spread.10000",
+        "1 KiB records over 10,000 partitions, librdkafka",
+        Work::Produce(P.over(10_000)),
+    ),
+    scenario(
+        "latency.20k",
+        "20,000 records/s of 1 KiB in bursts of 20, open loop, with retention and a cold reader",
+        Work::Latency,
+    ),
+    scenario(
+        "start.empty",
+        "starts, idle memory, first record after SIGKILL",
+        Work::Start,
+    ),
+    scenario(
+        "partitions.sealed",
+        "10,000 partitions with two sealed segments and an active one each, page cache dropped",
+        Work::Crowd,
+    ),
+    scenario(
+        "partitions.trickle",
+        "10,000 partitions with 1 record/s each",
+        Work::Trickle,
+    ),
+];
+
+/// The scenarios of `groups` whose name contains `only`.
+pub fn chosen(groups: &[&str], only: Option<&str>) -> Vec<Scenario> {
+    let wanted = |scenario: &&Scenario| {
+        groups.contains(&scenario.group()) && only.is_none_or(|only| scenario.name.contains(only))
+    };
+    SCENARIOS.iter().filter(wanted).copied().collect()
+}
+
+#[cfg(test)]
+#[path = "scenario_test.rs"]
+mod tests;
