@@ -85,7 +85,7 @@ impl MemorySink {
         self.state.1.notify_all();
     }
 
-    /// Fences this session and returns the next owner's: it has the longest prefix without a gap, the rest is gone.
+    /// Fences the session and returns the next owner's: it has the longest prefix without a gap, the rest is gone.
     #[must_use]
     pub fn next_session(&self) -> Self {
         let mut state = self.state.0.lock();
@@ -117,7 +117,7 @@ impl MemorySink {
         state.closed || state.lost.is_some()
     }
 
-    /// Gives the groups of this session's start to `visit`; returns what it leaves behind.
+    /// Gives the groups that the session started with to `visit`; returns what it leaves behind.
     ///
     /// # Errors
     /// The visitor's, or a named one for a group that does not decode.
