@@ -201,12 +201,7 @@ impl MemoryBudget {
     /// Cancel safe: a dropped call gives back what it may just have been granted.
     pub async fn acquire_request(&self, bytes: u64, rest: u64) -> MemoryPermit {
         let rest = rest.max(bytes);
-        let share = if rest <= SMALL_FRAME {
-            Share::SmallRequest
-        } else {
-            Share::Request
-        };
-        self.acquire(share, bytes, rest).await
+        self.acquire(share_of(rest), bytes, rest).await
     }
 
     /// Waits for `bytes` that a request takes beside its frame: decoded, and as structures of its reply. At most
@@ -220,7 +215,7 @@ impl MemoryBudget {
             self.shared.state.lock().take(Share::Request, bytes);
             return self.permit(Share::Request, bytes);
         }
-        self.acquire(Share::Request, bytes, bytes).await
+        self.acquire(share_of(bytes), bytes, bytes).await
     }
 
     /// Takes `bytes` of reply memory, cut to [`MemoryBudget::response_max`], or to [`SMALL_REPLY`] when there is
@@ -396,6 +391,15 @@ impl Drop for Wait<'_> {
         }
         // Those behind may fit now, in both cases.
         state.grant_waiters(&self.budget.shared.limits);
+    }
+}
+
+/// Returns where a request waits that lacks so many bytes.
+const fn share_of(rest: u64) -> Share {
+    if rest <= SMALL_FRAME {
+        Share::SmallRequest
+    } else {
+        Share::Request
     }
 }
 
