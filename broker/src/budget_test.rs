@@ -209,6 +209,18 @@ fn small_frames_pass_by_large_ones_that_wait() {
     assert!(now(budget.acquire_request(100, 100)).is_some());
 }
 
+#[test]
+fn small_requests_are_decoded_while_large_frames_wait() {
+    let budget = budget();
+    let _stalled = now(budget.acquire_request(30 * MIB, 30 * MIB)).unwrap();
+    let _lane = now(budget.acquire_request(MIB, 8 * MIB)).unwrap();
+    let mut waiting = Box::pin(budget.acquire_request(MIB, 8 * MIB));
+    assert!((&mut waiting).now_or_never().is_none());
+    let frame = now(budget.acquire_request(100, 100)).unwrap();
+    assert!(now(budget.acquire_decoding(&frame, DECODING_UNWAITED_MAX + 1)).is_some());
+    assert!(now(budget.acquire_decoding(&frame, MIB)).is_none());
+}
+
 /// The oldest waiter gets the lane, small or not: large frames are not passed by for ever.
 #[test]
 fn the_lane_goes_to_whoever_waits_longest() {
