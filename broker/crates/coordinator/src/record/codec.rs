@@ -20,7 +20,8 @@ pub enum DecodeError {
         /// How much there is.
         remaining: usize,
     },
-    /// A length is negative where the field cannot be null, or a variable-length number is too long.
+    /// A length is negative where the field cannot be null, a string is longer than [`STRING_BYTES_MAX`], or a
+    /// variable-length number is too long.
     #[error("length at byte {position} is out of range")]
     Length {
         /// Where it is.
@@ -145,9 +146,14 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn compact_nullable_string(&mut self) -> Result<Option<&'a str>, DecodeError> {
-        match self.unsigned_varint()? {
+        let position = self.position;
+        match self.unsigned_varint()? as usize {
             0 => Ok(None),
-            length_plus_one => self.text(length_plus_one as usize - 1).map(Some),
+            // Kafka has the same bound here, and what is read must fit into the plain strings that are written.
+            length_plus_one if length_plus_one > STRING_BYTES_MAX + 1 => {
+                Err(DecodeError::Length { position })
+            }
+            length_plus_one => self.text(length_plus_one - 1).map(Some),
         }
     }
 

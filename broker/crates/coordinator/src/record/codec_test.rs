@@ -67,6 +67,28 @@ fn text_that_is_not_utf8_is_refused() {
     );
 }
 
+/// Kafka refuses it too; taken, it could not be written again.
+#[test]
+fn a_compact_string_longer_than_a_plain_one_can_be_is_refused() {
+    let read = |len: usize| {
+        let prefix = u32::try_from(len + 1).unwrap();
+        let mut bytes = vec![
+            prefix as u8 | 0x80,
+            (prefix >> 7) as u8 | 0x80,
+            (prefix >> 14) as u8,
+        ];
+        bytes.resize(3 + len, b'm');
+        Reader::new(&bytes)
+            .compact_nullable_string()
+            .map(|text| text.map(str::len))
+    };
+    assert_eq!(read(STRING_BYTES_MAX), Ok(Some(STRING_BYTES_MAX)));
+    assert_eq!(
+        read(STRING_BYTES_MAX + 1),
+        Err(DecodeError::Length { position: 0 })
+    );
+}
+
 #[test]
 fn a_huge_count_of_tagged_fields_ends_with_the_input() {
     let mut reader = Reader::new(&[0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0]);
