@@ -32,7 +32,8 @@ fn allowed(package: &str) -> Option<Vec<&'static str>> {
         "storage" | "coordinator" | "metadata" => &["types", "wire"],
         "client" => &["types", "wire", "security"],
         "broker" | "mirror" | "router" => &LEAVES,
-        "tests" => return Some([&LEAVES[..], &["broker", "mirror", "router"]].concat()),
+        "hostile" => &LEAVES,
+        "tests" => return Some([&LEAVES[..], &["broker", "mirror", "router", "hostile"]].concat()),
         // It starts brokers and clients with the tests' harness.
         "bench" => return Some([&LEAVES[..], &["broker", "mirror", "router", "tests"]].concat()),
         _ => return None,
