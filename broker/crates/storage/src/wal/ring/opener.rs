@@ -476,7 +476,7 @@ impl RingOpener {
             .collect();
         self.keep_only(&inventory, &unfit)?;
         let file_count = inventory.len();
-        let next_name = inventory.keys().max().copied().unwrap_or(0) + 1;
+        let next_name = inventory.keys().max().copied().unwrap_or(0).saturating_add(1);
         let trimmed_to = match full.front().or(None) {
             Some(_) => Slot(0),
             None => end.next_slot,
