@@ -1,7 +1,7 @@
 //! The runner over real logs on a simulated disk: what is acknowledged is there after a restart, what waits is
 //! answered or forgotten.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -441,7 +441,7 @@ async fn offsets_of_a_topic_that_was_deleted_and_made_again_while_they_were_load
     let shard = Arc::new(ShardRunner::new(partition, log.clone(), shared));
     shard.topics_deleted(&[TopicName::from("orders")]);
     // There is a topic of that name when the shard is loaded: a new one, as far as the shard knows.
-    shard.install(loaded, &running.topics);
+    shard.install(loaded, &HashSet::from(["orders", "kept"].map(TopicName::from)));
     let group = view::view(&shard, "g").unwrap();
     let left: Vec<&str> = group.offsets.iter().map(|committed| &*committed.topic).collect();
     assert_eq!(left, ["kept"]);
@@ -471,4 +471,33 @@ async fn the_removal_of_a_deleted_topics_offsets_is_durable_before_the_deletion_
         assert_eq!(running.committed("g").await, []);
         running.stop().await;
     }
+}
+
+/// The deletion was durable, the removal of the offsets was not, and the name is in use again before the shard is
+/// loaded: as after a crash between the two.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offsets_of_a_topic_that_was_not_there_at_the_start_are_gone() {
+    let running = start(&SimulatedDisk::new());
+    running.topic("orders").await;
+    running.topic("kept").await;
+    running.ask(commit("g", "orders", 5)).await;
+    running.ask(commit("g", "kept", 6)).await;
+    let partition = partition_for("g", 3);
+    let log = running.groups.shards()[usize::try_from(partition.0).unwrap()]
+        .log()
+        .clone();
+    let shared = running.groups.shared.clone();
+    let what = load::Load {
+        partition,
+        log: &log,
+        config: shared.config.clone(),
+        buffer_bytes: 1 << 20,
+    };
+    let loaded = load::load(what, &|| false).unwrap();
+    let shard = Arc::new(ShardRunner::new(partition, log.clone(), shared));
+    shard.install(loaded, &HashSet::from([TopicName::from("kept")]));
+    let group = view::view(&shard, "g").unwrap();
+    let left: Vec<&str> = group.offsets.iter().map(|committed| &*committed.topic).collect();
+    assert_eq!(left, ["kept"]);
+    running.stop().await;
 }

@@ -25,11 +25,12 @@ pub use kept::keep;
 pub use offsets_topic::OFFSETS_TOPIC;
 pub use view::{CommittedView, GroupView};
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
-use thalweg_coordinator::group::{GroupError, ListGroups, partition_for};
+use thalweg_coordinator::group::{GroupError, ListGroups, TopicName, partition_for};
 use thalweg_telemetry::Shutdown;
 use thalweg_types::PartitionIndex;
 use tokio::sync::mpsc;
@@ -47,6 +48,8 @@ pub struct Groups {
     settings: LiveSettings,
     shutdown: Shutdown,
     shared: Arc<Shared>,
+    /// Topics that were there before anything was served.
+    at_start: HashSet<TopicName>,
     /// One for each partition of the offsets topic, once there is one.
     shards: OnceLock<Vec<Arc<ShardRunner>>>,
     /// Held while the offsets topic is made.
@@ -77,8 +80,11 @@ impl Groups {
             clock,
             load,
         ));
+        let names = topics.all();
+        let at_start = names.iter().map(|topic| TopicName::from(&*topic.name)).collect();
         let groups = Arc::new(Self {
             topics,
+            at_start,
             settings,
             shutdown,
             shared,
@@ -221,7 +227,7 @@ impl Groups {
         let shards: Vec<_> = shards.collect();
         if self.shards.set(shards).is_ok() {
             for shard in self.shards() {
-                shard.start(&self.topics);
+                shard.start();
             }
         }
     }

@@ -95,10 +95,10 @@ impl ShardRunner {
     }
 
     /// Serves at once if there is nothing to load; else queues for it.
-    pub(super) fn start(self: &Arc<Self>, topics: &Topics) {
+    pub(super) fn start(self: &Arc<Self>) {
         let offsets = self.log.offsets();
         if offsets.log_start_offset == offsets.log_end_offset {
-            self.install(Loaded::empty(self.shared.config.clone()), topics);
+            self.install(Loaded::empty(self.shared.config.clone()), &HashSet::new());
         } else {
             self.shared.load(Arc::clone(self));
         }
@@ -213,11 +213,13 @@ impl ShardRunner {
     /// Removes the offsets of all topics that no longer exist.
     pub(super) fn remove_lost_topics(self: &Arc<Self>, topics: &Topics) {
         let mut state = self.state.lock();
-        self.remove_lost(&mut state, topics);
+        self.remove_lost(&mut state, &|name| topics.by_name(name).is_some());
     }
 
-    /// Puts a loaded shard in place and starts to serve.
-    pub(super) fn install(self: &Arc<Self>, loaded: Loaded, topics: &Topics) {
+    /// Puts a loaded shard in place and starts to serve. Offsets of topics that were not there when the broker started
+    /// are lost: a crash came before their removal, and a topic that has the name by now is another one. No commit was
+    /// taken before this.
+    pub(super) fn install(self: &Arc<Self>, loaded: Loaded, at_start: &HashSet<TopicName>) {
         let mut state = self.state.lock();
         if !matches!(state.phase, Phase::Loading { .. }) {
             return;
@@ -227,7 +229,7 @@ impl ShardRunner {
         let now = self.shared.clock.now();
         let step = state.shard.loaded(now);
         self.settle(&mut state, step, now);
-        self.remove_lost(&mut state, topics);
+        self.remove_lost(&mut state, &|name| at_start.contains(name));
     }
 
     /// Answers everybody who waits for other members: the broker stops, the client finds the next coordinator.
@@ -239,7 +241,11 @@ impl ShardRunner {
         }
     }
 
-    fn remove_lost(self: &Arc<Self>, state: &mut MutexGuard<'_, State>, topics: &Topics) {
+    fn remove_lost(
+        self: &Arc<Self>,
+        state: &mut MutexGuard<'_, State>,
+        is_live: &dyn Fn(&TopicName) -> bool,
+    ) {
         if !matches!(state.phase, Phase::Serving) {
             return;
         }
@@ -251,7 +257,7 @@ impl ShardRunner {
             .collect();
         let mut lost: Vec<TopicName> = names
             .into_iter()
-            .filter(|name| deleted.contains(*name) || topics.by_name(name).is_none())
+            .filter(|name| deleted.contains(*name) || !is_live(name))
             .cloned()
             .collect();
         if lost.is_empty() {

@@ -110,7 +110,7 @@ async fn try_load(groups: &Arc<Groups>, shard: &Arc<ShardRunner>) -> Result<(), 
         .await
         .unwrap_or(Err(LoadError::Stopping))?;
     let report = loaded.report;
-    shard.install(loaded, &groups.topics);
+    shard.install(loaded, &groups.at_start);
     tracing::info!(
         partition = partition.0,
         records = report.records,

@@ -24,6 +24,7 @@ const RESERVED: &[&str] = &[
     "PROFILE",
     "BOOTSTRAP",
     "BOOTSTRAP_SERVER",
+    "CRASH_POINT",
 ];
 
 /// Every broker key by the name of its variable, without prefix.

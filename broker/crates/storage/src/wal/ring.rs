@@ -99,6 +99,8 @@ struct RingState {
     free: Vec<PathBuf>,
     /// Trimmed, and of another size than new ones: to be removed.
     retired: Vec<PathBuf>,
+    /// The list of files on the disk may lack some.
+    list_is_stale: bool,
     /// Files that are not retired.
     file_count: usize,
     next_name: u64,
@@ -330,18 +332,28 @@ impl RingSink {
         fill_file(&*self.disk, path, file_bytes)?;
         self.disk.sync_dir(&self.directory)?;
         self.disk.reached(CrashPoint::WalFileFilled);
-        let mut listed = inventory.clone();
-        listed.insert(number, file_bytes);
-        inventory::write(&*self.disk, &self.directory, self.incarnation, &listed)?;
-        *inventory = listed;
-        Ok(())
+        inventory.insert(number, file_bytes);
+        match inventory::write(&*self.disk, &self.directory, self.incarnation, inventory) {
+            // The list on the disk may name the file by now, so it stays; it names it for certain after the next write.
+            Err(error) if is_disk_full(&error) || is_out_of_descriptors(&error) => {
+                tracing::warn!(%error, "the list of write-ahead log files is written later");
+                self.state.lock().list_is_stale = true;
+                Ok(())
+            }
+            written => written,
+        }
     }
 
-    /// Removes trimmed files of another size than `wal.file.bytes` says now.
+    /// Removes trimmed files of another size than `wal.file.bytes` says now, and writes the list of files if that failed
+    /// before.
     fn remove_retired(&self) -> Result<(), SinkError> {
         let mut inventory = self.inventory.lock();
-        let retired = std::mem::take(&mut self.state.lock().retired);
-        if retired.is_empty() {
+        let (retired, is_stale) = {
+            let mut state = self.state.lock();
+            let is_stale = std::mem::take(&mut state.list_is_stale);
+            (std::mem::take(&mut state.retired), is_stale)
+        };
+        if retired.is_empty() && !is_stale {
             return Ok(());
         }
         let mut listed = inventory.clone();
@@ -351,7 +363,9 @@ impl RingSink {
         match inventory::write(&*self.disk, &self.directory, self.incarnation, &listed) {
             Ok(()) => *inventory = listed,
             Err(error) if is_disk_full(&error) || is_out_of_descriptors(&error) => {
-                self.state.lock().retired.extend(retired);
+                let mut state = self.state.lock();
+                state.retired.extend(retired);
+                state.list_is_stale |= is_stale;
                 return Ok(());
             }
             Err(error) => return Err(Self::fatal(&self.directory, "list of files", &error)),

@@ -384,3 +384,26 @@ fn a_disk_without_room_is_told_and_the_files_there_are_recycled() {
     }
     assert_eq!(disk.files().len(), 3, "{:?}", disk.files());
 }
+
+#[test]
+fn a_list_that_could_not_be_written_never_names_a_file_that_is_not_there() {
+    for call in 0..80 {
+        let disk = SimulatedDisk::new();
+        let (sink, mut end, _) = open(&disk, ALL).unwrap();
+        disk.fail_after(call, crate::disk::Fault::Full);
+        sink.prepare().unwrap();
+        disk.clear_faults();
+        let before_retry = disk.fork();
+        sink.prepare().unwrap();
+        write(&sink, &mut end, 3, 1).unwrap();
+        for (what, copy) in [("before", before_retry), ("after", disk)] {
+            for choice in [0, usize::MAX] {
+                let crashed = copy.fork();
+                crashed.crash(&mut |count| choice.min(count - 1));
+                let list = (INCARNATION, InventoryState::Written);
+                let opened = RingOpener::open(Arc::new(crashed), directory(), list, CONFIG);
+                assert!(opened.is_ok(), "call {call}, {what}: {:?}", opened.err());
+            }
+        }
+    }
+}

@@ -494,6 +494,7 @@ impl RingOpener {
             full,
             free,
             retired: Vec::new(),
+            list_is_stale: false,
             file_count,
             next_name,
             growth: Growth::Possible,
