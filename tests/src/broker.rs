@@ -5,6 +5,7 @@
 //! Invariant: address and data directory stay the same over all restarts of one [`Broker`].
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
@@ -227,6 +228,23 @@ impl Broker {
         assert!(self.server.is_none(), "the broker runs already");
         let server = Server::start(self.command(), &self.output);
         self.server = Some(server);
+    }
+
+    /// Starts the process so that it ends itself with SIGKILL at a crash point (`NAME` or `NAME:COUNT`), and waits until
+    /// it has.
+    ///
+    /// # Panics
+    /// When it does not within a minute, or ends in another way.
+    #[track_caller]
+    pub fn run_to_crash_point(&mut self, point: &str) {
+        assert!(self.server.is_none(), "the broker runs already");
+        let mut command = self.command();
+        command.env("THALWEG_CRASH_POINT", point);
+        let mut server = Server::start(command, &self.output);
+        let ended = server.wait_for_end(Duration::from_secs(60));
+        let signal = ended.and_then(|status| status.signal());
+        server.kill_nine();
+        assert_eq!(signal, Some(9), "{point}: {ended:?}\n{}", self.output.tail());
     }
 
     /// Waits until the broker serves; says why not if it ends first or `within` passes.

@@ -6,6 +6,7 @@
 
 mod bad_clients;
 mod company;
+mod crash_points;
 mod disk_full;
 mod hostile;
 mod kill_loop;
