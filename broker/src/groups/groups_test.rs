@@ -418,14 +418,12 @@ async fn a_deleted_topics_offsets_are_gone_when_the_deletion_returns() {
     running.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn offsets_of_a_topic_that_was_deleted_and_made_again_while_they_were_loaded_are_gone() {
-    let running = start(&SimulatedDisk::new());
+/// Commits of group "g" for the topics "orders" and "kept", and a shard that loads the same log once more.
+async fn loading_again(running: &Running) -> (Arc<ShardRunner>, load::Loaded) {
     running.topic("orders").await;
     running.topic("kept").await;
     running.ask(commit("g", "orders", 5)).await;
     running.ask(commit("g", "kept", 6)).await;
-    // A shard that loads the same log, slowly.
     let partition = partition_for("g", 3);
     let log = running.groups.shards()[usize::try_from(partition.0).unwrap()]
         .log()
@@ -439,12 +437,23 @@ async fn offsets_of_a_topic_that_was_deleted_and_made_again_while_they_were_load
     };
     let loaded = load::load(what, &|| false).unwrap();
     let shard = Arc::new(ShardRunner::new(partition, log.clone(), shared));
+    (shard, loaded)
+}
+
+fn topics_of(shard: &Arc<ShardRunner>) -> Vec<String> {
+    let group = view::view(shard, "g").unwrap();
+    let topics = group.offsets.iter().map(|committed| committed.topic.to_string());
+    topics.collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offsets_of_a_topic_that_was_deleted_and_made_again_while_they_were_loaded_are_gone() {
+    let running = start(&SimulatedDisk::new());
+    let (shard, loaded) = loading_again(&running).await;
     shard.topics_deleted(&[TopicName::from("orders")]);
     // There is a topic of that name when the shard is loaded: a new one, as far as the shard knows.
     shard.install(loaded, &HashSet::from(["orders", "kept"].map(TopicName::from)));
-    let group = view::view(&shard, "g").unwrap();
-    let left: Vec<&str> = group.offsets.iter().map(|committed| &*committed.topic).collect();
-    assert_eq!(left, ["kept"]);
+    assert_eq!(topics_of(&shard), ["kept"]);
     running.stop().await;
 }
 
@@ -478,26 +487,8 @@ async fn the_removal_of_a_deleted_topics_offsets_is_durable_before_the_deletion_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn offsets_of_a_topic_that_was_not_there_at_the_start_are_gone() {
     let running = start(&SimulatedDisk::new());
-    running.topic("orders").await;
-    running.topic("kept").await;
-    running.ask(commit("g", "orders", 5)).await;
-    running.ask(commit("g", "kept", 6)).await;
-    let partition = partition_for("g", 3);
-    let log = running.groups.shards()[usize::try_from(partition.0).unwrap()]
-        .log()
-        .clone();
-    let shared = running.groups.shared.clone();
-    let what = load::Load {
-        partition,
-        log: &log,
-        config: shared.config.clone(),
-        buffer_bytes: 1 << 20,
-    };
-    let loaded = load::load(what, &|| false).unwrap();
-    let shard = Arc::new(ShardRunner::new(partition, log.clone(), shared));
+    let (shard, loaded) = loading_again(&running).await;
     shard.install(loaded, &HashSet::from([TopicName::from("kept")]));
-    let group = view::view(&shard, "g").unwrap();
-    let left: Vec<&str> = group.offsets.iter().map(|committed| &*committed.topic).collect();
-    assert_eq!(left, ["kept"]);
+    assert_eq!(topics_of(&shard), ["kept"]);
     running.stop().await;
 }
