@@ -86,7 +86,7 @@ pub struct RingSink {
     incarnation: Incarnation,
     config: RingConfig,
     state: Mutex<RingState>,
-    /// The list of files as it is on the disk. Held while files are made or removed; taken before `state`.
+    /// The list of files as it is on the disk, or is to be once that can be written. Held while files are made or removed; taken before `state`.
     inventory: Mutex<Inventory>,
     room: Condvar,
 }
@@ -238,10 +238,13 @@ impl RingSink {
         &self,
         open: impl Fn() -> io::Result<T>,
     ) -> Result<io::Result<T>, SinkError> {
+        let mut is_told = false;
         loop {
             match open() {
                 Err(error) if is_out_of_descriptors(&error) => {
-                    tracing::error!(%error, "the write-ahead log waits for a file descriptor: raise `ulimit -n`");
+                    if !std::mem::replace(&mut is_told, true) {
+                        tracing::error!(%error, "the write-ahead log waits for a file descriptor: raise `ulimit -n`");
+                    }
                     let mut state = self.state.lock();
                     if !state.closed {
                         self.room.wait_for(&mut state, RETRY_INTERVAL);
