@@ -17,6 +17,9 @@ pub mod records;
 mod cursor;
 mod encode;
 #[cfg(test)]
+#[path = "messages_golden_test.rs"]
+mod messages_golden;
+#[cfg(test)]
 #[path = "sample_test.rs"]
 mod sample;
 mod schema;
