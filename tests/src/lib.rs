@@ -14,6 +14,7 @@ pub mod chance;
 pub mod clients;
 pub mod counters;
 pub mod exposition;
+pub mod group_requests;
 pub mod history;
 pub mod http;
 pub mod kafka_peer;

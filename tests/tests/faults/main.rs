@@ -10,6 +10,7 @@ mod crash_points;
 mod disk_full;
 mod hostile;
 mod kill_loop;
+mod large_groups;
 mod pause;
 mod power_cut;
 mod witnesses;
