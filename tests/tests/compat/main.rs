@@ -29,3 +29,4 @@ mod metrics;
 mod python;
 mod real_input;
 mod restart;
+mod upgrade;
