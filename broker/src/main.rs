@@ -10,6 +10,11 @@ use thalweg_broker::server::{Server, Started};
 use thalweg_settings::{Profile, Settings, explain, settings_reference};
 use thalweg_telemetry::{init_logging, shutdown_channel};
 
+/// Buffers of a megabyte come and go with every request: the system's allocator gives them back to the kernel each time,
+/// which then clears each page again.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A Kafka-compatible partitioned-stream broker.
 #[derive(Parser)]
 #[command(name = "thalweg", version, about, disable_help_subcommand = true)]

@@ -290,6 +290,8 @@ fn engine_config(settings: &Settings) -> EngineConfig {
         },
         tail_memory_bytes: bytes(settings.wal_tail_memory_bytes()),
         segment_write_bytes: bytes(settings.segment_write_bytes()),
+        segment_write_direct_bytes: bytes(settings.segment_write_direct_bytes()),
+        segment_read_direct_bytes: bytes(settings.segment_read_direct_bytes()),
         queue_bytes_max: bytes(file_bytes),
         reserve_bytes: file_bytes / 2,
     }

@@ -174,6 +174,16 @@ impl DiskFile for WatchedFile {
         Ok(count)
     }
 
+    fn read_spare(&self, buffer: &mut Vec<u8>, position: u64) -> io::Result<usize> {
+        let count = self.file.read_spare(buffer, position)?;
+        if !self.progress.is_over() {
+            self.progress
+                .wal_read_bytes
+                .fetch_add(count as u64, Ordering::Relaxed);
+        }
+        Ok(count)
+    }
+
     fn write_vectored_at(&self, slices: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
         self.file.write_vectored_at(slices, position)
     }

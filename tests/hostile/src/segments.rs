@@ -250,6 +250,8 @@ fn open(disk: &SimulatedDisk, rows: &Arc<Rows>) -> Result<Arc<LogEngine>, OpenEr
         },
         tail_memory_bytes: 8 << 10,
         segment_write_bytes: 512,
+        segment_write_direct_bytes: 4 << 10,
+        segment_read_direct_bytes: 4 << 10,
         queue_bytes_max: 1 << 20,
         reserve_bytes: 4 << 10,
     };

@@ -133,8 +133,10 @@ broker_settings! {
     wal_max_bytes: ulong Bytes "wal.max.bytes" = "1073741824", min(4 * 1024 * 1024), ReadOnly, Ours, "Size of the write-ahead log; past half of it data moves to segments, at the limit produce is delayed.";
     wal_file_bytes: ulong Bytes "wal.file.bytes" = "67108864", min(1024 * 1024), ReadOnly, Ours, "Size of one file of the write-ahead log; a record batch may be half as large.";
     wal_group_max_bytes: ulong Bytes "wal.group.max.bytes" = "4194304", range(64 * 1024, INT_MAX), ReadOnly, Ours, "Size at which a commit group is closed while another is being flushed.";
-    wal_tail_memory_bytes: ulong Bytes "wal.tail.memory.bytes" = "268435456", min(1024 * 1024), ReadOnly, Ours, "Newest groups kept in memory for readers; older ones are read from files.";
-    segment_write_bytes: ulong Bytes "segment.write.bytes" = "262144", range(4096, INT_MAX), ReadOnly, Ours, "Least amount written to a segment at a time, where the traffic allows.";
+    wal_tail_memory_bytes: ulong Bytes "wal.tail.memory.bytes" = "134217728", min(1024 * 1024), ReadOnly, Ours, "Newest groups kept in memory for readers; older ones are read from files.";
+    segment_write_bytes: ulong Bytes "segment.write.bytes" = "1048576", range(4096, INT_MAX), ReadOnly, Ours, "Least amount written to a segment at a time, where the traffic allows.";
+    segment_write_direct_bytes: ulong Bytes "segment.write.direct.bytes" = "65536", range(0, INT_MAX), ReadOnly, Ours, "Writes to a segment from this size on pass by the page cache; 0: none do.";
+    segment_read_direct_bytes: ulong Bytes "segment.read.direct.bytes" = "262144", range(0, INT_MAX), ReadOnly, Ours, "Reads of a segment from this size on pass by the page cache when they are the first of their place; 0: none do.";
     disk_use_high_percent: uint Percent "disk.use.high.percent" = "95", range(1, 100), ReadOnly, Ours, "Disk use above which produce is answered with KAFKA_STORAGE_ERROR.";
     disk_use_low_percent: uint Percent "disk.use.low.percent" = "90", range(1, 100), ReadOnly, Ours, "Disk use below which produce is taken again.";
     disk_reserve_bytes: ulong Bytes "disk.reserve.bytes" = "67108864", min(1024 * 1024), ReadOnly, Ours, "Space set aside so that commits, deletes and configuration changes work on a full disk.";

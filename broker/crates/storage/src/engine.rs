@@ -10,7 +10,7 @@ mod opening;
 
 use crate::clock::Clock;
 use crate::commit::{CommitCounters, CommitError, Committer, OnFatal, Ticket};
-use crate::disk::{BLOCK, CrashPoint, Disk};
+use crate::disk::{BLOCK, BufferPool, CrashPoint, Disk, UncachedReader};
 use crate::log::rows::{RecoveryStore, RecoveryStoreError, RowChange, WalRow, encode_wal, wal_key};
 use crate::log::rows::{partition_key, segment_key};
 use crate::log::{AppendError, NewLog, PartitionLog};
@@ -39,6 +39,12 @@ pub struct EngineConfig {
     pub tail_memory_bytes: usize,
     /// A partition's tail is written to its segment from this many bytes on (`segment.write.bytes`).
     pub segment_write_bytes: usize,
+    /// Writes to a segment whose whole blocks are this many bytes pass by the page cache; 0 = none
+    /// (`segment.write.direct.bytes`).
+    pub segment_write_direct_bytes: usize,
+    /// Reads of a segment of this many bytes pass by the page cache, the first time; 0 = none
+    /// (`segment.read.direct.bytes`).
+    pub segment_read_direct_bytes: usize,
     /// Bytes that may gather in the commit queue before producers wait.
     pub queue_bytes_max: usize,
     /// Bytes of the write-ahead log that only internal topics, events and metadata may use.
@@ -54,8 +60,10 @@ impl Default for EngineConfig {
                 group_bytes_max: 4 << 20,
                 disk_free_bytes_min: 0,
             },
-            tail_memory_bytes: 256 << 20,
-            segment_write_bytes: 256 << 10,
+            tail_memory_bytes: 128 << 20,
+            segment_write_bytes: 1 << 20,
+            segment_write_direct_bytes: 64 << 10,
+            segment_read_direct_bytes: 256 << 10,
             queue_bytes_max: 64 << 20,
             reserve_bytes: 64 << 20,
         }
@@ -127,6 +135,9 @@ pub(crate) struct Shared {
     pub(crate) sink: Arc<dyn WalSink>,
     pub(crate) recovery: Arc<dyn RecoveryStore>,
     pub(crate) config: EngineConfig,
+    /// Memory for writes past the page cache.
+    pub(crate) buffers: Arc<BufferPool>,
+    pub(crate) segment_reader: UncachedReader,
     /// Held from the preparation of rows to their commit: an older row must never follow a newer one. Taken before
     /// any lock of a log.
     pub(crate) rows: Mutex<()>,

@@ -166,6 +166,8 @@ impl World {
             },
             tail_memory_bytes: 20 << 10,
             segment_write_bytes: 4 << 10,
+            segment_write_direct_bytes: 4 << 10,
+            segment_read_direct_bytes: 4 << 10,
             queue_bytes_max: 1 << 20,
             reserve_bytes: 16 << 10,
         };

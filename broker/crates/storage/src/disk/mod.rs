@@ -6,18 +6,26 @@
 //!
 //! Rules that hold for both: a file's bytes survive a crash only after [`DiskFile::sync_data`] (or a write
 //! through [`OpenMode::Direct`], which syncs by itself); a name survives only after [`Disk::sync_dir`] of its
-//! directory.
+//! directory. Files whose bytes pass by the page cache ([`OpenMode::Uncached`]) take whole aligned blocks only;
+//! [`UncachedWriter`] and [`UncachedReader`] know how.
 
+mod buffers;
 mod crash_point;
 mod crashing;
 mod real;
 mod simulated;
+mod uncached;
+mod uncached_reader;
 
+pub use buffers::{AlignedBuffer, BufferPool, PooledBuffer};
 pub use crash_point::{CrashPlan, CrashPoint, UnknownCrashPoint};
 pub use crashing::CrashingDisk;
 pub use real::RealDisk;
 pub use simulated::{Fault, SimulatedDisk};
+pub use uncached::{UncachedWriter, WritePlace};
+pub use uncached_reader::UncachedReader;
 
+use bytes::Bytes;
 use std::fmt::Debug;
 use std::io;
 use std::io::IoSlice;
@@ -41,6 +49,12 @@ pub enum OpenMode {
     /// An existing file whose writes bypass the page cache and are durable when they return
     /// (`O_DIRECT|O_DSYNC`). Fails with `InvalidInput` or `Unsupported` where the file system refuses that.
     Direct,
+    /// An existing file whose writes bypass the page cache and need [`DiskFile::sync_data`] all the same (`O_DIRECT`).
+    /// What the page cache holds of a file and what is written past it agree. Fails as [`OpenMode::Direct`] does.
+    Uncached,
+    /// An existing file for reading past the page cache: address, position and length of a read are multiples of
+    /// [`BLOCK`]. Fails as [`OpenMode::Direct`] does.
+    UncachedRead,
 }
 
 /// One name in a directory.
@@ -136,6 +150,18 @@ pub trait DiskFile: Send + Sync + Debug {
     /// # Errors
     /// As the operating system says.
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
+    /// Reads into the room that `buffer` has beyond its length, as much as one call of the system gives; 0 at the end of
+    /// the file or without room. The buffer's length grows by the bytes read.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn read_spare(&self, buffer: &mut Vec<u8>, position: u64) -> io::Result<usize> {
+        let len = buffer.len();
+        buffer.resize(buffer.capacity(), 0);
+        let read = self.read_at(&mut buffer[len..], position);
+        buffer.truncate(len + *read.as_ref().unwrap_or(&0));
+        read
+    }
     /// Writes some of the slices, one behind the other, at `position`; returns how many bytes.
     ///
     /// # Errors
@@ -182,6 +208,26 @@ pub trait DiskFile: Send + Sync + Debug {
         Ok(())
     }
 
+    /// Reads `len` bytes at `position` into new memory, which nobody clears before. The caller bounds `len`.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when the file ends before; otherwise as the operating system says.
+    fn read_new(&self, len: usize, position: u64) -> io::Result<Bytes> {
+        let mut buffer = Vec::with_capacity(len);
+        while buffer.len() < len {
+            let at = position + buffer.len() as u64;
+            match self.read_spare(&mut buffer, at) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // An allocator may give more than was asked for.
+        buffer.truncate(len);
+        Ok(buffer.into())
+    }
+
     /// Writes all bytes at `position`.
     ///
     /// # Errors
@@ -213,6 +259,15 @@ pub fn is_disk_full(error: &io::Error) -> bool {
 #[must_use]
 pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// Reports whether an error means that a file system takes no direct reads or writes, or not such ones.
+#[must_use]
+pub fn is_direct_refused(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+    )
 }
 
 /// Replaces a small file so that a crash leaves either the old or the new content.
@@ -252,43 +307,6 @@ pub fn read_file(disk: &dyn Disk, path: &Path, limit: u64) -> io::Result<Vec<u8>
     let mut content = vec![0; usize::try_from(len).map_err(io::Error::other)?];
     file.read_exact_at(&mut content, 0)?;
     Ok(content)
-}
-
-/// A buffer whose address is a multiple of [`BLOCK`], for direct writes.
-#[derive(Debug, Default)]
-pub struct AlignedBuffer {
-    storage: Vec<u8>,
-    start: usize,
-    len: usize,
-}
-
-impl AlignedBuffer {
-    /// Makes the buffer at least `len` bytes long, content undefined (old bytes or zero).
-    pub fn resize(&mut self, len: usize) {
-        if self.storage.len() < self.start + len {
-            // A fresh vector: growing in place would move the bytes to an address of another alignment.
-            self.storage = vec![0; len + BLOCK];
-            self.start = self.storage.as_ptr().align_offset(BLOCK).min(BLOCK);
-        }
-        self.len = len;
-    }
-
-    /// Returns the bytes.
-    #[must_use]
-    pub fn as_slice(&self) -> &[u8] {
-        &self.storage[self.start..self.start + self.len]
-    }
-
-    /// Returns the bytes for writing.
-    pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        &mut self.storage[self.start..self.start + self.len]
-    }
-
-    /// Returns how many bytes are held in memory for it.
-    #[must_use]
-    pub fn capacity(&self) -> usize {
-        self.storage.len()
-    }
 }
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ impl Disk for RealDisk {
                 .read(true)
                 .write(true)
                 .custom_flags(libc::O_DIRECT | libc::O_DSYNC),
+            OpenMode::Uncached => options.read(true).write(true).custom_flags(libc::O_DIRECT),
+            OpenMode::UncachedRead => options.read(true).custom_flags(libc::O_DIRECT),
         };
         Ok(Arc::new(RealFile(options.open(path)?)))
     }
@@ -111,6 +113,14 @@ impl Disk for RealDisk {
 impl DiskFile for RealFile {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
         FileExt::read_at(&self.0, buffer, position)
+    }
+
+    fn read_spare(&self, buffer: &mut Vec<u8>, position: u64) -> io::Result<usize> {
+        Ok(rustix::io::pread(
+            &self.0,
+            rustix::buffer::spare_capacity(buffer),
+            position,
+        )?)
     }
 
     fn write_vectored_at(&self, slices: &[IoSlice<'_>], position: u64) -> io::Result<usize> {

@@ -4,7 +4,7 @@
 //! sectors of 512 bytes), independently of its neighbours; an unsynced name may be lost or kept, in any
 //! order. What was synced always stays.
 
-use super::{CrashPlan, CrashPoint, DirEntry, Disk, DiskFile, DiskLock, DiskSpace, EntryKind, OpenMode};
+use super::{BLOCK, CrashPlan, CrashPoint, DirEntry, Disk, DiskFile, DiskLock, DiskSpace, EntryKind, OpenMode};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -314,6 +314,26 @@ struct SimulatedFile {
     inode: u64,
     life: u64,
     sync: SyncEach,
+    alignment: Alignment,
+}
+
+/// What a file takes: addresses, positions and lengths that are multiples of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Alignment {
+    Bytes,
+    Blocks,
+}
+
+impl Alignment {
+    fn check(self, bytes: &[u8], position: u64) -> io::Result<()> {
+        let is_aligned = (bytes.as_ptr() as usize).is_multiple_of(BLOCK)
+            && bytes.len().is_multiple_of(BLOCK)
+            && position.is_multiple_of(BLOCK as u64);
+        match self {
+            Self::Blocks if !is_aligned => Err(io::Error::from_raw_os_error(libc::EINVAL)),
+            _ => Ok(()),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -346,7 +366,9 @@ impl Disk for SimulatedDisk {
         let found = state.names.get(path).copied();
         let inode = match (mode, found) {
             (OpenMode::CreateNew, Some(_)) => return Err(io::ErrorKind::AlreadyExists.into()),
-            (OpenMode::Direct, _) if self.direct == DirectWrites::Refused => {
+            (OpenMode::Direct | OpenMode::Uncached | OpenMode::UncachedRead, _)
+                if self.direct == DirectWrites::Refused =>
+            {
                 return Err(io::ErrorKind::InvalidInput.into());
             }
             (_, Some(id)) => id,
@@ -369,6 +391,10 @@ impl Disk for SimulatedDisk {
             inode,
             life: state.life,
             sync,
+            alignment: match mode {
+                OpenMode::Direct | OpenMode::Uncached | OpenMode::UncachedRead => Alignment::Blocks,
+                _ => Alignment::Bytes,
+            },
         }))
     }
 
@@ -541,6 +567,7 @@ impl SimulatedFile {
 
 impl DiskFile for SimulatedFile {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        self.alignment.check(buffer, position)?;
         let count = self.with(|inode, _| {
             let start = usize::try_from(position)
                 .unwrap_or(usize::MAX)
@@ -555,6 +582,9 @@ impl DiskFile for SimulatedFile {
 
     fn write_vectored_at(&self, slices: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
         let sync = self.sync;
+        for slice in slices {
+            self.alignment.check(slice, position)?;
+        }
         self.with(|inode, room| {
             let start = usize::try_from(position).map_err(io::Error::other)?;
             let total: usize = slices.iter().map(|slice| slice.len()).sum();

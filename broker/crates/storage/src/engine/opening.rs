@@ -4,7 +4,7 @@ use super::background::run_background;
 use super::late_sink::LateSink;
 use super::{EngineConfig, EngineCounters, EngineParts, LiveTopic, LogEngine, OpenReport, Shared};
 use crate::commit::{CommitStart, Committer, OnFatal};
-use crate::disk::CrashPoint;
+use crate::disk::{BufferPool, CrashPoint, UncachedReader};
 use crate::log::rows::{PartitionRow, RowChange, WalRow, encode_wal, partition_key, segment_key, wal_key};
 use crate::log::{NewLog, PartitionLog, ReplayedRun};
 use crate::recovery::{self, OpenError};
@@ -156,6 +156,7 @@ fn commit_wal_row(parts: &EngineParts, row: &WalRow) -> Result<(), OpenError> {
 }
 
 fn new_shared(parts: &EngineParts, config: EngineConfig, sink: Arc<LateSink>) -> Shared {
+    let buffers = Arc::new(BufferPool::default());
     Shared {
         disk: parts.disk.clone(),
         directory: parts.directory.clone(),
@@ -163,6 +164,12 @@ fn new_shared(parts: &EngineParts, config: EngineConfig, sink: Arc<LateSink>) ->
         sink,
         recovery: parts.recovery.clone(),
         config,
+        segment_reader: UncachedReader::new(
+            parts.disk.clone(),
+            buffers.clone(),
+            config.segment_read_direct_bytes,
+        ),
+        buffers,
         rows: Mutex::new(()),
         committer: OnceLock::new(),
         dirty: Mutex::default(),

@@ -8,7 +8,7 @@ use super::rows::{PartitionRow, RowChange, encode_partition, encode_segment, par
 use super::tail::TailRun;
 use super::{PartitionLog, Status};
 use crate::commit::CommitError;
-use crate::disk::{CrashPoint, DiskFile, OpenMode};
+use crate::disk::{CrashPoint, DiskFile, OpenMode, UncachedWriter, WritePlace};
 use crate::log_config::LogConfig;
 use crate::planted::{Bug, is_planted};
 use crate::segment::names::{FileKind, segment_file};
@@ -17,7 +17,7 @@ use crate::segment::{Segment, offset_index, render, time_index};
 use crate::wal::Slot;
 use bytes::Bytes;
 use std::collections::BTreeSet;
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::Arc;
 use thalweg_types::{Offset, TimestampMs};
 use thalweg_wire::batch::{BatchHeader, split_batches, verify_crc};
@@ -93,7 +93,13 @@ pub(crate) struct SegmentWriter {
 #[derive(Debug)]
 struct OpenSegment {
     base_offset: Offset,
-    log: Arc<dyn DiskFile>,
+    log: UncachedWriter,
+    /// Opened for the first entry: a segment that grows slowly rarely gets one.
+    indexes: Option<OpenIndexes>,
+}
+
+#[derive(Debug)]
+struct OpenIndexes {
     offset_index: Arc<dyn DiskFile>,
     time_index: Arc<dyn DiskFile>,
     /// Timestamp of the last time index entry.
@@ -277,6 +283,9 @@ impl PartitionLog {
                     pending.index_position = u64::from(segment.offset_index.len);
                     pending.times_position = u64::from(segment.time_index.len);
                 }
+                if segment.unindexed_bytes > config.index_interval_bytes {
+                    self.open_indexes(io, segment)?;
+                }
                 add_batch(io, segment, &header, config, &mut pending);
                 segment.size += part.len() as u64;
                 segment.modified = now;
@@ -321,32 +330,42 @@ impl PartitionLog {
                 .map_err(|error| drain_error(&directory.display().to_string(), error))?;
             io.directory_ready = true;
         }
-        let open = |kind| {
-            let path = segment_file(&directory, segment.base_offset, kind);
-            let opened = self.shared.disk.open(&path, OpenMode::Create);
-            opened.map_err(|error| drain_error(&path.display().to_string(), error))
-        };
-        let opened = OpenSegment {
-            base_offset: segment.base_offset,
-            log: open(FileKind::Log)?,
-            offset_index: open(FileKind::OffsetIndex)?,
-            time_index: open(FileKind::TimeIndex)?,
-            last_indexed: TimestampMs(i64::MIN),
-        };
+        let log = self.open_file(segment.base_offset, FileKind::Log)?;
         io.unsynced_names |= segment.size == 0;
-        io.open = Some(self.with_last_indexed(opened, segment));
+        io.open = Some(OpenSegment {
+            base_offset: segment.base_offset,
+            log: UncachedWriter::new(log, self.shared.config.segment_write_direct_bytes),
+            indexes: None,
+        });
         Ok(())
     }
 
-    fn with_last_indexed(&self, mut open: OpenSegment, segment: &Segment) -> OpenSegment {
+    fn open_file(&self, base_offset: Offset, kind: FileKind) -> Result<Arc<dyn DiskFile>, DrainError> {
+        let path = segment_file(&self.directory(), base_offset, kind);
+        let opened = self.shared.disk.open(&path, OpenMode::Create);
+        opened.map_err(|error| drain_error(&path.display().to_string(), error))
+    }
+
+    /// Opens the indexes of the open segment, before an entry is added.
+    fn open_indexes(&self, io: &mut SegmentWriter, segment: &Segment) -> Result<(), DrainError> {
+        let Some(open) = io.open.as_mut().filter(|open| open.indexes.is_none()) else {
+            return Ok(());
+        };
+        let mut opened = OpenIndexes {
+            offset_index: self.open_file(segment.base_offset, FileKind::OffsetIndex)?,
+            time_index: self.open_file(segment.base_offset, FileKind::TimeIndex)?,
+            last_indexed: TimestampMs(i64::MIN),
+        };
         let mut bytes = [0; time_index::ENTRY_LEN];
         let len = u64::from(segment.time_index.len);
         if let Some(position) = len.checked_sub(time_index::ENTRY_LEN as u64)
-            && open.time_index.read_exact_at(&mut bytes, position).is_ok()
+            && opened.time_index.read_exact_at(&mut bytes, position).is_ok()
         {
-            open.last_indexed = time_index::decode(segment.base_offset, &bytes).0;
+            opened.last_indexed = time_index::decode(segment.base_offset, &bytes).0;
         }
-        open
+        io.unsynced_names |= segment.offset_index.len == 0 || segment.time_index.len == 0;
+        open.indexes = Some(opened);
+        Ok(())
     }
 
     /// Adds the last time index entry, and the files Kafka's tools expect at a roll.
@@ -368,6 +387,7 @@ impl PartitionLog {
             pending.index_position = u64::from(segment.offset_index.len);
             pending.times_position = u64::from(segment.time_index.len);
         }
+        self.open_indexes(io, segment)?;
         add_time_entry(io, segment, pending);
         self.render(segment.next_offset)
             .map_err(|error| drain_error(&self.directory().display().to_string(), error))
@@ -385,21 +405,30 @@ impl PartitionLog {
     }
 
     fn flush(&self, io: &mut SegmentWriter, pending: &mut Pending) -> Result<(), DrainError> {
-        let Some(open) = &io.open else { return Ok(()) };
+        let Some(open) = &mut io.open else { return Ok(()) };
         let path = segment_file(&self.directory(), open.base_offset, FileKind::Log);
         let failed = |error| drain_error(&path.display().to_string(), error);
-        let log_len = write_parts(&*open.log, &pending.parts, pending.position).map_err(failed)?;
-        open.offset_index
-            .write_all_at(&pending.index, pending.index_position)
+        let place = WritePlace {
+            disk: &*self.shared.disk,
+            path: &path,
+            pool: &self.shared.buffers,
+        };
+        let log_len = open
+            .log
+            .write(place, &pending.parts, pending.position)
             .map_err(failed)?;
-        open.time_index
-            .write_all_at(&pending.times, pending.times_position)
-            .map_err(failed)?;
-        for (file, written) in [
-            (&open.log, log_len > 0),
-            (&open.offset_index, !pending.index.is_empty()),
-            (&open.time_index, !pending.times.is_empty()),
-        ] {
+        let mut written = vec![(open.log.file(), log_len > 0)];
+        if let Some(indexes) = &open.indexes {
+            let entries = [
+                (&indexes.offset_index, &pending.index, pending.index_position),
+                (&indexes.time_index, &pending.times, pending.times_position),
+            ];
+            for (file, bytes, position) in entries {
+                file.write_all_at(bytes, position).map_err(failed)?;
+                written.push((file, !bytes.is_empty()));
+            }
+        }
+        for (file, written) in written {
             if written && !io.unsynced.iter().any(|other| Arc::ptr_eq(other, file)) {
                 io.unsynced.push(file.clone());
             }
@@ -595,7 +624,9 @@ fn add_batch(
 }
 
 fn add_time_entry(io: &mut SegmentWriter, segment: &mut Segment, pending: &mut Pending) {
-    let Some(open) = &mut io.open else { return };
+    let Some(open) = io.open.as_mut().and_then(|open| open.indexes.as_mut()) else {
+        return;
+    };
     if segment.max_timestamp <= open.last_indexed {
         return;
     }
@@ -609,22 +640,4 @@ fn add_time_entry(io: &mut SegmentWriter, segment: &mut Segment, pending: &mut P
         segment.time_index = segment.time_index.extended(&bytes);
         open.last_indexed = segment.max_timestamp;
     }
-}
-
-fn write_parts(file: &dyn DiskFile, parts: &[Bytes], position: u64) -> io::Result<u64> {
-    let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
-    let mut left = &mut slices[..];
-    let mut at = position;
-    while !left.is_empty() {
-        match file.write_vectored_at(left, at) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => {
-                at += count as u64;
-                IoSlice::advance_slices(&mut left, count);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(at - position)
 }

@@ -7,7 +7,8 @@ use super::tail::TailRun;
 use super::{LogOffsets, PartitionLog, Status};
 use crate::disk::{DiskFile, OpenMode};
 use crate::segment::names::{FileKind, segment_file};
-use crate::segment::{Segment, offset_index};
+use crate::segment::offset_index::{self, Neighbours};
+use crate::segment::Segment;
 use bytes::Bytes;
 use std::io;
 use std::path::Path;
@@ -262,7 +263,8 @@ impl PartitionLog {
     fn read_segment(&self, segment: &Segment, offset: Offset, request: ReadRequest) -> Result<Bytes, Lost> {
         let path = segment_file(&self.directory(), segment.base_offset, FileKind::Log);
         let file = self.open(&path)?;
-        let mut position = self.start_position(segment, &*file, offset)?;
+        let mut hint = self.index_entries(segment, offset);
+        let mut position = hint.below.map_or(0, |entry| entry.position);
         let corrupt = |position: u64, what: String| {
             Lost::Error(ReadError::Corrupt {
                 path: path.display().to_string(),
@@ -281,9 +283,8 @@ impl PartitionLog {
                 return Ok(Bytes::new());
             }
             let count = usize::try_from(left).unwrap_or(usize::MAX).min(want);
-            let mut buffer = vec![0; count];
-            match file.read_exact_at(&mut buffer, position) {
-                Ok(()) => {}
+            let buffer = match self.shared.segment_reader.read(&*file, &path, count, position) {
+                Ok(buffer) => buffer,
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     let what = format!(
                         "the file is shorter than the {} bytes that were durable",
@@ -295,8 +296,21 @@ impl PartitionLog {
                     let (path, what) = (path.display().to_string(), error.to_string());
                     return Err(Lost::Error(ReadError::Io { path, what }));
                 }
+            };
+            if let Some(entry) = hint.first_wrong(&buffer, position) {
+                self.shared.note_index_damage(self.id, segment.base_offset);
+                tracing::debug!(file = %path.display(), ?entry, "offset index entry names no batch, it will be rebuilt");
+                // The entry that led here: the whole segment is searched.
+                if hint.below.take() == Some(entry) {
+                    hint.above = None;
+                    position = 0;
+                    continue;
+                }
             }
-            let buffer = Bytes::from(buffer);
+            hint = Neighbours {
+                below: None,
+                above: hint.above.filter(|above| above.position >= position + count as u64),
+            };
             let (skipped, first_len) = skip_below(&buffer, offset, bounds)
                 .map_err(|(at, what)| corrupt(position + at as u64, what))?;
             match first_len {
@@ -322,40 +336,47 @@ impl PartitionLog {
                         format!("{left} bytes are no whole batch header"),
                     ));
                 }
-                None => position += skipped as u64,
+                // Longer than between two entries: is the one above true?
+                None => {
+                    position += skipped as u64;
+                    if let Some(above) = hint.above.take() {
+                        let header = file.read_new(HEADER_LEN, above.position).unwrap_or_default();
+                        let alone = Neighbours {
+                            below: None,
+                            above: Some(above),
+                        };
+                        if header.is_empty() || alone.first_wrong(&header, above.position).is_some() {
+                            self.shared.note_index_damage(self.id, segment.base_offset);
+                        }
+                    }
+                }
             }
         }
     }
 
-    /// Finds a position at or before the batch that holds `offset`. The index is a hint that is checked.
-    fn start_position(&self, segment: &Segment, log: &dyn DiskFile, offset: Offset) -> Result<u64, Lost> {
+    /// Finds the index entries around an offset. They are hints: what is read there must agree.
+    fn index_entries(&self, segment: &Segment, offset: Offset) -> Neighbours {
+        if segment.offset_index.len == 0 {
+            return Neighbours::default();
+        }
         let path = segment_file(&self.directory(), segment.base_offset, FileKind::OffsetIndex);
         let found = match self.shared.disk.open(&path, OpenMode::Read) {
             Ok(file) => offset_index::lookup(&*file, segment.offset_index.len, segment.base_offset, offset),
             Err(error) => Err(error),
         };
-        let found = match found {
-            Ok(found) => found,
+        match found {
+            Ok(found) if found.is_within(segment.size) => found,
+            Ok(_) => {
+                self.shared.note_index_damage(self.id, segment.base_offset);
+                tracing::debug!(file = %path.display(), "offset index leads past the segment, it will be rebuilt");
+                Neighbours::default()
+            }
             Err(error) => {
                 self.shared.note_index_damage(self.id, segment.base_offset);
                 tracing::warn!(file = %path.display(), %error, "offset index unreadable, it will be rebuilt");
-                return Ok(0);
+                Neighbours::default()
             }
-        };
-        let holds = |entry: &offset_index::Entry| {
-            let mut header = [0; HEADER_LEN];
-            entry.position < segment.size
-                && log.read_exact_at(&mut header, entry.position).is_ok()
-                && BatchHeader::parse(&header).is_ok_and(|header| header.last_offset() == entry.last_offset)
-        };
-        // A wrong entry above would make the scan from the one below long, at every read.
-        let wrong = found.below.iter().chain(&found.above).find(|entry| !holds(entry));
-        if let Some(entry) = wrong {
-            self.shared.note_index_damage(self.id, segment.base_offset);
-            tracing::debug!(file = %path.display(), ?entry, "offset index entry names no batch, it will be rebuilt");
         }
-        let below = found.below.filter(|entry| Some(entry) != wrong);
-        Ok(below.map_or(0, |entry| entry.position))
     }
 
     pub(super) fn open(&self, path: &Path) -> Result<Arc<dyn DiskFile>, Lost> {

@@ -151,6 +151,9 @@ impl PartitionLog {
     }
 
     fn search_start_in(&self, segment: &Segment, target: TimestampMs) -> Offset {
+        if segment.time_index.len == 0 {
+            return segment.base_offset;
+        }
         let path = segment_file(&self.directory(), segment.base_offset, FileKind::TimeIndex);
         let found = match self.shared.disk.open(&path, OpenMode::Read) {
             Ok(file) => time_index::lookup(&*file, segment.time_index, segment.base_offset, target),

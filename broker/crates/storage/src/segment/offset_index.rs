@@ -2,11 +2,12 @@
 //!
 //! An entry names the last offset of a batch and the position where that batch starts. Looked up by reading
 //! single entries from the file, so that it costs no memory. An entry is only a hint: the reader checks that a
-//! batch with that last offset does start there, which makes any damage show.
+//! batch with that last offset does start there as soon as it has read the place, which makes any damage show.
 
 use crate::disk::DiskFile;
 use std::io;
 use thalweg_types::Offset;
+use thalweg_wire::batch::{BatchHeader, HEADER_LEN};
 
 /// Bytes of an entry.
 pub const ENTRY_LEN: usize = 8;
@@ -49,6 +50,32 @@ pub struct Neighbours {
     pub below: Option<Entry>,
     /// The first entry above it: what bounds the scan from `below`, if both are true.
     pub above: Option<Entry>,
+}
+
+impl Neighbours {
+    /// Reports whether both name places in a segment of `size` bytes.
+    #[must_use]
+    pub fn is_within(&self, size: u64) -> bool {
+        let mut entries = self.below.iter().chain(&self.above);
+        entries.all(|entry| entry.position < size)
+    }
+
+    /// Returns an entry that names no batch, of those that name a place in `bytes`, which lie at `position`. A wrong
+    /// entry above would make the scan from the one below long, at every read; one that lies beyond what is read does no
+    /// harm.
+    #[must_use]
+    pub fn first_wrong(&self, bytes: &[u8], position: u64) -> Option<Entry> {
+        let is_wrong = |entry: &&Entry| {
+            let at = entry.position.checked_sub(position);
+            let at = at.and_then(|at| usize::try_from(at).ok());
+            let header = at.and_then(|at| bytes.get(at..)?.get(..HEADER_LEN));
+            // A header that is cut off is none of those that can be checked.
+            header.is_some_and(|header| {
+                BatchHeader::parse(header).map_or(true, |header| header.last_offset() != entry.last_offset)
+            })
+        };
+        self.below.iter().chain(&self.above).find(is_wrong).copied()
+    }
 }
 
 /// Finds the entries around `target` among the first `len` bytes of the file.

@@ -143,11 +143,7 @@ struct RingReader {
 impl WalReader for RingReader {
     fn read(&self, location: WalLocation, len: usize) -> io::Result<Bytes> {
         let path = self.files.get(&location.file).ok_or(io::ErrorKind::NotFound)?;
-        let mut buffer = vec![0; len];
-        self.disk
-            .open(path, OpenMode::Read)?
-            .read_exact_at(&mut buffer, location.position)?;
-        Ok(buffer.into())
+        self.disk.open(path, OpenMode::Read)?.read_new(len, location.position)
     }
 }
 
@@ -450,13 +446,12 @@ impl WalSink for RingSink {
             .get(&location.file)
             .cloned()
             .ok_or_else(trimmed)?;
-        let mut buffer = vec![0; len];
-        reader.read_exact_at(&mut buffer, location.position)?;
+        let bytes = reader.read_new(len, location.position)?;
         // Recycled meanwhile: what was read may be a mixture.
         if !self.state.lock().readers.contains_key(&location.file) {
             return Err(trimmed());
         }
-        Ok(buffer.into())
+        Ok(bytes)
     }
 
     fn trim(&self, through: Slot) {

@@ -1,7 +1,7 @@
 //! One file of the ring: its name, its header block, how it is filled and written.
 
 use super::{Incarnation, Slot};
-use crate::disk::{AlignedBuffer, BLOCK, Disk, DiskFile, OpenMode};
+use crate::disk::{AlignedBuffer, BLOCK, Disk, DiskFile, OpenMode, is_direct_refused};
 use crate::planted::{Bug, is_planted};
 use std::io;
 use std::path::Path;
@@ -33,13 +33,31 @@ pub(super) fn number_of(path: &Path) -> Option<u64> {
 
 pub(super) fn fill_file(disk: &dyn Disk, path: &Path, len: u64) -> io::Result<()> {
     let file = disk.open(path, OpenMode::Create)?;
-    let zeroes = vec![0; WRITE_BYTES_MAX];
+    // Past the page cache: nobody reads the zeroes, and a file is as large as what a reader may have there.
+    let direct = match disk.open(path, OpenMode::Uncached) {
+        Err(error) if is_direct_refused(&error) => None,
+        opened => Some(opened?),
+    };
+    let mut zeroes = AlignedBuffer::default();
+    zeroes.resize(WRITE_BYTES_MAX);
+    zeroes.as_mut_slice().fill(0);
     let mut position = 0;
     while position < len {
         let count = usize::try_from(len - position)
             .unwrap_or(usize::MAX)
-            .min(zeroes.len());
-        file.write_all_at(&zeroes[..count], position)?;
+            .min(WRITE_BYTES_MAX);
+        let chunk = &zeroes.as_slice()[..count];
+        let written = match &direct {
+            Some(direct) => direct.write_all_at(chunk, position),
+            None => file.write_all_at(chunk, position),
+        };
+        match written {
+            // Also what a short write leaves of a block.
+            Err(error) if direct.is_some() && is_direct_refused(&error) => {
+                file.write_all_at(chunk, position)?;
+            }
+            written => written?,
+        }
         position += count as u64;
     }
     file.sync_data()
@@ -48,12 +66,7 @@ pub(super) fn fill_file(disk: &dyn Disk, path: &Path, len: u64) -> io::Result<()
 pub(super) fn open_writer(disk: &dyn Disk, path: &Path) -> io::Result<(Arc<dyn DiskFile>, WriteDurability)> {
     match disk.open(path, OpenMode::Direct) {
         Ok(file) => Ok((file, WriteDurability::Direct)),
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
-            ) =>
-        {
+        Err(error) if is_direct_refused(&error) => {
             Ok((disk.open(path, OpenMode::ReadWrite)?, WriteDurability::Buffered))
         }
         Err(error) => Err(error),

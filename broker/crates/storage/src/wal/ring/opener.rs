@@ -68,10 +68,12 @@ impl RingOpener {
         let file = self.disk.open(path, OpenMode::Read).map_err(io)?;
         let len = file.len().map_err(io)?;
         let mut block = [0; FILE_HEADER_LEN];
-        if len < BLOCK as u64 || file.read_exact_at(&mut block, 0).is_err() {
+        if len < BLOCK as u64 {
             self.blank.push(path.to_owned());
             return Ok(());
         }
+        // What cannot be read is not blank: acknowledged records may be in it.
+        file.read_exact_at(&mut block, 0).map_err(io)?;
         match FileHeader::decode(&block) {
             FileHeaderState::Valid(header) if header.incarnation != self.incarnation => {
                 Err(WalOpenError::Foreign {
