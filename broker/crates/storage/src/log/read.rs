@@ -10,7 +10,7 @@ use crate::segment::names::{FileKind, segment_file};
 use crate::segment::{Segment, offset_index};
 use bytes::Bytes;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thalweg_types::Offset;
 use thalweg_wire::batch::{BatchHeader, HEADER_LEN, split_batches, verify_crc};
@@ -105,6 +105,13 @@ enum Plan {
     Segment { offsets: LogOffsets, segment: Segment },
 }
 
+/// Files of a segment, opened when it was planned to read them: compaction may put others in their place.
+struct SegmentFiles {
+    path: PathBuf,
+    log: Result<Arc<dyn DiskFile>, Lost>,
+    index: io::Result<Arc<dyn DiskFile>>,
+}
+
 impl PartitionLog {
     /// Reads what is in memory; `None` when the disk is needed.
     ///
@@ -125,11 +132,13 @@ impl PartitionLog {
         let mut offset = request.offset;
         let mut lost_races = 0;
         loop {
-            let (offsets, found) = match self.plan(request, offset)? {
-                Plan::Done(result) => return Ok(result),
-                Plan::Wal { offsets, run } => (offsets, self.read_wal(&run, offset, request)),
-                Plan::Segment { offsets, segment } => {
-                    let found = self.read_segment(&segment, offset, request);
+            let (plan, files) = self.plan_and_open(request, offset)?;
+            let (offsets, found) = match (plan, files) {
+                (Plan::Done(result), _) => return Ok(result),
+                (Plan::Wal { offsets, run }, _) => (offsets, self.read_wal(&run, offset, request)),
+                (Plan::Segment { offsets, .. }, None) => (offsets, Err(Lost::Race)),
+                (Plan::Segment { offsets, segment }, Some(files)) => {
+                    let found = self.read_segment((&segment, files), offset, request);
                     if let Ok(batches) = &found
                         && batches.is_empty()
                         && segment.next_offset > offset
@@ -168,6 +177,32 @@ impl PartitionLog {
                     return Err(error);
                 }
             }
+        }
+    }
+
+    /// Plans, and opens what the plan names before anything else can get the name.
+    fn plan_and_open(
+        &self,
+        request: ReadRequest,
+        offset: Offset,
+    ) -> Result<(Plan, Option<SegmentFiles>), ReadError> {
+        let _files = self.files.read();
+        let plan = self.plan(request, offset)?;
+        let files = match &plan {
+            Plan::Segment { segment, .. } => Some(self.open_segment_files(segment)),
+            Plan::Done(_) | Plan::Wal { .. } => None,
+        };
+        Ok((plan, files))
+    }
+
+    fn open_segment_files(&self, segment: &Segment) -> SegmentFiles {
+        let directory = self.directory();
+        let path = segment_file(&directory, segment.base_offset, FileKind::Log);
+        let index = segment_file(&directory, segment.base_offset, FileKind::OffsetIndex);
+        SegmentFiles {
+            log: self.open(&path),
+            index: self.shared.disk.open(&index, OpenMode::Read),
+            path,
         }
     }
 
@@ -259,10 +294,14 @@ impl PartitionLog {
         }
     }
 
-    fn read_segment(&self, segment: &Segment, offset: Offset, request: ReadRequest) -> Result<Bytes, Lost> {
-        let path = segment_file(&self.directory(), segment.base_offset, FileKind::Log);
-        let file = self.open(&path)?;
-        let mut position = self.start_position(segment, &*file, offset)?;
+    fn read_segment(
+        &self,
+        (segment, files): (&Segment, SegmentFiles),
+        offset: Offset,
+        request: ReadRequest,
+    ) -> Result<Bytes, Lost> {
+        let (path, file) = (files.path, files.log?);
+        let mut position = self.start_position(segment, (&*file, files.index), offset);
         let corrupt = |position: u64, what: String| {
             Lost::Error(ReadError::Corrupt {
                 path: path.display().to_string(),
@@ -328,18 +367,22 @@ impl PartitionLog {
     }
 
     /// Finds a position at or before the batch that holds `offset`. The index is a hint that is checked.
-    fn start_position(&self, segment: &Segment, log: &dyn DiskFile, offset: Offset) -> Result<u64, Lost> {
+    fn start_position(
+        &self,
+        segment: &Segment,
+        (log, index): (&dyn DiskFile, io::Result<Arc<dyn DiskFile>>),
+        offset: Offset,
+    ) -> u64 {
         let path = segment_file(&self.directory(), segment.base_offset, FileKind::OffsetIndex);
-        let found = match self.shared.disk.open(&path, OpenMode::Read) {
-            Ok(file) => offset_index::lookup(&*file, segment.offset_index.len, segment.base_offset, offset),
-            Err(error) => Err(error),
-        };
+        let found = index.and_then(|file| {
+            offset_index::lookup(&*file, segment.offset_index.len, segment.base_offset, offset)
+        });
         let found = match found {
             Ok(found) => found,
             Err(error) => {
                 self.shared.note_index_damage(self.id, segment.base_offset);
                 tracing::warn!(file = %path.display(), %error, "offset index unreadable, it will be rebuilt");
-                return Ok(0);
+                return 0;
             }
         };
         let holds = |entry: &offset_index::Entry| {
@@ -355,7 +398,7 @@ impl PartitionLog {
             tracing::debug!(file = %path.display(), ?entry, "offset index entry names no batch, it will be rebuilt");
         }
         let below = found.below.filter(|entry| Some(entry) != wrong);
-        Ok(below.map_or(0, |entry| entry.position))
+        below.map_or(0, |entry| entry.position)
     }
 
     pub(super) fn open(&self, path: &Path) -> Result<Arc<dyn DiskFile>, Lost> {
