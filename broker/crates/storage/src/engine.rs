@@ -5,6 +5,7 @@
 //! durability in doubt is reported to the [`OnFatal`] callback; a full disk is not one.
 
 mod background;
+mod cleaning;
 mod late_sink;
 mod opening;
 
@@ -12,6 +13,7 @@ use crate::clock::Clock;
 use crate::commit::{CommitCounters, CommitError, Committer, OnFatal, Ticket};
 use crate::disk::{BLOCK, BufferPool, CrashPoint, Disk, UncachedReader};
 use crate::log::rows::{RecoveryStore, RecoveryStoreError, RowChange, WalRow, encode_wal, wal_key};
+use crate::log::cleaning_row::cleaning_key;
 use crate::log::rows::{partition_key, segment_key};
 use crate::log::{AppendError, NewLog, PartitionLog};
 use crate::log_config::LogConfig;
@@ -141,6 +143,8 @@ pub(crate) struct Shared {
     /// Held from the preparation of rows to their commit: an older row must never follow a newer one. Taken before
     /// any lock of a log.
     pub(crate) rows: Mutex<()>,
+    /// One log is cleaned at a time. Taken before any other lock.
+    pub(crate) cleaner: Mutex<()>,
     committer: OnceLock<Committer>,
     dirty: Mutex<HashMap<TopicPartitionId, Arc<PartitionLog>>>,
     memory: Mutex<VecDeque<(Weak<PartitionLog>, Slot, usize)>>,
@@ -180,6 +184,18 @@ pub struct EngineCounters {
     pub disk_full: AtomicU64,
     /// Indexes rebuilt.
     pub index_rebuilds: AtomicU64,
+    /// Cleanings that were begun.
+    pub cleaner_runs: AtomicU64,
+    /// Bytes that cleanings read.
+    pub cleaner_read_bytes: AtomicU64,
+    /// Bytes of cleaned segments.
+    pub cleaner_written_bytes: AtomicU64,
+    /// Bytes that segments lost by being cleaned.
+    pub cleaner_freed_bytes: AtomicU64,
+    /// Records that cleanings removed.
+    pub cleaner_removed_records: AtomicU64,
+    /// How full the map of keys was in the last cleaning, in thousandths.
+    pub cleaner_map_per_mille: AtomicU64,
     /// Whether a write found the disk full, and [`LogEngine::note_disk_has_room`] was not called since.
     pub is_disk_full: AtomicBool,
 }
@@ -342,6 +358,7 @@ impl LogEngine {
                     leader_epoch: self.leader_epoch,
                     row: recovery::empty_row(),
                     segments: Vec::new(),
+                    cleaning: None,
                 };
                 PartitionLog::new(self.shared.clone(), new)
             });
@@ -374,6 +391,7 @@ impl LogEngine {
                 value: None,
             });
             let keys = bases.into_iter().map(|base| segment_key(log.id(), base));
+            let keys = keys.chain([cleaning_key(log.id())]);
             changes.extend(keys.map(|key| RowChange { key, value: None }));
             let unique = log.id().topic_id.to_string();
             let target = names::doomed_directory(name, log.id().partition, &unique);

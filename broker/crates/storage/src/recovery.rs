@@ -5,8 +5,10 @@
 //! in a segment file is cut off unread: the write-ahead log has it. A damaged index is rebuilt.
 
 use crate::disk::{Disk, DiskFile, EntryKind, OpenMode};
+use crate::log::cleaning_row::CleaningRow;
 use crate::log::rows::PartitionRow;
 use crate::log::rows::{RecoveryStore, Row, WalRow, decode};
+use crate::planted::{Bug, is_planted};
 use crate::segment::names::{self, FileKind, parse_segment_file, segment_file};
 use crate::segment::offset_index::{self, Entry};
 use crate::segment::{IndexStamp, Segment, render, time_index};
@@ -87,6 +89,7 @@ pub(crate) struct LoadedRows {
     pub wal: Option<WalRow>,
     pub partitions: HashMap<TopicPartitionId, PartitionRow>,
     pub segments: BTreeMap<TopicPartitionId, Vec<Segment>>,
+    pub cleanings: HashMap<TopicPartitionId, CleaningRow>,
 }
 
 pub(crate) fn load_rows(store: &dyn RecoveryStore) -> Result<LoadedRows, OpenError> {
@@ -97,6 +100,9 @@ pub(crate) fn load_rows(store: &dyn RecoveryStore) -> Result<LoadedRows, OpenErr
                 Row::Wal(row) => rows.wal = Some(row),
                 Row::Partition(id, row) => {
                     rows.partitions.insert(id, row);
+                }
+                Row::Cleaning(id, row) => {
+                    rows.cleanings.insert(id, row);
                 }
                 Row::Segment(id, segment) => rows.segments.entry(id).or_default().push(segment),
             }
@@ -119,6 +125,34 @@ pub(crate) fn empty_row() -> PartitionRow {
         epochs: crate::log::epochs::Epochs::default(),
         producers: Vec::new(),
     }
+}
+
+/// Gives cleaned segments, which their rows speak of already, the names of those whose place they take. Names that
+/// were changed before the crash are left as they are.
+pub(crate) fn finish_swaps(disk: &dyn Disk, directory: &Path, swapping: &[Offset]) -> Result<(), OpenError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| OpenError::Io { path, source }
+    };
+    if is_planted(Bug::SwapNotFinished) {
+        return Ok(());
+    }
+    for base in swapping {
+        for kind in FileKind::CLEANED {
+            let (from, to) = (
+                names::cleaned_file(directory, *base, kind),
+                segment_file(directory, *base, kind),
+            );
+            match disk.rename(&from, &to) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&from)(error)),
+                _ => {}
+            }
+        }
+    }
+    if swapping.is_empty() {
+        return Ok(());
+    }
+    disk.sync_dir(directory).map_err(failed(directory))
 }
 
 /// Cuts a partition's files at their durable end, and removes what no row names. Returns the segments that
@@ -322,7 +356,7 @@ pub(crate) fn rebuild_indexes(
     let mut stamps = Vec::new();
     for (kind, bytes) in [(FileKind::OffsetIndex, &offsets), (FileKind::TimeIndex, &times)] {
         let path = segment_file(directory, segment.base_offset, kind);
-        let temporary = path.with_extension(format!("{}.cleaned", kind.extension()));
+        let temporary = path.with_extension(format!("{}.rebuilt", kind.extension()));
         let file = disk.open(&temporary, OpenMode::Create)?;
         file.set_len(0)?;
         file.write_all_at(bytes, 0)?;

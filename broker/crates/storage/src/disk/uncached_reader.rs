@@ -43,23 +43,46 @@ impl UncachedReader {
         }
     }
 
-    /// Reads `len` bytes at `position` of `file`, which is open at `path`. The caller bounds `len`.
+    /// Opens the file at `path` for reads of up to `len_max` bytes past the page cache; `None` where it would not be
+    /// used. To be opened together with the file that [`Self::read`] gets: compaction puts other files in a path's place.
+    #[must_use]
+    pub fn open(&self, path: &Path, len_max: usize) -> Option<Arc<dyn DiskFile>> {
+        if len_max < self.bytes_min || self.is_refused.load(Ordering::Relaxed) {
+            return None;
+        }
+        match self.disk.open(path, OpenMode::UncachedRead) {
+            Ok(direct) => Some(direct),
+            Err(error) => {
+                // Else the file is gone, or there is no descriptor left: whoever opens it in the usual way is told.
+                if is_direct_refused(&error) {
+                    self.is_refused.store(true, Ordering::Relaxed);
+                }
+                None
+            }
+        }
+    }
+
+    /// Reads `len` bytes at `position` of `file`, which is open at `path`, and `direct`, which [`Self::open`] returned.
+    /// The caller bounds `len`.
     ///
     /// # Errors
     /// `UnexpectedEof` when the file ends before; otherwise as the disk says.
-    pub fn read(&self, file: &dyn DiskFile, path: &Path, len: usize, position: u64) -> io::Result<Bytes> {
-        let is_large = len >= self.bytes_min && !self.is_refused.load(Ordering::Relaxed);
-        if !is_large || self.was_read(path, len, position) {
+    pub fn read(
+        &self,
+        (file, direct): (&dyn DiskFile, Option<&dyn DiskFile>),
+        path: &Path,
+        len: usize,
+        position: u64,
+    ) -> io::Result<Bytes> {
+        let Some(direct) = direct.filter(|_| len >= self.bytes_min) else {
+            return file.read_new(len, position);
+        };
+        if self.was_read(path, len, position) {
             return file.read_new(len, position);
         }
-        match self.disk.open(path, OpenMode::UncachedRead) {
-            Ok(direct) => match self.read_blocks(&*direct, len, position) {
-                Err(error) if is_direct_refused(&error) => self.refused(file, len, position),
-                read => read,
-            },
+        match self.read_blocks(direct, len, position) {
             Err(error) if is_direct_refused(&error) => self.refused(file, len, position),
-            // The file may have another name by now, or there is no descriptor left: this one is open.
-            Err(_) => file.read_new(len, position),
+            read => read,
         }
     }
 

@@ -28,7 +28,9 @@ impl Setup {
     }
 
     fn read(&self, len: usize, position: u64) -> io::Result<Bytes> {
-        self.reader.read(&*self.file, &self.path, len, position)
+        let direct = self.reader.open(&self.path, len);
+        self.reader
+            .read((&*self.file, direct.as_deref()), &self.path, len, position)
     }
 }
 

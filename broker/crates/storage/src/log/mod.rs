@@ -5,10 +5,12 @@
 //! `log_start_offset ≤ last_stable_offset ≤ high_watermark ≤ log_end_offset`, and none goes back except by a
 //! mirror truncation, which raises the leader epoch. Offsets may have gaps everywhere.
 //!
-//! Locks, outer to inner: `io` (segment files of this log) → `state` → the commit queue or the engine's lists.
-//! `state` is never held over I/O.
+//! Locks, outer to inner: the engine's over cleaning, the engine's over rows → `io` (segment files of this log) →
+//! `files` (their names) → `state` → the commit queue or the engine's lists. `state` is never held over I/O.
 
 mod append;
+pub(crate) mod cleaning;
+pub mod cleaning_row;
 mod drain;
 pub mod epochs;
 pub mod producers;
@@ -35,9 +37,10 @@ use crate::log_config::LogConfig;
 use crate::segment::{Segment, names};
 use crate::wal::Slot;
 use crate::wal::group::{LogEvent, RunContent};
+use cleaning::Cleaning;
 use drain::SegmentWriter;
 use epochs::Epochs;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use producers::{ProducerEntry, Producers};
 use rows::WriteState;
 use std::collections::VecDeque;
@@ -55,6 +58,8 @@ pub struct PartitionLog {
     shared: Arc<Shared>,
     state: Mutex<LogState>,
     io: Mutex<SegmentWriter>,
+    /// Held by who changes a segment and its files' names at once, and by who plans a read and opens them.
+    files: RwLock<()>,
     waiters: Waiters,
 }
 
@@ -86,6 +91,8 @@ pub(crate) struct LogState {
     drain_queued: bool,
     /// Truncations of segments that a recovery point contains.
     truncations_committed: u64,
+    /// How far compaction got; only logs that were compacted have it.
+    cleaning: Option<Box<Cleaning>>,
 }
 
 /// Whether the log works.
@@ -164,6 +171,7 @@ impl PartitionLog {
             covered: row.covered,
             drain_queued: false,
             truncations_committed: 0,
+            cleaning: new.cleaning.map(|row| Box::new(Cleaning::restore(row))),
         };
         Arc::new(Self {
             id: new.id,
@@ -171,6 +179,7 @@ impl PartitionLog {
             shared,
             state: Mutex::new(state),
             io: Mutex::new(SegmentWriter::default()),
+            files: RwLock::default(),
             waiters: Waiters::default(),
         })
     }
@@ -376,6 +385,7 @@ pub(crate) struct NewLog {
     pub leader_epoch: LeaderEpoch,
     pub row: rows::PartitionRow,
     pub segments: Vec<Segment>,
+    pub cleaning: Option<cleaning_row::CleaningRow>,
 }
 
 impl LogState {

@@ -11,7 +11,7 @@ use crate::segment::offset_index::{self, Neighbours};
 use crate::segment::Segment;
 use bytes::Bytes;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thalweg_types::Offset;
 use thalweg_wire::batch::{BatchHeader, HEADER_LEN, split_batches, verify_crc};
@@ -106,6 +106,16 @@ enum Plan {
     Segment { offsets: LogOffsets, segment: Segment },
 }
 
+/// Files of a segment, opened when it was planned to read them: compaction may put others in their place.
+struct SegmentFiles {
+    path: PathBuf,
+    log: Result<Arc<dyn DiskFile>, Lost>,
+    /// The same file past the page cache, for a large read.
+    direct: Option<Arc<dyn DiskFile>>,
+    /// `None` if the segment has no entries.
+    index: Option<io::Result<Arc<dyn DiskFile>>>,
+}
+
 impl PartitionLog {
     /// Reads what is in memory; `None` when the disk is needed.
     ///
@@ -126,11 +136,13 @@ impl PartitionLog {
         let mut offset = request.offset;
         let mut lost_races = 0;
         loop {
-            let (offsets, found) = match self.plan(request, offset)? {
-                Plan::Done(result) => return Ok(result),
-                Plan::Wal { offsets, run } => (offsets, self.read_wal(&run, offset, request)),
-                Plan::Segment { offsets, segment } => {
-                    let found = self.read_segment(&segment, offset, request);
+            let (plan, files) = self.plan_and_open(request, offset)?;
+            let (offsets, found) = match (plan, files) {
+                (Plan::Done(result), _) => return Ok(result),
+                (Plan::Wal { offsets, run }, _) => (offsets, self.read_wal(&run, offset, request)),
+                (Plan::Segment { offsets, .. }, None) => (offsets, Err(Lost::Race)),
+                (Plan::Segment { offsets, segment }, Some(files)) => {
+                    let found = self.read_segment((&segment, files), offset, request);
                     if let Ok(batches) = &found
                         && batches.is_empty()
                         && segment.next_offset > offset
@@ -169,6 +181,34 @@ impl PartitionLog {
                     return Err(error);
                 }
             }
+        }
+    }
+
+    /// Plans, and opens what the plan names before anything else can get the name.
+    fn plan_and_open(
+        &self,
+        request: ReadRequest,
+        offset: Offset,
+    ) -> Result<(Plan, Option<SegmentFiles>), ReadError> {
+        let _files = self.files.read();
+        let plan = self.plan(request, offset)?;
+        let files = match &plan {
+            Plan::Segment { segment, .. } => Some(self.open_segment_files(segment, request.max_bytes)),
+            Plan::Done(_) | Plan::Wal { .. } => None,
+        };
+        Ok((plan, files))
+    }
+
+    fn open_segment_files(&self, segment: &Segment, max_bytes: usize) -> SegmentFiles {
+        let directory = self.directory();
+        let path = segment_file(&directory, segment.base_offset, FileKind::Log);
+        let index = (segment.offset_index.len > 0)
+            .then(|| segment_file(&directory, segment.base_offset, FileKind::OffsetIndex));
+        SegmentFiles {
+            log: self.open(&path),
+            direct: self.shared.segment_reader.open(&path, max_bytes),
+            index: index.map(|path| self.shared.disk.open(&path, OpenMode::Read)),
+            path,
         }
     }
 
@@ -260,10 +300,14 @@ impl PartitionLog {
         }
     }
 
-    fn read_segment(&self, segment: &Segment, offset: Offset, request: ReadRequest) -> Result<Bytes, Lost> {
-        let path = segment_file(&self.directory(), segment.base_offset, FileKind::Log);
-        let file = self.open(&path)?;
-        let mut hint = self.index_entries(segment, offset);
+    fn read_segment(
+        &self,
+        (segment, files): (&Segment, SegmentFiles),
+        offset: Offset,
+        request: ReadRequest,
+    ) -> Result<Bytes, Lost> {
+        let (path, file, direct) = (files.path, files.log?, files.direct);
+        let mut hint = self.index_entries(segment, files.index, offset);
         let mut position = hint.below.map_or(0, |entry| entry.position);
         let corrupt = |position: u64, what: String| {
             Lost::Error(ReadError::Corrupt {
@@ -283,7 +327,10 @@ impl PartitionLog {
                 return Ok(Bytes::new());
             }
             let count = usize::try_from(left).unwrap_or(usize::MAX).min(want);
-            let buffer = match self.shared.segment_reader.read(&*file, &path, count, position) {
+            let buffer = match self
+                .shared
+                .segment_reader
+                .read((&*file, direct.as_deref()), &path, count, position) {
                 Ok(buffer) => buffer,
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     let what = format!(
@@ -355,15 +402,19 @@ impl PartitionLog {
     }
 
     /// Finds the index entries around an offset. They are hints: what is read there must agree.
-    fn index_entries(&self, segment: &Segment, offset: Offset) -> Neighbours {
-        if segment.offset_index.len == 0 {
+    fn index_entries(
+        &self,
+        segment: &Segment,
+        index: Option<io::Result<Arc<dyn DiskFile>>>,
+        offset: Offset,
+    ) -> Neighbours {
+        let Some(file) = index else {
             return Neighbours::default();
-        }
-        let path = segment_file(&self.directory(), segment.base_offset, FileKind::OffsetIndex);
-        let found = match self.shared.disk.open(&path, OpenMode::Read) {
-            Ok(file) => offset_index::lookup(&*file, segment.offset_index.len, segment.base_offset, offset),
-            Err(error) => Err(error),
         };
+        let path = segment_file(&self.directory(), segment.base_offset, FileKind::OffsetIndex);
+        let found = file.and_then(|file| {
+            offset_index::lookup(&*file, segment.offset_index.len, segment.base_offset, offset)
+        });
         match found {
             Ok(found) if found.is_within(segment.size) => found,
             Ok(_) => {

@@ -85,6 +85,11 @@ impl Tail {
             .max()
     }
 
+    /// Largest timestamp of the oldest run that no segment holds.
+    pub(crate) fn first_undrained_timestamp(&self) -> Option<TimestampMs> {
+        self.runs.get(self.drained).map(|run| run.run.max_timestamp)
+    }
+
     /// First offset that the tail holds.
     pub(crate) fn start(&self) -> Option<Offset> {
         self.runs.front().map(|run| run.run.base_offset)

@@ -171,6 +171,9 @@ impl PartitionLog {
         state.high_watermark = offset;
         state.epochs.truncate_to(offset);
         state.producers.truncate_to(offset);
+        if let Some(cleaning) = &mut state.cleaning {
+            cleaning.truncate_to(offset);
+        }
         state.leader_epoch = state.leader_epoch.max(epoch);
         state.epochs.note(epoch, offset);
         Ok(cut.removed)
