@@ -15,7 +15,6 @@ mod join;
 mod member;
 mod membership;
 mod offsets;
-mod partition;
 mod rebalance;
 mod replay;
 mod reply;
@@ -29,11 +28,11 @@ mod summary;
 mod sync;
 mod timers;
 
+pub use crate::partition::partition_for;
 pub use config::{GroupConfig, GroupConfigError};
 pub use error::{GroupError, ReplayError};
 pub use ids::{GenerationId, GroupId, IdSource, InstanceId, MemberId, TopicName};
 pub use offsets::CommittedOffset;
-pub use partition::partition_for;
 pub use replay::Replayed;
 pub use reply::{
     CommittedPartition, CommittedTopic, DeleteGroupReply, DeletedOffset, DeletedOffsetsTopic,
