@@ -14,10 +14,13 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::process::{Output, Server};
-use crate::{http, kafka_peer, places, ports, wait};
+use crate::{http, kafka_peer, places, ports, wait, watchdog};
 
 /// How long a start may take. A debug build on a busy machine is slow; a start that is done earlier ends the wait.
 const START: Duration = Duration::from_secs(60);
+
+/// How long the program may take to be built, from nothing on a small machine.
+const BUILD: Duration = Duration::from_secs(30 * 60);
 
 /// How long an orderly stop of Thalweg may take.
 pub const STOP: Duration = Duration::from_secs(10);
@@ -99,6 +102,7 @@ impl BrokerConfig {
     /// When it does not serve in time; the message carries the end of its output.
     #[track_caller]
     pub fn start(self) -> Broker {
+        watchdog::broker_begins();
         let directory = tempfile::Builder::new()
             .prefix(&format!("{}-", places::test_name()))
             .tempdir_in(places::runs())
@@ -332,6 +336,7 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         self.kill_nine();
+        watchdog::broker_ends();
         if std::thread::panicking() {
             eprintln!("{}", self.output.tail());
             // What a failed test leaves is evidence.
@@ -354,7 +359,9 @@ fn readyz(address: &str) -> Result<(), String> {
 /// older than the sources.
 pub fn binary() -> PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(find_or_build).clone()
+    BINARY
+        .get_or_init(|| watchdog::while_building(find_or_build))
+        .clone()
 }
 
 fn find_or_build() -> PathBuf {
@@ -376,9 +383,12 @@ fn find_or_build() -> PathBuf {
     if output.file_name().is_some_and(|name| name == "release") {
         build.arg("--release");
     }
-    let status = build
-        .status()
-        .unwrap_or_else(|error| panic!("run cargo: {error}"));
+    let mut child = build.spawn().unwrap_or_else(|error| panic!("run cargo: {error}"));
+    let status = wait::poll(BUILD, || child.try_wait().ok().flatten());
+    if status.is_none() {
+        let _ = child.kill();
+    }
+    let status = status.unwrap_or_else(|| panic!("cargo build -p thalweg-broker takes more than {BUILD:?}"));
     assert!(status.success(), "cargo build -p thalweg-broker failed: {status}");
     output.join("thalweg")
 }

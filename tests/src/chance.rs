@@ -24,6 +24,7 @@ impl Chance {
             Err(_) => fresh_seed(),
         };
         eprintln!("{}: THALWEG_SEED={seed}", crate::places::test_name());
+        crate::watchdog::note(&format!("THALWEG_SEED={seed}"));
         Chance::new(seed)
     }
 

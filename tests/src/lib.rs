@@ -4,7 +4,7 @@
 //! waits, actors that work through every death of a broker ([`actors`]) and the book of what they were told
 //! ([`history`]), loopback ports, real input data, and the book of skipped tests ([`skip`]).
 //! Does not own: any rule of the broker; those stand in `tests/tests/*`.
-//! Invariant: nothing here waits without a bound, and a process that a test started does not outlive the test.
+//! Invariant: nothing here waits without a bound, [`watchdog`] ends a test that does, and a process that a test started does not outlive the test.
 //!
 //! The harness is test code: a broken precondition panics with what, where and the tail of the process's own output.
 
@@ -29,5 +29,6 @@ pub mod requests;
 pub mod skip;
 pub mod volume;
 pub mod wait;
+pub mod watchdog;
 
 pub use broker::{Broker, BrokerConfig, Product};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::broker::Broker;
 use crate::clients::librdkafka::{Consumed, Delivery, Producer, Record};
-use crate::wait;
+use crate::{wait, watchdog};
 
 /// What a load sends.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +89,7 @@ impl Load {
     #[track_caller]
     pub fn stop(self) -> Sent {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("the load does not panic");
+        watchdog::join("the load", 2 * wait::PATIENCE, self.thread);
         Sent {
             shape: self.shape,
             places: self.producer.flush_acknowledged(),

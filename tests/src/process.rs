@@ -5,11 +5,19 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
-use crate::wait;
+use crate::{wait, watchdog};
+
+/// How long a killed process may take to be gone: what it has begun in the kernel is finished first.
+const GONE: Duration = Duration::from_secs(60);
+
+/// How long the output of a process that has ended may still come: a child of its own may hold the pipe.
+const LAST_OUTPUT: Duration = Duration::from_secs(10);
 
 /// How much of a log is shown when a test fails, in bytes.
 const TAIL_BYTES: u64 = 8 << 10;
@@ -78,6 +86,7 @@ impl Server {
         let child = command
             .spawn()
             .unwrap_or_else(|error| panic!("start {name}: {error}"));
+        watchdog::process_begins(child.id(), &name, Some(output));
         Server {
             child,
             name,
@@ -98,7 +107,16 @@ impl Server {
     /// Kills the process with SIGKILL and waits for its end. Nothing in it runs any more after the call.
     pub fn kill_nine(&mut self) {
         let _ = self.child.kill();
-        let _ = self.child.wait();
+        if self.wait_for_end(GONE).is_none() {
+            let why = format!(
+                "{} is not gone {GONE:?} after SIGKILL\n{}",
+                self.name,
+                watchdog::describe()
+            );
+            // In a panic already, one more would hide the first.
+            assert!(std::thread::panicking(), "{why}");
+            eprintln!("{why}");
+        }
     }
 
     /// Sends SIGTERM and waits for the end.
@@ -124,9 +142,14 @@ impl Server {
 
     /// The exit status if the process has ended.
     pub fn exit_status(&mut self) -> Option<ExitStatus> {
-        self.child
+        let status = self
+            .child
             .try_wait()
-            .unwrap_or_else(|error| panic!("wait for {}: {error}", self.name))
+            .unwrap_or_else(|error| panic!("wait for {}: {error}", self.name));
+        if status.is_some() {
+            watchdog::process_ends(self.child.id());
+        }
+        status
     }
 }
 
@@ -244,34 +267,31 @@ pub fn run_fed(
     let mut child = command
         .spawn()
         .unwrap_or_else(|error| panic!("start {line}: {error}"));
+    let pid = child.id();
+    watchdog::process_begins(pid, &line, None);
     let stdin = child.stdin.take();
-    let stdout = child.stdout.take();
-    let stderr = child.stderr.take();
-    let (status, stdout, stderr) = std::thread::scope(|scope| {
+    let stdout = Drained::start(child.stdout.take());
+    let stderr = Drained::start(child.stderr.take());
+    let status = std::thread::scope(|scope| {
         scope.spawn(move || {
             if let Some(mut stdin) = stdin {
                 feed(&mut stdin);
             }
         });
-        let stdout = scope.spawn(move || drain(stdout));
-        let stderr = scope.spawn(move || drain(stderr));
         let ended = wait::poll(within, || child.try_wait().ok().flatten());
         if ended.is_none() {
             let _ = child.kill();
-            let _ = child.wait();
+            let _ = wait::poll(GONE, || child.try_wait().ok().flatten());
         }
-        (
-            ended,
-            stdout.join().unwrap_or_default(),
-            stderr.join().unwrap_or_default(),
-        )
+        ended
     });
+    watchdog::process_ends(pid);
     let timed_out = status.is_none();
     let finished = Finished {
         command: line,
         status: status.unwrap_or_default(),
-        stdout,
-        stderr,
+        stdout: stdout.finish(),
+        stderr: stderr.finish(),
     };
     assert!(
         !timed_out,
@@ -281,12 +301,39 @@ pub fn run_fed(
     finished
 }
 
-fn drain(pipe: Option<impl Read>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Some(mut pipe) = pipe {
-        let _ = pipe.read_to_end(&mut bytes);
+/// What comes out of a pipe, read beside the process.
+struct Drained {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+}
+
+impl Drained {
+    fn start(pipe: Option<impl Read + Send + 'static>) -> Drained {
+        let bytes = Arc::<Mutex<Vec<u8>>>::default();
+        let filled = bytes.clone();
+        let reader = std::thread::spawn(move || {
+            let mut piece = vec![0; 64 << 10];
+            let Some(mut pipe) = pipe else { return };
+            loop {
+                match pipe.read(&mut piece) {
+                    Ok(0) => return,
+                    Ok(count) => filled
+                        .lock()
+                        .expect("no holder panics")
+                        .extend_from_slice(&piece[..count]),
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(_) => return,
+                }
+            }
+        });
+        Drained { bytes, reader }
     }
-    bytes
+
+    /// All of it; what has come by then if something else still holds the pipe.
+    fn finish(self) -> Vec<u8> {
+        let _ = wait::poll(LAST_OUTPUT, || self.reader.is_finished().then_some(()));
+        std::mem::take(&mut *self.bytes.lock().expect("no holder panics"))
+    }
 }
 
 /// The command as one line; the class path of a Java tool is left out.

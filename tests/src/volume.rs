@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{places, process, wait};
+use crate::{places, process, wait, watchdog};
 
 const COMMAND: Duration = Duration::from_secs(60);
 const UNMOUNT: Duration = Duration::from_secs(20);
@@ -63,6 +63,7 @@ impl Volume {
     }
 
     fn prepare() -> Result<Volume, String> {
+        watchdog::begin();
         if !rustix::process::geteuid().is_root() {
             return Err("mounting a file system needs root".to_owned());
         }
@@ -127,13 +128,15 @@ impl Volume {
 impl Drop for Volume {
     fn drop(&mut self) {
         let path = self.path();
-        let unmounted = wait::poll(UNMOUNT, || {
-            let status = Command::new("umount").arg(&path).output();
-            status.is_ok_and(|output| output.status.success()).then_some(())
-        });
+        let unmount = |lazily: &[&str]| {
+            let mut command = Command::new("umount");
+            command.args(lazily).arg(&path);
+            watchdog::succeeds(command, UNMOUNT)
+        };
+        let unmounted = wait::poll(UNMOUNT, || unmount(&[]).then_some(()));
         if unmounted.is_none() {
             // Not mounted at all, or a process that a failed test left holds it: it goes with that process.
-            let _ = Command::new("umount").arg("-l").arg(&path).output();
+            let _ = unmount(&["-l"]);
         }
     }
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::types::RDKafkaErrorCode;
@@ -17,6 +16,7 @@ use super::{Actor, Stop, Theatre, Topic, check_topic};
 use crate::chance::Chance;
 use crate::clients::librdkafka::config_at;
 use crate::history::Promise;
+use crate::wait::answer;
 
 const CALL: Duration = Duration::from_secs(5);
 /// How long one call may be repeated.
@@ -116,8 +116,8 @@ fn create(theatre: &Theatre, admin: &AdminClient<DefaultClientContext>, topic: &
     let new = NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(1));
     let new = new.set("retention.ms", "-1");
     repeat(theatre, &format!("create {}", topic.name), stop, |is_repeated| {
-        let answer = block_on(admin.create_topics([&new], &options())).map_err(unheard)?;
-        match answer.into_iter().next() {
+        let told = answer(admin.create_topics([&new], &options())).map_err(unheard)?;
+        match told.into_iter().next() {
             Some(Ok(_)) => Ok(()),
             Some(Err((_, code @ RDKafkaErrorCode::TopicAlreadyExists))) => heard_before(is_repeated, code),
             other => Err(unheard(format!("{other:?}"))),
@@ -128,8 +128,8 @@ fn create(theatre: &Theatre, admin: &AdminClient<DefaultClientContext>, topic: &
 /// Deletes the topic; false if the actor is to end.
 fn delete(theatre: &Theatre, admin: &AdminClient<DefaultClientContext>, topic: &Topic, stop: &Stop) -> bool {
     repeat(theatre, &format!("delete {}", topic.name), stop, |is_repeated| {
-        let answer = block_on(admin.delete_topics(&[&topic.name], &options())).map_err(unheard)?;
-        match answer.into_iter().next() {
+        let told = answer(admin.delete_topics(&[&topic.name], &options())).map_err(unheard)?;
+        match told.into_iter().next() {
             Some(Ok(_)) => Ok(()),
             Some(Err((_, code @ RDKafkaErrorCode::UnknownTopicOrPartition))) => {
                 heard_before(is_repeated, code)

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use futures::executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -11,6 +10,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::{Actor, Theatre, Topic};
 use crate::chance::Chance;
 use crate::clients::librdkafka::config_at;
+use crate::wait::answer;
 
 const CALL: Duration = Duration::from_secs(5);
 
@@ -66,9 +66,9 @@ fn delete_with(
     let options = AdminOptions::new()
         .request_timeout(Some(CALL))
         .operation_timeout(Some(CALL));
-    let answer = block_on(admin.delete_records(&list, &options)).map_err(|error| error.to_string())?;
+    let told = answer(admin.delete_records(&list, &options)).map_err(|error| error.to_string())?;
     let mut history = theatre.history();
-    for element in answer.elements() {
+    for element in told.elements() {
         element.error().map_err(|error| error.to_string())?;
         if let Offset::Offset(start) = element.offset() {
             history.log_start(topic.number, element.partition(), start);

@@ -21,6 +21,10 @@ pub use producers::{Pace, ProducerPlan, start_producer};
 pub use reading::{check_topic, read_partition};
 
 use crate::history::History;
+use crate::watchdog;
+
+/// How long an actor may need to end: its last flush has two minutes, and its client is taken down after that.
+const LAST_WORK: Duration = Duration::from_secs(240);
 
 /// A topic as the actors see it.
 #[derive(Debug, Clone)]
@@ -135,13 +139,12 @@ impl Actor {
     /// Tells the actor to end and waits for it.
     ///
     /// # Panics
-    /// When the actor panicked.
+    /// When the actor panicked, or does not end within four minutes.
     pub fn stop(mut self) {
         self.ask_to_stop();
-        if let Some(thread) = self.thread.take()
-            && let Err(panic) = thread.join()
-        {
-            std::panic::resume_unwind(panic);
+        if let Some(thread) = self.thread.take() {
+            let name = thread.thread().name().unwrap_or("an actor").to_owned();
+            watchdog::join(&name, LAST_WORK, thread);
         }
     }
 }

@@ -2,21 +2,21 @@
 //! group members that note their rebalances, and the admin calls.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use futures::executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 use crate::broker::Broker;
-use crate::wait::PATIENCE;
+use crate::wait::{PATIENCE, answer};
+use crate::watchdog;
 
 /// How long one call to the broker may take.
 pub const CALL: Duration = Duration::from_secs(20);
@@ -126,8 +126,14 @@ impl ProducerContext for Deliveries {
 
 /// A producer that remembers what became of every record.
 pub struct Producer {
-    inner: ThreadedProducer<Deliveries>,
+    inner: Option<ThreadedProducer<Deliveries>>,
     sent: Mutex<usize>,
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        watchdog::retire("a producer", self.inner.take());
+    }
 }
 
 impl Producer {
@@ -135,9 +141,13 @@ impl Producer {
     pub fn new(broker: &Broker, settings: &[(&str, &str)]) -> Producer {
         let inner = config(broker, settings).create_with_context(Deliveries::default());
         Producer {
-            inner: inner.expect("the settings are librdkafka's"),
+            inner: Some(inner.expect("the settings are librdkafka's")),
             sent: Mutex::new(0),
         }
+    }
+
+    fn inner(&self) -> &ThreadedProducer<Deliveries> {
+        self.inner.as_ref().expect("it is there until the producer goes")
     }
 
     /// Hands a record to the client and returns its number, counted from 0. Waits while the client's queue is full.
@@ -148,7 +158,7 @@ impl Producer {
         let mut message = base_record(topic, record, number);
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.inner.send(message) {
+            match self.inner().send(message) {
                 Ok(()) => break,
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), returned)) => {
                     assert!(
@@ -167,7 +177,7 @@ impl Producer {
 
     /// The deliveries so far, by record number.
     pub fn deliveries(&self) -> BTreeMap<usize, Delivery> {
-        self.inner
+        self.inner()
             .context()
             .by_number
             .lock()
@@ -178,7 +188,7 @@ impl Producer {
     /// Waits until every record has its answer.
     #[track_caller]
     pub fn flush(&self) -> BTreeMap<usize, Delivery> {
-        let flushed = self.inner.flush(PATIENCE);
+        let flushed = self.inner().flush(PATIENCE);
         let deliveries = self.deliveries();
         let sent = *self.sent.lock().expect("no holder panics");
         assert!(
@@ -366,7 +376,14 @@ impl ConsumerContext for Rebalances {
 
 /// A member of a consumer group.
 pub struct Member {
-    consumer: BaseConsumer<Rebalances>,
+    /// Shared with the thread of a commit that is under way.
+    consumer: Option<Arc<BaseConsumer<Rebalances>>>,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        watchdog::retire("a group member", self.consumer.take());
+    }
 }
 
 impl Member {
@@ -387,18 +404,24 @@ impl Member {
             .create_with_context(Rebalances::default())
             .expect("the settings are librdkafka's");
         consumer.subscribe(&[topic]).expect("subscribing is local");
-        Member { consumer }
+        Member {
+            consumer: Some(Arc::new(consumer)),
+        }
     }
 
     /// The client itself.
     pub fn consumer(&self) -> &BaseConsumer<Rebalances> {
-        &self.consumer
+        self.shared()
+    }
+
+    fn shared(&self) -> &Arc<BaseConsumer<Rebalances>> {
+        self.consumer.as_ref().expect("it is there until the member goes")
     }
 
     /// Serves the member for `within` at most and returns the first record that comes.
     #[track_caller]
     pub fn poll(&self, within: Duration) -> Option<Consumed> {
-        match self.consumer.poll(within)? {
+        match self.consumer().poll(within)? {
             Ok(message) => Some(Consumed::from_message(&message)),
             Err(error) if is_passing(&error) => None,
             Err(KafkaError::PartitionEOF(_)) => None,
@@ -408,7 +431,7 @@ impl Member {
 
     /// The partitions the member owns now.
     pub fn assignment(&self) -> BTreeSet<i32> {
-        let list = self.consumer.assignment().expect("asking is local");
+        let list = self.consumer().assignment().expect("asking is local");
         list.elements()
             .iter()
             .map(|element| element.partition())
@@ -417,13 +440,18 @@ impl Member {
 
     /// How often the member was given an assignment.
     pub fn rebalances(&self) -> u32 {
-        *self.consumer.context().assigned.lock().expect("no holder panics")
+        *self.consumer().context().assigned.lock().expect("no holder panics")
     }
 
     /// Commits the position after the last record handed out, and waits for the answer.
+    ///
+    /// # Panics
+    /// When none comes within [`PATIENCE`]: librdkafka itself would wait for ever.
     pub fn commit(&self) -> KafkaResult<()> {
-        self.consumer
-            .commit_consumer_state(rdkafka::consumer::CommitMode::Sync)
+        let consumer = self.shared().clone();
+        watchdog::bounded("a commit", PATIENCE, move || {
+            consumer.commit_consumer_state(CommitMode::Sync)
+        })
     }
 }
 
@@ -470,6 +498,6 @@ pub fn create_topic(broker: &Broker, topic: &str, partitions: i32, settings: &[(
     for (key, value) in settings {
         new = new.set(key, value);
     }
-    let results = block_on(admin(broker).create_topics([&new], &admin_options())).expect("create topics");
+    let results = answer(admin(broker).create_topics([&new], &admin_options())).expect("create topics");
     assert_eq!(results, [Ok(topic.to_owned())]);
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use thalweg_tests::wait::answer;
 use thalweg_tests::process::{Finished, Output, Server, run};
 use thalweg_tests::{Broker, BrokerConfig, Product, http, places, ports, wait};
 
@@ -243,7 +244,7 @@ fn a_dynamic_setting_wins_over_all_others() {
     let change = AlterConfig::new(ResourceSpecifier::Broker(id)).set("message.max.bytes", "6000");
     let admin = thalweg_tests::clients::librdkafka::admin(&broker);
     let options = thalweg_tests::clients::librdkafka::admin_options();
-    let altered = futures::executor::block_on(admin.alter_configs([&change], &options)).expect("an answer");
+    let altered = answer(admin.alter_configs([&change], &options)).expect("an answer");
     assert!(altered.iter().all(Result::is_ok), "{altered:?}");
     let dynamic = || limit() == ("6000".into(), "DYNAMIC_BROKER_CONFIG".into());
     wait::until("the change is in force", dynamic);

@@ -1,17 +1,17 @@
 //! Topics and their settings through librdkafka's admin client.
 
-use futures::executor::block_on;
 use rdkafka::admin::{
     AlterConfig, ConfigResource, ConfigSource, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
 };
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
+use thalweg_tests::wait::answer;
 use thalweg_tests::clients::librdkafka::{CALL, admin, admin_options, create_topic, partitions, reader};
 use thalweg_tests::{Broker, BrokerConfig, wait};
 
 /// Asks for one new topic and returns the error code, if any.
 fn create(broker: &Broker, new: &NewTopic<'_>) -> Result<(), RDKafkaErrorCode> {
-    let results = block_on(admin(broker).create_topics([new], &admin_options())).expect("create topics");
+    let results = answer(admin(broker).create_topics([new], &admin_options())).expect("create topics");
     match results.as_slice() {
         [Ok(_)] => Ok(()),
         [Err((_, code))] => Err(*code),
@@ -30,7 +30,7 @@ fn topic_names(broker: &Broker) -> Vec<String> {
 
 fn describe(broker: &Broker, resource: ResourceSpecifier<'_>) -> ConfigResource {
     let mut answers =
-        block_on(admin(broker).describe_configs([&resource], &admin_options())).expect("describe");
+        answer(admin(broker).describe_configs([&resource], &admin_options())).expect("describe");
     answers
         .pop()
         .expect("one answer for one resource")
@@ -44,7 +44,7 @@ fn topics_are_created_listed_and_deleted() {
     assert_eq!(partitions(&reader(&broker, &[]), "made"), [0, 1, 2, 3, 4]);
     assert!(topic_names(&broker).contains(&"made".to_owned()));
     let delete =
-        |name| block_on(admin(&broker).delete_topics(&[name], &admin_options())).expect("delete topics");
+        |name| answer(admin(&broker).delete_topics(&[name], &admin_options())).expect("delete topics");
     assert_eq!(delete("made"), [Ok("made".to_owned())]);
     wait::until("the topic is gone", || {
         !topic_names(&broker).contains(&"made".to_owned())
@@ -114,7 +114,7 @@ fn a_validated_topic_is_not_created() {
     let broker = Broker::start();
     let new = NewTopic::new("only-checked", 1, TopicReplication::Fixed(1));
     let options = admin_options().validate_only(true);
-    let results = block_on(admin(&broker).create_topics([&new], &options)).expect("create topics");
+    let results = answer(admin(&broker).create_topics([&new], &options)).expect("create topics");
     assert_eq!(results, [Ok("only-checked".to_owned())]);
     assert!(!topic_names(&broker).contains(&"only-checked".to_owned()));
 }
@@ -125,7 +125,7 @@ fn partitions_are_added_and_never_removed() {
     create_topic(&broker, "growing", 2, &[]);
     let grow = |count| {
         let new = NewPartitions::new("growing", count);
-        block_on(admin(&broker).create_partitions([&new], &admin_options())).expect("create partitions")
+        answer(admin(&broker).create_partitions([&new], &admin_options())).expect("create partitions")
     };
     assert_eq!(grow(5), [Ok("growing".to_owned())]);
     wait::until("five partitions are there", || {
@@ -169,7 +169,7 @@ fn settings_are_altered_and_bad_values_refused() {
     // The crate drops the error of a single resource; whether a bad value was refused shows in the value.
     let alter = |key, value| {
         let change = AlterConfig::new(ResourceSpecifier::Topic("altered")).set(key, value);
-        block_on(admin(&broker).alter_configs([&change], &admin_options())).expect("alter configs");
+        answer(admin(&broker).alter_configs([&change], &admin_options())).expect("alter configs");
     };
     alter("retention.ms", "60000");
     let value = |name: &str| {

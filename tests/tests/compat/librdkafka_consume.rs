@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use futures::executor::block_on;
 use rdkafka::consumer::Consumer;
 use rdkafka::{Message, Offset, TopicPartitionList};
+use thalweg_tests::wait::answer;
 use thalweg_tests::Broker;
 use thalweg_tests::clients::librdkafka::{
     CALL, Producer, Record, admin, admin_options, create_topic, read_topic, reader,
@@ -154,7 +154,7 @@ fn deleted_records_are_gone_and_the_beginning_moves() {
     let mut upto = TopicPartitionList::new();
     upto.add_partition_offset("trimmed", 0, Offset::Offset(4))
         .expect("a valid offset");
-    let answered = block_on(admin(&broker).delete_records(&upto, &admin_options())).expect("delete records");
+    let answered = answer(admin(&broker).delete_records(&upto, &admin_options())).expect("delete records");
     answered.elements()[0]
         .error()
         .expect("no error for the partition");

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures::executor::block_on;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
+use thalweg_tests::wait::answer;
 use thalweg_tests::Broker;
 use thalweg_tests::clients::librdkafka::{
     CALL, Member, Producer, Record, admin, admin_options, create_topic, reader, serve_until,
@@ -234,7 +234,7 @@ fn a_group_is_listed_described_and_deleted() {
         )
     );
     let delete =
-        || block_on(admin(&broker).delete_groups(&["visible"], &admin_options())).expect("delete groups");
+        || answer(admin(&broker).delete_groups(&["visible"], &admin_options())).expect("delete groups");
     assert_eq!(
         delete(),
         [Err(("visible".to_owned(), RDKafkaErrorCode::NonEmptyGroup))]

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures::executor::block_on;
 use rdkafka::{Offset, TopicPartitionList};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use thalweg_tests::wait::answer;
 use thalweg_tests::clients::librdkafka::{
     Member, Producer, Record, admin, admin_options, create_topic, serve_until,
 };
@@ -61,7 +61,7 @@ fn delete_records(broker: &Broker, topic: &str, partition: i32, before: i64) {
     offsets
         .add_partition_offset(topic, partition, Offset::Offset(before))
         .expect("a valid offset");
-    let deleted = block_on(admin(broker).delete_records(&offsets, &admin_options()));
+    let deleted = answer(admin(broker).delete_records(&offsets, &admin_options()));
     deleted.expect("delete records");
 }
 

@@ -1,7 +1,9 @@
 //! The program ends itself at named places, under load and while it recovers; what was acknowledged is there after each.
 
+use std::time::Duration;
+
 use thalweg_tests::chance::Chance;
-use thalweg_tests::{BrokerConfig, Product};
+use thalweg_tests::{BrokerConfig, Product, watchdog};
 
 use crate::company::{Company, PACE};
 
@@ -10,6 +12,7 @@ fn nothing_acknowledged_is_lost_at_a_named_crash_point() {
     if Product::under_test() != Product::Thalweg {
         return;
     }
+    watchdog::allow(Duration::from_secs(600));
     let mut chance = Chance::from_environment();
     let mut broker = BrokerConfig::default().small_files().start();
     let company = Company::start(&broker, PACE, &mut chance);

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use futures::executor::block_on;
 use rdkafka::admin::{AlterConfig, ResourceSpecifier};
 use rdkafka::error::RDKafkaErrorCode;
+use thalweg_tests::wait::answer;
 use thalweg_tests::actors::{
     Actor, Pace, ProducerPlan, Theatre, Topic, check_commits, check_topic, delete_below, start_member,
     start_producer, start_steady_commits,
@@ -19,7 +19,7 @@ use thalweg_tests::history::{Promise, Violation};
 use thalweg_tests::process::Server;
 use thalweg_tests::raw::{self, Heard, Raw};
 use thalweg_tests::volume::Volume;
-use thalweg_tests::{Broker, BrokerConfig, Product, require_client, wait};
+use thalweg_tests::{Broker, BrokerConfig, Product, require_client, wait, watchdog};
 
 use crate::company::{STEADY, let_pass, make_topic};
 
@@ -69,6 +69,7 @@ struct Run {
 }
 
 fn fill_and_recover(volume: &Volume, marks: Marks) {
+    watchdog::allow(Duration::from_secs(600));
     let mut run = Run::start(volume, marks);
     run.wait_until_full();
     run.check_how(marks);
@@ -202,7 +203,7 @@ impl Run {
     fn change_settings(&self) {
         let change = AlterConfig::new(ResourceSpecifier::Topic(&self.filling.name)).set("retention.ms", "-1");
         let change = change.set("max.message.bytes", "400000");
-        let answer = block_on(admin(&self.broker).alter_configs([&change], &admin_options()));
+        let answer = answer(admin(&self.broker).alter_configs([&change], &admin_options()));
         let answer = answer.expect("settings are changed on a full disk");
         assert!(answer.iter().all(Result::is_ok), "{answer:?}");
     }
@@ -210,7 +211,7 @@ impl Run {
     /// Deletes a topic and old records.
     #[track_caller]
     fn make_room(&self) {
-        let answer = block_on(admin(&self.broker).delete_topics(&[&self.ballast.name], &admin_options()));
+        let answer = answer(admin(&self.broker).delete_topics(&[&self.ballast.name], &admin_options()));
         let answer = answer.expect("a topic is deleted on a full disk");
         assert!(answer.iter().all(Result::is_ok), "{answer:?}");
         for partition in 0..self.filling.partitions {

@@ -10,7 +10,7 @@ use thalweg_tests::actors::{
 use thalweg_tests::chance::{Chance, number_from_environment};
 use thalweg_tests::counters::{self, Lives};
 use thalweg_tests::history::{Promise, Violation};
-use thalweg_tests::{Broker, BrokerConfig, Product, http, wait};
+use thalweg_tests::{Broker, BrokerConfig, Product, http, wait, watchdog};
 
 use crate::company::{Company, PACE, STEADY, let_pass, make_topic};
 
@@ -38,6 +38,7 @@ fn nothing_acknowledged_is_lost_over_kills() {
         return;
     }
     let kills = number_from_environment("THALWEG_KILLS", KILLS).max(1);
+    watchdog::allow(Duration::from_secs(600 + 30 * kills));
     let begin = Instant::now();
     let mut run = Run::start(Chance::from_environment());
     let goals = Goals::of(kills);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use thalweg_tests::chance::Chance;
-use thalweg_tests::{Broker, BrokerConfig, Product};
+use thalweg_tests::{Broker, BrokerConfig, Product, watchdog};
 
 use crate::company::{Company, PACE, is_long, let_pass};
 
@@ -13,6 +13,7 @@ fn a_pause_loses_nothing_and_leaves_nothing_stuck() {
     if Product::under_test() != Product::Thalweg {
         return;
     }
+    watchdog::allow(Duration::from_secs(if is_long() { 900 } else { 480 }));
     let mut chance = Chance::from_environment();
     let mut broker = BrokerConfig::default().small_files().start();
     let company = Company::start(&broker, PACE, &mut chance);

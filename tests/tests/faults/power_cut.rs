@@ -1,11 +1,13 @@
 //! A power cut, by copying: the broker stands still, the file system's image is copied, and a second broker starts on the
 //! copy. What the first had only in the kernel's memory is not in it.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
-use thalweg_tests::chance::Chance;
+use thalweg_tests::chance::{Chance, number_from_environment};
 use thalweg_tests::history::Violation;
 use thalweg_tests::volume::Volume;
-use thalweg_tests::{BrokerConfig, Product, require_client};
+use thalweg_tests::{BrokerConfig, Product, require_client, watchdog};
 
 use crate::company::{Company, PACE, is_long, let_pass};
 
@@ -15,6 +17,9 @@ fn what_was_acknowledged_survives_a_power_cut() {
         return;
     }
     let (cuts, volume_bytes) = if is_long() { (20, 4 << 30) } else { (3, 512 << 20) };
+    let cuts = number_from_environment("THALWEG_POWER_CUTS", cuts).max(1);
+    // A cut waits for records, copies the image, mounts the copy, and reads all of it.
+    watchdog::allow(Duration::from_secs(600 + 180 * cuts));
     let volume = require_client!(Volume::ext4(volume_bytes));
     let mut chance = Chance::from_environment();
     let config = BrokerConfig::default().small_files();

@@ -7,10 +7,12 @@
 mod mutation;
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use thalweg_hostile::{TARGETS, Target};
+use thalweg_tests::watchdog;
 
 /// One body at a time: they measure the memory of the whole process.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -48,7 +50,10 @@ fn run(name: &str, rounds: u64) {
         .find(|target| target.name == name)
         .expect("a target");
     let seed = number("THALWEG_SEED").unwrap_or_else(rand::random);
-    let rounds = number("THALWEG_ROUNDS").unwrap_or(rounds);
+    let asked = number("THALWEG_ROUNDS");
+    let rounds = asked.unwrap_or(rounds);
+    // The slowest target does some 100 rounds a second in a debug build on a busy machine.
+    watchdog::allow(Duration::from_secs(900 + asked.unwrap_or(0) / 50));
     println!("{name}: THALWEG_SEED={seed}, {rounds} mutations");
     let seeds = (target.seeds)();
     assert!(!seeds.is_empty(), "{name} has no seeds");
