@@ -24,8 +24,10 @@ pub mod ports;
 pub mod process;
 pub mod raw;
 pub mod real_input;
+pub mod relay;
 pub mod requests;
 pub mod skip;
+pub mod transactions;
 pub mod volume;
 pub mod wait;
 

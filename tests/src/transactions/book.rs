@@ -26,7 +26,7 @@ pub struct Tally {
     pub aborted: u64,
     /// Transactions whose end their client never learned.
     pub unknown: u64,
-    /// Outputs that were acknowledged to programs which read, transform and write.
+    /// Outputs that programs which read, transform and write have sent.
     pub processed: u64,
     /// Records that consumers got.
     pub polled: u64,

@@ -6,10 +6,15 @@
 
 mod bad_clients;
 mod company;
+mod connect;
+mod copier;
 mod crash_points;
 mod disk_full;
 mod hostile;
 mod kill_loop;
 mod pause;
 mod power_cut;
+mod programs;
+mod streams;
+mod transactions;
 mod witnesses;
