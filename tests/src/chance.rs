@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// A stream of random numbers (SplitMix64).
 #[derive(Debug, Clone)]
 pub struct Chance {
+    seed: u64,
     state: u64,
 }
 
@@ -30,7 +31,12 @@ impl Chance {
 
     /// A stream from a known seed.
     pub fn new(seed: u64) -> Chance {
-        Chance { state: seed }
+        Chance { seed, state: seed }
+    }
+
+    /// The seed that this stream began with.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// An independent stream, for another thread.

@@ -107,6 +107,7 @@ impl Stop {
 /// A running actor.
 #[derive(Debug)]
 pub struct Actor {
+    name: String,
     stop: Stop,
     thread: Option<JoinHandle<()>>,
 }
@@ -121,9 +122,15 @@ impl Actor {
             .spawn(move || act(&seen))
             .unwrap_or_else(|error| panic!("start {name}: {error}"));
         Actor {
+            name: name.to_owned(),
             stop,
             thread: Some(thread),
         }
+    }
+
+    /// What it was started as.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Tells the actor to end, and does not wait.

@@ -102,6 +102,12 @@ impl Java {
         command
     }
 
+    /// A command that compiles and runs `tests/clients/java/<file>`; for programs of the tests' own.
+    pub fn source(&self, file: &str, arguments: &[&str]) -> Command {
+        let path = places::repository().join("tests/clients/java").join(file);
+        self.class(&path.to_string_lossy(), arguments)
+    }
+
     /// A command that runs a server class.
     pub fn server(&self, class: &str) -> Command {
         let mut command = self.java(&[

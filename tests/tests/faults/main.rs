@@ -6,6 +6,8 @@
 
 mod bad_clients;
 mod company;
+mod connect;
+mod copier;
 mod crash_points;
 mod disk_full;
 mod hostile;
@@ -13,4 +15,7 @@ mod kill_loop;
 mod large_groups;
 mod pause;
 mod power_cut;
+mod programs;
+mod streams;
+mod transactions;
 mod witnesses;

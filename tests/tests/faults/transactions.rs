@@ -1,0 +1,245 @@
+//! Transactions over kill -9, pauses and a network that delays, stalls, loses answers and cuts, judged in the manner of
+//! Jepsen's workload for Kafka.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use thalweg_tests::actors::Actor;
+use thalweg_tests::chance::{Chance, number_from_environment};
+use thalweg_tests::clients::librdkafka::create_topic;
+use thalweg_tests::relay::{Relay, Weather};
+use thalweg_tests::transactions::actors::{
+    PARTITIONS, Stage, TOPICS, TRANSACTION_TIMEOUT, read_committed_offsets, read_everything, send_home,
+    start_poller, start_processor, start_writer,
+};
+use thalweg_tests::transactions::{Book, Event, Isolation, Outcome, Tally, Violation, check};
+use thalweg_tests::{Broker, BrokerConfig, wait};
+
+use crate::company::let_pass;
+
+/// How long faults happen in a short run, in seconds; `THALWEG_TRANSACTION_SECONDS` sets it.
+const SECONDS: u64 = 25;
+
+/// Writers and processors; each has a transactional id.
+const WRITERS: u32 = 3;
+const PROCESSORS: u32 = 2;
+
+/// What can happen. Each kind happens at least once in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    Kill,
+    Pause,
+    LongPause,
+    Delay,
+    Stall,
+    AnswersLost,
+    Cut,
+    Refusal,
+}
+
+const FAULTS: [Fault; 8] = [
+    Fault::Kill,
+    Fault::AnswersLost,
+    Fault::Pause,
+    Fault::Cut,
+    Fault::Delay,
+    Fault::Kill,
+    Fault::Stall,
+    Fault::Refusal,
+];
+
+struct Run {
+    seed: u64,
+    chance: Chance,
+    relay: Relay,
+    broker: Broker,
+    stage: Stage,
+    actors: Vec<Actor>,
+    faults: BTreeMap<Fault, u64>,
+}
+
+#[test]
+fn committed_transactions_are_whole_and_others_are_nothing_over_faults() {
+    let mut chance = Chance::from_environment();
+    let seed = chance.seed();
+    let seconds = number_from_environment("THALWEG_TRANSACTION_SECONDS", SECONDS);
+    let begin = Instant::now();
+    let mut run = Run::start(&mut chance, seed);
+    let end = begin + Duration::from_secs(seconds);
+    let mut turns = FAULTS.iter().copied().cycle();
+    run.must_go_on(seed);
+    while Instant::now() < end || run.faults.len() < 7 {
+        let fault = match run.chance.index(8) {
+            0 if run.faults.len() >= 7 => Fault::LongPause,
+            _ => turns.next().unwrap_or(Fault::Kill),
+        };
+        run.let_happen(fault);
+        run.must_go_on(seed);
+    }
+    run.finish();
+}
+
+impl Run {
+    fn start(chance: &mut Chance, seed: u64) -> Run {
+        let relay = Relay::start(chance.fork());
+        let broker = BrokerConfig::default()
+            .small_files()
+            .set("advertised.listeners", format!("PLAINTEXT://{}", relay.address()))
+            .set("auto.create.topics.enable", "false")
+            .set("transaction.abort.timed.out.transaction.cleanup.interval.ms", 500)
+            .start();
+        relay.lead_to(broker.bootstrap());
+        for topic in TOPICS {
+            create_topic(&broker, topic, PARTITIONS, &[("retention.ms", "-1")]);
+        }
+        let stage = Stage {
+            bootstrap: relay.address(),
+            book: Book::default(),
+        };
+        let mut actors = Vec::new();
+        for number in 0..WRITERS {
+            actors.push(start_writer(&stage, number, chance.fork()));
+        }
+        for number in WRITERS..WRITERS + PROCESSORS {
+            actors.push(start_processor(&stage, number, chance.fork()));
+        }
+        for isolation in [Isolation::Committed, Isolation::Committed, Isolation::Uncommitted] {
+            actors.push(start_poller(&stage, isolation, chance.fork()));
+        }
+        Run {
+            seed,
+            chance: chance.fork(),
+            relay,
+            broker,
+            stage,
+            actors,
+            faults: BTreeMap::new(),
+        }
+    }
+
+    fn let_happen(&mut self, fault: Fault) {
+        let_pass(self.chance.millis(0, 500));
+        *self.faults.entry(fault).or_default() += 1;
+        match fault {
+            Fault::Kill => {
+                self.broker.kill_nine();
+                let_pass(self.chance.millis(0, 300));
+                self.broker.start_again();
+            }
+            Fault::Pause => {
+                let length = self.chance.millis(100, 1_500);
+                self.pause(length);
+            }
+            // Longer than the transactions may take.
+            Fault::LongPause => {
+                let length = TRANSACTION_TIMEOUT + self.chance.millis(500, 2_500);
+                self.pause(length);
+            }
+            Fault::Delay => self.weather(Weather::Delayed { millis_max: 60 }, (500, 2_500)),
+            Fault::Stall => self.weather(Weather::Stalled, (100, 4_000)),
+            Fault::AnswersLost => self.weather(Weather::AnswersLost, (20, 400)),
+            Fault::Refusal => self.weather(Weather::Refused, (50, 800)),
+            Fault::Cut => {
+                for _ in 0..self.chance.between(1, 5) {
+                    self.relay.cut();
+                    let_pass(self.chance.millis(10, 300));
+                }
+            }
+        }
+    }
+
+    fn pause(&mut self, length: Duration) {
+        let server = self.broker.server().expect("the broker runs");
+        server.signal(Signal::STOP);
+        let_pass(length);
+        server.signal(Signal::CONT);
+    }
+
+    fn weather(&mut self, weather: Weather, (shortest, longest): (u64, u64)) {
+        self.relay.set(weather);
+        let_pass(self.chance.millis(shortest, longest));
+        self.relay.set(Weather::Clear);
+    }
+
+    /// Waits until transactions commit and consumers read again: nobody stays blocked by a fault.
+    #[track_caller]
+    fn must_go_on(&self, seed: u64) {
+        let before = self.stage.book.tally();
+        let goes_on = wait::poll(wait::PATIENCE, || {
+            let now = self.stage.book.tally();
+            let ended = self.actors.iter().any(Actor::has_ended);
+            (ended
+                || now.committed > before.committed + 3
+                    && now.processed > before.processed
+                    && now.polled > before.polled + 50)
+                .then_some(())
+        });
+        let gone: Vec<&str> = self.actors.iter().filter(|actor| actor.has_ended()).map(Actor::name).collect();
+        assert!(gone.is_empty(), "THALWEG_SEED={seed}: {gone:?} gave up; the output is above");
+        assert!(
+            goes_on.is_some(),
+            "THALWEG_SEED={seed}: nothing goes on after {:?}: {before:?}, then {:?}",
+            self.faults,
+            self.stage.book.tally()
+        );
+    }
+
+    /// Reads everything and judges it: as it is, and after another kill.
+    #[track_caller]
+    fn finish(mut self) {
+        send_home(std::mem::take(&mut self.actors));
+        let tally = self.stage.book.tally();
+        eprintln!("transactions: {tally:?}, faults {:?}", self.faults);
+        self.must_have_happened(&tally);
+        read_everything(&self.stage);
+        read_committed_offsets(&self.stage);
+        self.judge("at the end");
+        self.broker.kill_nine();
+        self.broker.start_again();
+        read_everything(&self.stage);
+        read_committed_offsets(&self.stage);
+        self.judge("after the last kill");
+    }
+
+    /// A run in which nothing was committed, aborted, left open or broken shows nothing.
+    #[track_caller]
+    fn must_have_happened(&self, tally: &Tally) {
+        let counts = [tally.committed, tally.aborted, tally.unknown, tally.processed];
+        assert!(
+            counts.iter().all(|count| *count > 0) && tally.polled > 1_000 && !self.faults.is_empty(),
+            "too little happened: {tally:?}, {:?}",
+            self.faults
+        );
+    }
+
+    #[track_caller]
+    fn judge(&self, when: &str) {
+        let events = self.stage.book.events();
+        let found = check(&events);
+        if !found.is_empty() {
+            let path = self.broker.directory().join("transactions.events");
+            let lines: Vec<String> = events.iter().map(|event| format!("{event:?}")).collect();
+            let written = std::fs::write(&path, lines.join("\n"));
+            eprintln!("{} events are in {} ({written:?})", events.len(), path.display());
+        }
+        Violation::assert_none(&found, self.seed, when);
+        // Readers have something to read: the checker was given committed records at all.
+        let committed = events.iter().filter(|event| {
+            matches!(
+                event,
+                Event::Ended {
+                    outcome: Outcome::Committed,
+                    ..
+                }
+            )
+        });
+        let read_all = events.iter().filter(|event| matches!(event, Event::ReadAll { .. }));
+        eprintln!(
+            "{when}: {} events, {} committed transactions, {} partitions read",
+            events.len(),
+            committed.count(),
+            read_all.count()
+        );
+    }
+}
