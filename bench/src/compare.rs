@@ -15,7 +15,7 @@ use crate::results::{Measured, Results};
 use crate::runs::{self, Contender};
 use crate::scenario::{self, Scale, Scenario};
 use crate::svg::PLOTS;
-use crate::{floor, markdown};
+use crate::{failure, floor, markdown};
 
 /// What to compare.
 #[derive(Debug, Clone)]
@@ -121,7 +121,7 @@ fn measure(lineup: &mut Lineup, scenario: &Scenario, rounds: u32) -> Measured {
                         round + 1,
                         contender.name()
                     );
-                    kept.failures.push(format!("{error:#}"));
+                    kept.failures.push(failure::told(&error));
                     lineup.give_up(contender.product());
                 }
             }

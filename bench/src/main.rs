@@ -9,6 +9,7 @@ mod admin;
 mod aims;
 mod compare;
 mod ends;
+mod failure;
 mod figures;
 mod flame;
 mod floor;
@@ -55,7 +56,7 @@ enum Command {
     Start(Options),
     /// 10,000 partitions: sealed segments, restart, a record a second each; and throughput by number of partitions.
     Partitions(Options),
-    /// Draws flame graphs of Thalweg under the produce and fetch loads; needs Linux's `perf`.
+    /// Draws flame graphs of Thalweg under produce and fetch loads, six of them unless --only names others; needs Linux's `perf`.
     Profile(Options),
     /// Runs a load generator in this process and prints what it did as JSON.
     #[command(subcommand)]
@@ -105,6 +106,7 @@ fn main() -> ExitCode {
         Command::Compare(options) => {
             let groups = [
                 "produce",
+                "small",
                 "librdkafka",
                 "fetch",
                 "codec",
@@ -117,7 +119,7 @@ fn main() -> ExitCode {
         Command::Latency(options) => measured(&options.plan(&["latency"], "latency")),
         Command::Start(options) => measured(&options.plan(&["start"], "start")),
         Command::Partitions(options) => measured(&options.plan(&["spread", "partitions"], "partitions")),
-        Command::Profile(options) => profiled(&options.plan(&["produce", "librdkafka", "fetch"], "profile")),
+        Command::Profile(options) => profiled(&options.plan(&[], "profile")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

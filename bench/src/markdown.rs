@@ -11,6 +11,7 @@ use crate::svg::PLOTS;
 /// Columns of a group's table.
 const COLUMNS: &[(&str, &[&str])] = &[
     ("produce", PRODUCE),
+    ("small", PRODUCE),
     ("librdkafka", PRODUCE),
     ("codec", PRODUCE),
     ("spread", PRODUCE),

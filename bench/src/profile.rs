@@ -13,7 +13,7 @@ use crate::compare::Plan;
 use crate::flame;
 use crate::lineup::Lineup;
 use crate::runs::{self, Contender};
-use crate::scenario;
+use crate::scenario::{self, Scenario};
 use crate::side::Product;
 
 const PERF_ENDS: Duration = Duration::from_secs(60);
@@ -23,52 +23,60 @@ const HERTZ: &str = "199";
 /// Stack bytes kept of each sample; release builds have no frame pointers.
 const CALL_GRAPH: &str = "dwarf,8192";
 
-/// Draws one flame graph for each chosen scenario.
+/// Draws one flame graph for each chosen scenario; one that fails is left out, and named at the end.
 ///
 /// # Errors
-/// When `perf` is not there or may not look, or a load fails.
+/// When `perf` is not there or may not look, or a load failed.
 pub fn run(plan: &Plan) -> Result<()> {
     clients::in_path("perf").map_err(|why| anyhow!("profiles need Linux's perf: {why}"))?;
-    let chosen = scenario::chosen(&plan.groups, plan.only.as_deref());
+    let chosen = scenario::profiled(plan.only.as_deref());
     if chosen.is_empty() {
         bail!("no scenario of that name; `list` shows them");
     }
     std::fs::create_dir_all(&plan.out).with_context(|| format!("create {}", plan.out.display()))?;
     let directory = crate::ends::directory("bench-perf-")?;
     let mut lineup = Lineup::new(plan.scale);
+    let mut failed = Vec::new();
     for scenario in chosen {
         eprintln!("{}: {}", scenario.name, scenario.what);
-        if scenario.group() == "fetch" {
-            lineup.filled(Product::Thalweg)?;
-        }
-        let pid = lineup.served(Product::Thalweg)?.pid()?;
-        let data = directory.path().join("perf.data");
-        let mut perf = Command::new("perf");
-        perf.args([
-            "record",
-            "-F",
-            HERTZ,
-            "--call-graph",
-            CALL_GRAPH,
-            "-p",
-            &pid.to_string(),
-            "-o",
-        ])
-        .arg(&data);
-        let mut perf = Server::start(perf, &Output::in_directory(directory.path()));
-        let figures = runs::round(&mut lineup, &scenario, Contender::Thalweg);
-        perf.signal(Signal::INT);
-        if perf.wait_for_end(PERF_ENDS).is_none() {
-            bail!("perf does not end");
-        }
-        figures?;
         let file = plan.out.join(format!("flame-{}.svg", scenario.name));
-        let title = format!("Thalweg, {}", scenario.what);
-        std::fs::write(&file, picture(&data, &title)?)
-            .with_context(|| format!("write {}", file.display()))?;
-        eprintln!("  {}", file.display());
+        match draw(&mut lineup, &scenario, directory.path(), &file) {
+            Ok(()) => eprintln!("  {}", file.display()),
+            Err(error) => {
+                eprintln!("  failed: {error:#}");
+                failed.push(scenario.name);
+                lineup.give_up(Product::Thalweg);
+            }
+        }
     }
-    lineup.stop_all()
+    lineup.stop_all()?;
+    if !failed.is_empty() {
+        bail!("no profile of {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+/// Runs one load under `perf` and draws what it saw into `file`.
+fn draw(lineup: &mut Lineup, scenario: &Scenario, directory: &Path, file: &Path) -> Result<()> {
+    if scenario.group() == "fetch" {
+        lineup.filled(Product::Thalweg)?;
+    }
+    let pid = lineup.served(Product::Thalweg)?.pid()?;
+    let data = directory.join("perf.data");
+    let mut perf = Command::new("perf");
+    // The processor's own counters are not there in most virtual machines.
+    let how = ["-e", "cpu-clock", "-F", HERTZ, "--call-graph", CALL_GRAPH];
+    perf.arg("record").args(how);
+    perf.args(["-p", &pid.to_string(), "-o"]).arg(&data);
+    let mut perf = Server::start(perf, &Output::in_directory(directory));
+    let figures = runs::round(lineup, scenario, Contender::Thalweg);
+    perf.signal(Signal::INT);
+    if perf.wait_for_end(PERF_ENDS).is_none() {
+        bail!("perf does not end");
+    }
+    figures?;
+    let title = format!("Thalweg, {}", scenario.what);
+    std::fs::write(file, picture(&data, &title)?).with_context(|| format!("write {}", file.display()))
 }
 
 fn picture(data: &Path, title: &str) -> Result<String> {

@@ -234,6 +234,11 @@ pub const SCENARIOS: &[Scenario] = &[
         Work::Produce(P.records_of(10 << 10, 1536 << 20).batches_of(BATCH_LARGE)),
     ),
     scenario(
+        "small.1k",
+        "100 B records in 1 KiB batches: many small requests, perf tool",
+        Work::Produce(P.records_of(100, RECORDS_SMALL / 4).batches_of(1 << 10)),
+    ),
+    scenario(
         "librdkafka.1k-16k",
         "1 KiB records, 16 KiB batches, librdkafka",
         Work::Produce(P.by_librdkafka()),
@@ -329,6 +334,26 @@ pub const SCENARIOS: &[Scenario] = &[
         Work::Trickle,
     ),
 ];
+
+/// What is profiled unless others are asked for: each way that records take, and each that limits at another place.
+pub const PROFILED: [&str; 6] = [
+    "produce.1k-16k",
+    "produce.1k-128k",
+    "small.1k",
+    "fetch.tail",
+    "fetch.cold",
+    "spread.10000",
+];
+
+/// The scenarios of which profiles are drawn: those whose name contains `only`, by default [`PROFILED`].
+pub fn profiled(only: Option<&str>) -> Vec<Scenario> {
+    let wanted = |scenario: &&Scenario| match only {
+        Some(only) => scenario.name.contains(only),
+        None => PROFILED.contains(&scenario.name),
+    };
+    let profiled = |scenario: &&Scenario| matches!(scenario.work, Work::Produce(_) | Work::Fetch(_));
+    SCENARIOS.iter().filter(profiled).filter(wanted).copied().collect()
+}
 
 /// The scenarios of `groups` whose name contains `only`.
 pub fn chosen(groups: &[&str], only: Option<&str>) -> Vec<Scenario> {

@@ -237,6 +237,18 @@ impl Served {
         Admin::connect(&self.bootstrap)
     }
 
+    /// The process's exit status, once it ended by itself.
+    pub fn exit_status(&mut self) -> Option<std::process::ExitStatus> {
+        self.server.as_mut().and_then(Server::exit_status)
+    }
+
+    /// The last line of its output that says anything.
+    pub fn last_line(&self) -> String {
+        let tail = self.log_tail();
+        let lines = tail.lines().rev().filter(|line| !line.starts_with("---"));
+        lines.map(str::trim).find(|line| !line.is_empty()).unwrap_or("none").to_owned()
+    }
+
     /// The end of its output.
     pub fn log_tail(&self) -> String {
         self.output().tail()

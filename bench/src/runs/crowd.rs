@@ -48,7 +48,7 @@ pub fn sealed(lineup: &mut Lineup, contender: Contender) -> Result<Figures> {
             topics.partitions,
             u64::try_from(partitions(scale)).unwrap_or(0) * RECORD_BYTES,
         );
-        lineup::produce_by_librdkafka(served.bootstrap(), &topics, &load)?;
+        fill(&mut served, &topics, &load)?;
         std::thread::sleep(SEGMENT_AGE * 2);
     }
     push_out(&served, sizes.wal_max_bytes.unwrap_or(0) * 2)?;
@@ -127,6 +127,20 @@ fn load(partitions: i32, bytes: u64) -> Produce {
         codec: "none",
         payload: generate::Payload::Letters,
     }
+}
+
+/// Sends a round of records. A broker that does not bear so many segments is told from one that is only slow.
+fn fill(served: &mut Served, topics: &Topics, load: &Produce) -> Result<()> {
+    let sent = lineup::produce_by_librdkafka(served.bootstrap(), topics, load);
+    sent.map(drop).map_err(|error| {
+        let ended = served.exit_status().map(|status| format!("; the broker ended: {status}"));
+        let ended = ended.unwrap_or_default();
+        error.context(format!(
+            "{} partitions were not filled{ended}; its last words: {}",
+            topics.partitions,
+            served.last_line()
+        ))
+    })
 }
 
 /// Sends so much to another topic that the write-ahead log has room only if what was there goes to segments.

@@ -294,5 +294,6 @@ fn engine_config(settings: &Settings) -> EngineConfig {
         segment_read_direct_bytes: bytes(settings.segment_read_direct_bytes()),
         queue_bytes_max: bytes(file_bytes),
         reserve_bytes: file_bytes / 2,
+        ..EngineConfig::default()
     }
 }

@@ -254,6 +254,7 @@ fn open(disk: &SimulatedDisk, rows: &Arc<Rows>) -> Result<Arc<LogEngine>, OpenEr
         segment_read_direct_bytes: 4 << 10,
         queue_bytes_max: 1 << 20,
         reserve_bytes: 4 << 10,
+        ..EngineConfig::default()
     };
     LogEngine::open_by_hand(parts, sizes).map(|(engine, _)| engine)
 }

@@ -434,11 +434,16 @@ impl Committer {
         self.shared.queue.lock().failed.clone()
     }
 
+    /// Refuses later pushes; what was pushed goes on.
+    pub fn refuse(&self) {
+        self.shared.queue.lock().closing = true;
+        self.shared.work.notify_all();
+    }
+
     /// Commits what was pushed, then stops the thread. Later pushes are refused.
     pub fn close(&self) {
         while self.step() {}
-        self.shared.queue.lock().closing = true;
-        self.shared.work.notify_all();
+        self.refuse();
         for thread in self.threads.lock().drain(..) {
             // The thread itself may hold the last reference. A panic there was reported when it happened and
             // failed the waiters.

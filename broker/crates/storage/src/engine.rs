@@ -8,6 +8,7 @@ mod background;
 mod cleaning;
 mod late_sink;
 mod opening;
+mod parallel;
 
 use crate::clock::Clock;
 use crate::commit::{CommitCounters, CommitError, Committer, OnFatal, Ticket};
@@ -25,12 +26,16 @@ use crate::wal::{Incarnation, Slot, WalEnd, WalOpenError, WalOpener, WalSink, Wa
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use thalweg_types::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartitionId};
 use thiserror::Error;
+
+/// More than there are processors: they wait for the disk.
+const START_THREADS: NonZeroUsize = NonZeroUsize::new(8).expect("eight is not zero");
 
 /// Sizes of the engine, from the settings.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +52,8 @@ pub struct EngineConfig {
     /// Reads of a segment of this many bytes pass by the page cache, the first time; 0 = none
     /// (`segment.read.direct.bytes`).
     pub segment_read_direct_bytes: usize,
+    /// Threads that look at partitions' files at the start; opening by hand uses one.
+    pub start_threads: NonZeroUsize,
     /// Bytes that may gather in the commit queue before producers wait.
     pub queue_bytes_max: usize,
     /// Bytes of the write-ahead log that only internal topics, events and metadata may use.
@@ -66,6 +73,7 @@ impl Default for EngineConfig {
             segment_write_bytes: 1 << 20,
             segment_write_direct_bytes: 64 << 10,
             segment_read_direct_bytes: 256 << 10,
+            start_threads: START_THREADS,
             queue_bytes_max: 64 << 20,
             reserve_bytes: 64 << 20,
         }
@@ -218,6 +226,8 @@ pub struct LogEngine {
     incarnation: Incarnation,
     leader_epoch: LeaderEpoch,
     replay_from: Mutex<Slot>,
+    /// Logs that were drained and may have files open.
+    held: Mutex<BTreeMap<TopicPartitionId, Arc<PartitionLog>>>,
     drainer: Mutex<Option<std::thread::JoinHandle<()>>>,
     closed: AtomicBool,
 }
@@ -595,6 +605,8 @@ impl LogEngine {
         let Some(committer) = self.shared.committer() else {
             return;
         };
+        // No push may come after the drainer is gone: nobody would make room for it, and the stop would wait for ever.
+        committer.refuse();
         // What was pushed is written; the drainer still makes room for it.
         while committer.counters().queued_bytes.load(Ordering::Relaxed) > 0 && committer.failure().is_none() {
             if std::time::Instant::now() >= deadline {
@@ -664,6 +676,7 @@ impl Drop for LogEngine {
         // Logs and shared state hold each other.
         self.shared.dirty.lock().clear();
         self.shared.jobs.lock().drains.clear();
+        self.held.lock().clear();
         for log in self.logs.get_mut().values() {
             log.close();
         }

@@ -170,6 +170,7 @@ impl World {
             segment_read_direct_bytes: 4 << 10,
             queue_bytes_max: 1 << 20,
             reserve_bytes: 16 << 10,
+            ..EngineConfig::default()
         };
         (parts, engine_config)
     }

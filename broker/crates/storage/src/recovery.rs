@@ -11,12 +11,12 @@ use crate::log::rows::{RecoveryStore, Row, WalRow, decode};
 use crate::planted::{Bug, is_planted};
 use crate::segment::names::{self, FileKind, parse_segment_file, segment_file};
 use crate::segment::offset_index::{self, Entry};
-use crate::segment::{IndexStamp, Segment, render, time_index};
+use crate::segment::{IndexStamp, Segment, time_index};
 use crate::wal::WalOpenError;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
-use thalweg_types::{Offset, TimestampMs, TopicPartitionId};
+use thalweg_types::{Offset, TimestampMs, TopicId, TopicPartitionId};
 use thalweg_wire::batch::{BatchHeader, HEADER_LEN, verify_crc};
 use thiserror::Error;
 
@@ -157,11 +157,12 @@ pub(crate) fn finish_swaps(disk: &dyn Disk, directory: &Path, swapping: &[Offset
     disk.sync_dir(directory).map_err(failed(directory))
 }
 
-/// Cuts a partition's files at their durable end, and removes what no row names. Returns the segments that
+/// Cuts a partition's files at their durable end, and removes what no row names. `holder` is the topic whose directory it
+/// is by its own account. Returns the segments that
 /// `thalweg log check --quarantine` moved aside: their offsets are a gap from here on.
 pub(crate) fn cut_partition(
     disk: &dyn Disk,
-    directory: &Path,
+    (directory, holder): (&Path, Option<TopicId>),
     id: TopicPartitionId,
     segments: &[Segment],
 ) -> Result<Vec<Offset>, OpenError> {
@@ -169,9 +170,7 @@ pub(crate) fn cut_partition(
         let path = path.to_owned();
         move |source| OpenError::Io { path, source }
     };
-    if let Some(found) = render::read_partition_metadata(disk, directory).map_err(failed(directory))?
-        && found != id.topic_id
-    {
+    if let Some(found) = holder.filter(|found| *found != id.topic_id) {
         return Err(OpenError::ForeignDirectory {
             path: directory.to_owned(),
             found: found.to_string(),

@@ -17,6 +17,8 @@ use thalweg_types::{Offset, TopicPartitionId};
 
 /// Logs that are drained before their rows are committed: bounds the open files.
 pub(super) const COVERED_AT_ONCE: usize = 64;
+/// Logs that were drained alone and have files open until their next recovery point.
+const HELD_OPEN_MAX: usize = 64;
 
 impl LogEngine {
     pub(super) fn commit_rows(&self, logs: Vec<Arc<PartitionLog>>) -> Result<(), String> {
@@ -161,6 +163,7 @@ impl LogEngine {
         for log in jobs.drains {
             // Errors were noted; the data stays in the write-ahead log.
             let _ = log.drain_counted(usize::MAX, Slot(u64::MAX));
+            self.hold(log);
         }
         for (id, base_offset) in jobs.damaged {
             if let Some(log) = self.get(id) {
@@ -175,23 +178,55 @@ impl LogEngine {
             self.shared
                 .note_full("the write-ahead log has one file, and no room for a second");
         }
-        let Some(last) = usage.oldest_file_last_slot else {
+        let Some(oldest) = usage.oldest_file_last_slot else {
             return;
         };
         if usage.used > usage.capacity / 2 {
-            let old: Vec<_> = self
-                .shared
-                .dirty
-                .lock()
-                .values()
-                .cloned()
-                .collect::<Vec<_>>()
-                .into_iter()
-                .filter(|log| log.first_uncovered().is_some_and(|slot| slot <= last))
-                .collect();
-            if let Err(error) = self.cover(&old, last).and_then(|()| self.trim()) {
+            // On a disk that is full, or nearly, what is left of it is for what frees a file.
+            let is_short = self.is_disk_full() || usage.growth != Growth::Possible;
+            let durable = self.next_slot().0.checked_sub(1).map(Slot);
+            self.make_room(durable.filter(|_| !is_short).unwrap_or(oldest));
+        }
+    }
+
+    /// Covers all up to a slot and frees files: all that is durable now, not what one file holds, since with very many partitions each file has records of all
+    /// of them, and a pass costs a sync for each partition whatever it writes. The oldest come first, and files are freed
+    /// on the way.
+    fn make_room(&self, through: Slot) {
+        let dirty: Vec<_> = self.shared.dirty.lock().values().cloned().collect();
+        let mut old: Vec<_> = dirty
+            .into_iter()
+            .filter_map(|log| Some((log.first_uncovered()?, log.id(), log)))
+            .filter(|(slot, _, _)| *slot <= through)
+            .collect();
+        // By id too: a simulation must find them in the same order each time.
+        old.sort_by_key(|(slot, id, _)| (*slot, *id));
+        for some in old.chunks(COVERED_AT_ONCE) {
+            let logs: Vec<_> = some.iter().map(|(_, _, log)| log.clone()).collect();
+            let covered = self.cover(&logs, through);
+            if let Err(error) = covered.and_then(|()| self.trim()) {
                 tracing::debug!(%error, "the oldest write-ahead log file stays");
             }
+        }
+        self.held.lock().clear();
+        // What was covered before may free a file that is whole only now.
+        if let Err(error) = self.trim() {
+            tracing::debug!(%error, "the oldest write-ahead log file stays");
+        }
+    }
+
+    /// Takes note that a log has files open; when too many have, a recovery point lets them go.
+    fn hold(&self, log: Arc<PartitionLog>) {
+        let many = {
+            let mut held = self.held.lock();
+            held.insert(log.id(), log);
+            if held.len() <= HELD_OPEN_MAX {
+                return;
+            }
+            std::mem::take(&mut *held)
+        };
+        if let Err(error) = self.commit_rows(many.into_values().collect()) {
+            tracing::debug!(%error, "no recovery point");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::background::run_background;
 use super::late_sink::LateSink;
+use super::parallel;
 use super::{EngineConfig, EngineCounters, EngineParts, LiveTopic, LogEngine, OpenReport, Shared};
 use crate::commit::{CommitStart, Committer, OnFatal};
 use crate::disk::{BufferPool, CrashPoint, UncachedReader};
@@ -14,7 +15,8 @@ use crate::wal::group::RunContent;
 use crate::wal::ring::{InventoryState, RingOpener};
 use crate::wal::{Incarnation, ReplayEnd, ReplayRange, ReplayedGroup, Slot, WalOpener, WalSink};
 use parking_lot::{Condvar, Mutex, RwLock};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
@@ -52,6 +54,10 @@ impl LogEngine {
         parts: EngineParts,
         config: EngineConfig,
     ) -> Result<(Arc<Self>, OpenReport), OpenError> {
+        let config = EngineConfig {
+            start_threads: NonZeroUsize::MIN,
+            ..config
+        };
         Self::open_with(parts, config, |sink, start, on_fatal| {
             Ok(Committer::by_hand(sink, start, on_fatal))
         })
@@ -108,6 +114,7 @@ impl LogEngine {
             incarnation: wal_row.incarnation,
             leader_epoch: parts.leader_epoch,
             replay_from: Mutex::new(wal_row.replay_from),
+            held: Mutex::default(),
             drainer: Mutex::new(None),
             closed: AtomicBool::new(false),
         });
@@ -298,9 +305,23 @@ impl Replayed {
     }
 
     fn build(mut self, shared: &Arc<Shared>, parts: &EngineParts) -> Result<Logs, OpenError> {
-        let present = sweep(parts)?;
+        let threads = shared.config.start_threads;
+        let present = sweep(parts, threads)?;
+        let (disk, root, cleanings) = (&*parts.disk, &parts.directory, &self.cleanings);
+        let cuts = parallel::map(&self.partitions, threads, |(topic, partition, _, segments)| {
+            let id = TopicPartitionId {
+                topic_id: topic.id,
+                partition: *partition,
+            };
+            let name = names::partition_directory(&topic.name, *partition);
+            let holder = present.get(&name)?;
+            let directory = root.join(&name);
+            let swapping = cleanings.get(&id).map_or(&[][..], |row| &row.swapping);
+            let finished = recovery::finish_swaps(disk, &directory, swapping);
+            Some(finished.and_then(|()| recovery::cut_partition(disk, (&directory, *holder), id, segments)))
+        });
         let mut logs = HashMap::with_capacity(self.partitions.len());
-        for (topic, partition, row, segments) in std::mem::take(&mut self.partitions) {
+        for ((topic, partition, row, segments), cut) in self.partitions.into_iter().zip(cuts) {
             let id = TopicPartitionId {
                 topic_id: topic.id,
                 partition,
@@ -309,10 +330,7 @@ impl Replayed {
             let directory = parts.directory.join(&name);
             let mut segments = segments;
             let cleaning = self.cleanings.remove(&id);
-            if present.contains(&name) {
-                let swapping = cleaning.as_ref().map_or(&[][..], |row| &row.swapping);
-                recovery::finish_swaps(&*parts.disk, &directory, swapping)?;
-                let gone = recovery::cut_partition(&*parts.disk, &directory, id, &segments)?;
+            if let Some(gone) = cut.transpose()? {
                 segments.retain(|segment| !gone.contains(&segment.base_offset));
                 let keys = gone.iter().map(|base| segment_key(id, *base));
                 let changes: Vec<RowChange> = keys.map(|key| RowChange { key, value: None }).collect();
@@ -345,8 +363,11 @@ impl Replayed {
     }
 }
 
-/// Removes directories of deleted topics; returns the names of the others.
-fn sweep(parts: &EngineParts) -> Result<BTreeSet<String>, OpenError> {
+/// Removes directories of deleted topics; returns the names of the others, each with the topic that it says is its.
+fn sweep(
+    parts: &EngineParts,
+    threads: NonZeroUsize,
+) -> Result<BTreeMap<String, Option<TopicId>>, OpenError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| OpenError::Io { path, source }
@@ -356,23 +377,26 @@ fn sweep(parts: &EngineParts) -> Result<BTreeSet<String>, OpenError> {
         .create_dir_all(&parts.directory)
         .map_err(failed(&parts.directory))?;
     let live: HashMap<&str, TopicId> = parts.topics.iter().map(|t| (&*t.name, t.id)).collect();
-    let mut present = BTreeSet::new();
-    for entry in parts
-        .disk
-        .list(&parts.directory)
-        .map_err(failed(&parts.directory))?
-    {
-        let path = parts.directory.join(&entry.name);
-        if entry.kind != crate::disk::EntryKind::Directory || entry.name == "wal" {
-            continue;
+    let mut present = BTreeMap::new();
+    let listed = parts.disk.list(&parts.directory);
+    let mut entries = listed.map_err(failed(&parts.directory))?;
+    entries.retain(|entry| entry.kind == crate::disk::EntryKind::Directory && entry.name != "wal");
+    let (disk, root) = (&*parts.disk, &parts.directory);
+    let holders = parallel::map(&entries, threads, |entry| {
+        if entry.name.ends_with(names::DELETED_DIRECTORY_SUFFIX) {
+            return Ok(None);
         }
+        let path = root.join(&entry.name);
+        render::read_partition_metadata(disk, &path).map_err(failed(&path))
+    });
+    for (entry, found) in entries.into_iter().zip(holders) {
+        let path = parts.directory.join(&entry.name);
         if entry.name.ends_with(names::DELETED_DIRECTORY_SUFFIX) {
             parts.disk.remove_dir_all(&path).map_err(failed(&path))?;
             continue;
         }
-        let found = render::read_partition_metadata(&*parts.disk, &path).map_err(failed(&path))?;
-        let Some(found) = found else {
-            present.insert(entry.name);
+        let Some(found) = found? else {
+            present.insert(entry.name, None);
             continue;
         };
         let topic = entry.name.rsplit_once('-').map_or("", |(topic, _)| topic);
@@ -389,7 +413,7 @@ fn sweep(parts: &EngineParts) -> Result<BTreeSet<String>, OpenError> {
             };
             return Err(OpenError::UnknownTopic { what, id });
         }
-        present.insert(entry.name);
+        present.insert(entry.name, Some(found));
     }
     Ok(present)
 }

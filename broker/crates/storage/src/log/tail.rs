@@ -10,6 +10,17 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use thalweg_types::{Offset, TimestampMs};
 
+/// Memory of a run beside its bytes, in bytes: the run itself with the slack of its queue, and what the engine keeps of it.
+const RUN_MEMORY: usize = size_of::<TailRun>() * 3 / 2 + 64;
+/// Memory of a batch beside its bytes, in bytes.
+const PART_MEMORY: usize = size_of::<Bytes>() + 16;
+
+/// Returns what a run of `bytes` bytes in `parts` batches takes of the memory for the tail: small batches are mostly what
+/// is needed to find them.
+pub(crate) const fn memory_of_run(bytes: usize, parts: usize) -> usize {
+    bytes + RUN_MEMORY + parts * PART_MEMORY
+}
+
 /// One run of the tail.
 #[derive(Clone, Debug)]
 pub(crate) struct TailRun {
