@@ -263,6 +263,7 @@ impl LogState {
         now: TimestampMs,
     ) {
         self.epochs.note(leader_epoch, base_offset);
+        self.leader_epoch = self.leader_epoch.max(leader_epoch);
         let producers_max = self.config.producers_max;
         self.producers.note(header, base_offset, now, producers_max);
     }
