@@ -6,6 +6,7 @@
 
 use crate::disk::{Disk, DiskFile, EntryKind, OpenMode};
 use crate::log::cleaning_row::CleaningRow;
+use crate::log::place::{Fit, Walk, check_behind};
 use crate::log::rows::PartitionRow;
 use crate::log::rows::{RecoveryStore, Row, WalRow, decode};
 use crate::planted::{Bug, is_planted};
@@ -287,6 +288,28 @@ pub fn scan_batches(
     Ok(position)
 }
 
+/// An entry that names a wrong offset would lead every reader astray.
+fn check_place(
+    log: &dyn DiskFile,
+    size: u64,
+    walk: &Walk,
+    (position, header): (u64, &BatchHeader),
+) -> Result<(), String> {
+    let behind = position + header.total_len() as u64;
+    if walk.fit(header)? == Fit::Next || behind + HEADER_LEN as u64 > size {
+        return Ok(());
+    }
+    let mut bytes = [0; HEADER_LEN];
+    match log
+        .read_exact_at(&mut bytes, behind)
+        .map(|()| BatchHeader::parse(&bytes))
+    {
+        Ok(Ok(next)) => check_behind(header, &next),
+        // What is behind tells of itself.
+        Ok(Err(_)) | Err(_) => Ok(()),
+    }
+}
+
 fn invalid(position: u64, what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("byte {position}: {what}"))
 }
@@ -317,6 +340,10 @@ pub(crate) fn rebuild_indexes(
     let (mut unindexed, mut last_time, mut max) = (0u64, i64::MIN, (i64::MIN, segment.base_offset));
     let mut failure = None;
     let mut body = Vec::new();
+    let mut walk = Walk::over(
+        segment.base_offset,
+        Offset(segment.next_offset.0.saturating_sub(1)),
+    );
     let scanned = scan_batches(&*log, segment.size, |position, header| {
         body.resize(header.total_len(), 0);
         let checked = log
@@ -328,6 +355,11 @@ pub(crate) fn rebuild_indexes(
             failure.get_or_insert(error);
             return if is_fatal { Scan::Stop } else { Scan::Continue };
         }
+        if let Err(what) = check_place(&*log, segment.size, &walk, (position, header)) {
+            failure.get_or_insert(invalid(position, &what));
+            return Scan::Continue;
+        }
+        walk.pass(header);
         if header.max_timestamp.0 > max.0 {
             max = (header.max_timestamp.0, header.last_offset());
         }

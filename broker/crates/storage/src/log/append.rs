@@ -318,6 +318,7 @@ impl LogState {
     pub(super) fn note_batch(&mut self, batch: &NotedBatch<'_>, now: TimestampMs) {
         let header = batch.header;
         self.epochs.note(batch.leader_epoch, batch.base_offset);
+        self.leader_epoch = self.leader_epoch.max(batch.leader_epoch);
         let producers_max = self.config.producers_max;
         if header.is_transactional() && header.has_producer_id() {
             self.verifications.end(header.producer_id);

@@ -14,6 +14,7 @@ pub mod cleaning_row;
 mod drain;
 pub mod epochs;
 mod markers;
+pub(crate) mod place;
 pub mod producers;
 mod read;
 mod replay;
@@ -168,7 +169,11 @@ impl PartitionLog {
             status: Status::Open,
             write_state: row.write_state,
             durable_write_state: row.write_state,
-            leader_epoch: new.leader_epoch,
+            // A truncation, or a mirror's source, may have been ahead of the start counter: an epoch never goes back.
+            leader_epoch: row
+                .epochs
+                .latest()
+                .map_or(new.leader_epoch, |known| known.max(new.leader_epoch)),
             log_start: row.log_start,
             log_end,
             high_watermark: log_end,
@@ -405,6 +410,14 @@ pub(crate) struct NewLog {
 }
 
 impl LogState {
+    /// What a reader of disks compares batches with.
+    pub(super) fn known_epochs(&self) -> place::KnownEpochs {
+        place::KnownEpochs {
+            epochs: self.epochs.clone(),
+            write_state: self.write_state,
+        }
+    }
+
     fn offsets(&self) -> LogOffsets {
         LogOffsets {
             log_start_offset: self.log_start,

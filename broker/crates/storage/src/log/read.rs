@@ -3,6 +3,7 @@
 //! Whatever comes from a disk is CRC-checked before it is given out; damage is an error that names the file and
 //! the position, and is never skipped. Data from memory was checked on its way in.
 
+use super::place::{Fit, KnownEpochs, Walk, check_behind};
 use super::tail::TailRun;
 use super::{LogOffsets, PartitionLog, Status};
 use crate::disk::{DiskFile, OpenMode};
@@ -102,8 +103,16 @@ pub enum ReadError {
 
 enum Plan {
     Done(ReadResult),
-    Wal { offsets: LogOffsets, run: Box<TailRun> },
-    Segment { offsets: LogOffsets, segment: Segment },
+    Wal {
+        offsets: LogOffsets,
+        run: Box<TailRun>,
+        known: KnownEpochs,
+    },
+    Segment {
+        offsets: LogOffsets,
+        segment: Segment,
+        known: KnownEpochs,
+    },
 }
 
 /// Files of a segment, opened when it was planned to read them: compaction may put others in their place.
@@ -139,10 +148,19 @@ impl PartitionLog {
             let (plan, files) = self.plan_and_open(request, offset)?;
             let (offsets, found) = match (plan, files) {
                 (Plan::Done(result), _) => return Ok(result),
-                (Plan::Wal { offsets, run }, _) => (offsets, self.read_wal(&run, offset, request)),
+                (Plan::Wal { offsets, run, known }, _) => {
+                    (offsets, self.read_wal(&run, offset, request, &known))
+                }
                 (Plan::Segment { offsets, .. }, None) => (offsets, Err(Lost::Race)),
-                (Plan::Segment { offsets, segment }, Some(files)) => {
-                    let found = self.read_segment((&segment, files), offset, request);
+                (
+                    Plan::Segment {
+                        offsets,
+                        segment,
+                        known,
+                    },
+                    Some(files),
+                ) => {
+                    let found = self.read_segment((&segment, files), (offset, request), &known);
                     if let Ok(batches) = &found
                         && batches.is_empty()
                         && segment.next_offset > offset
@@ -247,7 +265,11 @@ impl PartitionLog {
                 .partition_point(|segment| segment.base_offset <= offset);
             let candidates = state.segments[below.saturating_sub(1)..].iter();
             if let Some(segment) = candidates.copied().find(|s| s.next_offset > offset && s.size > 0) {
-                return Ok(Plan::Segment { offsets, segment });
+                return Ok(Plan::Segment {
+                    offsets,
+                    segment,
+                    known: state.known_epochs(),
+                });
             }
         }
         let mut batches = Vec::new();
@@ -258,6 +280,7 @@ impl PartitionLog {
                     return Ok(Plan::Wal {
                         offsets,
                         run: Box::new(run.clone()),
+                        known: state.known_epochs(),
                     });
                 }
                 break;
@@ -273,10 +296,17 @@ impl PartitionLog {
         }))
     }
 
-    fn read_wal(&self, run: &TailRun, offset: Offset, request: ReadRequest) -> Result<Bytes, Lost> {
+    fn read_wal(
+        &self,
+        run: &TailRun,
+        offset: Offset,
+        request: ReadRequest,
+        known: &KnownEpochs,
+    ) -> Result<Bytes, Lost> {
         let bytes = self.wal_bytes(run)?;
-        let bounds = (run.run.base_offset, run.run.last_offset);
-        cut(&bytes, offset, request, bounds).map_err(|(position, what)| {
+        let walk = Walk::over(run.run.base_offset, run.run.last_offset);
+        let peek = |at: usize| bytes.get(at..).and_then(|rest| BatchHeader::parse(rest).ok());
+        cut(&bytes, (offset, request), (walk, known), &peek).map_err(|(position, what)| {
             Lost::Error(ReadError::Corrupt {
                 path: format!("write-ahead log file {}", run.location.file),
                 position: run.wal_location().position + position,
@@ -303,8 +333,8 @@ impl PartitionLog {
     fn read_segment(
         &self,
         (segment, files): (&Segment, SegmentFiles),
-        offset: Offset,
-        request: ReadRequest,
+        (offset, request): (Offset, ReadRequest),
+        known: &KnownEpochs,
     ) -> Result<Bytes, Lost> {
         let (path, file, direct) = (files.path, files.log?, files.direct);
         let mut hint = self.index_entries(segment, files.index, offset);
@@ -316,10 +346,12 @@ impl PartitionLog {
                 what,
             })
         };
-        let bounds = (
+        let whole = Walk::over(
             segment.base_offset,
             Offset(segment.next_offset.0.saturating_sub(1)),
         );
+        // The first read confirms the entry that led to its start.
+        let mut walk = if position > 0 { whole.from_confirmed() } else { whole };
         let mut want = request.max_bytes.max(SEGMENT_READ_BYTES_MIN);
         loop {
             let left = segment.size.saturating_sub(position);
@@ -350,7 +382,7 @@ impl PartitionLog {
                 // The entry that led here: the whole segment is searched.
                 if hint.below.take() == Some(entry) {
                     hint.above = None;
-                    position = 0;
+                    (position, walk) = (0, whole);
                     continue;
                 }
             }
@@ -358,7 +390,11 @@ impl PartitionLog {
                 below: None,
                 above: hint.above.filter(|above| above.position >= position + count as u64),
             };
-            let (skipped, first_len) = skip_below(&buffer, offset, bounds)
+            let peek = |at: usize| match buffer.get(at..).and_then(|rest| rest.get(..HEADER_LEN)) {
+                Some(header) => BatchHeader::parse(header).ok(),
+                None => header_at(&*file, position + at as u64, segment.size),
+            };
+            let (skipped, first_len) = skip_below(&buffer, offset, &mut walk, &peek)
                 .map_err(|(at, what)| corrupt(position + at as u64, what))?;
             match first_len {
                 // The batch starts in this read but does not end in it: read again from its start.
@@ -374,7 +410,9 @@ impl PartitionLog {
                     want = len.max(request.max_bytes);
                 }
                 Some(_) => {
-                    return cut(&buffer.slice(skipped..), offset, request, bounds)
+                    let peek = |at: usize| peek(skipped + at);
+                    let wanted = (offset, request);
+                    return cut(&buffer.slice(skipped..), wanted, (walk, known), &peek)
                         .map_err(|(at, what)| corrupt(position + skipped as u64 + at, what));
                 }
                 None if skipped == 0 => {
@@ -471,39 +509,85 @@ fn gather(parts: &[Bytes], offset: Offset, request: ReadRequest, out: (&mut Vec<
     true
 }
 
-/// Returns the bytes of batches below `offset` at the start, and the length of the first one that is not below.
+/// Reads a batch's header at a position of a buffer; `None` where there is none.
+type Peek<'a> = dyn Fn(usize) -> Option<BatchHeader> + 'a;
+
+fn header_at(file: &dyn DiskFile, position: u64, size: u64) -> Option<BatchHeader> {
+    let mut bytes = [0; HEADER_LEN];
+    let is_inside = position
+        .checked_add(HEADER_LEN as u64)
+        .is_some_and(|end| end <= size);
+    if !is_inside || file.read_exact_at(&mut bytes, position).is_err() {
+        return None;
+    }
+    BatchHeader::parse(&bytes).ok()
+}
+
+/// Judges how a batch follows the one before.
+fn judge(
+    walk: &Walk,
+    header: &BatchHeader,
+    position: usize,
+    peek: &Peek<'_>,
+) -> Result<Fit, (usize, String)> {
+    let here = |what| (position, what);
+    let fit = walk.fit(header).map_err(here)?;
+    if fit == Fit::BehindGap
+        && let Some(behind) = peek(position + header.total_len())
+    {
+        check_behind(header, &behind).map_err(here)?;
+    }
+    Ok(fit)
+}
+
+/// Returns the bytes of batches below `offset` at the start, and the length of the first one that is not below. The
+/// walk goes on to that one.
+///
+/// What is passed over is not checked, but where a batch behind it seems to miss offsets: they could be its own.
 fn skip_below(
     buffer: &Bytes,
     offset: Offset,
-    bounds: (Offset, Offset),
+    walk: &mut Walk,
+    peek: &Peek<'_>,
 ) -> Result<(usize, Option<usize>), (usize, String)> {
+    let check = |skipped: Option<(usize, &[u8])>| match skipped {
+        Some((at, batch)) => verify_crc(batch).map_err(|error| (at, error.to_string())),
+        None => Ok(()),
+    };
     let mut position = 0;
-    let mut lowest = bounds.0;
+    let mut before = None;
     while let Some(rest) = buffer.get(position..)
         && rest.len() >= HEADER_LEN
     {
         let header = BatchHeader::parse(rest).map_err(|error| (position, error.to_string()))?;
-        check_place(&header, (lowest, bounds.1)).map_err(|what| (position, what))?;
-        lowest = header.next_offset();
-        if header.last_offset() >= offset {
-            return Ok((position, Some(header.total_len())));
+        let fit = judge(walk, &header, position, peek)?;
+        let len = header.total_len();
+        let whole = rest.get(..len);
+        if fit == Fit::BehindGap || whole.is_none() {
+            check(before)?;
         }
-        if header.total_len() > rest.len() {
-            return Ok((position, Some(header.total_len())));
+        let Some(whole) = whole.filter(|_| header.last_offset() < offset) else {
+            return Ok((position, Some(len)));
+        };
+        if fit == Fit::BehindGap {
+            check(Some((position, whole)))?;
         }
-        position += header.total_len();
+        walk.pass(&header);
+        before = Some((position, whole));
+        position += len;
     }
+    // The next read does not see it.
+    check(before)?;
     Ok((position, None))
 }
 
 /// Returns the whole, checked batches from `offset` on that fit.
 fn cut(
     buffer: &Bytes,
-    offset: Offset,
-    request: ReadRequest,
-    bounds: (Offset, Offset),
+    (offset, request): (Offset, ReadRequest),
+    (mut walk, known): (Walk, &KnownEpochs),
+    peek: &Peek<'_>,
 ) -> Result<Bytes, (u64, String)> {
-    let mut lowest = bounds.0;
     let mut start = None;
     let mut end = 0;
     for batch in split_batches(buffer) {
@@ -513,15 +597,24 @@ fn cut(
             Err(_) if start.is_some() => break,
             Err(error) => return Err((end as u64, error.to_string())),
         };
-        match check_place(&batch.header, (lowest, bounds.1)) {
-            Ok(()) => lowest = batch.header.next_offset(),
+        let batch_end = batch.position + batch.bytes.len();
+        let wanted = batch.header.last_offset() >= offset;
+        let placed = judge(&walk, &batch.header, batch.position, peek).and_then(|_| {
+            if !wanted {
+                return Ok(());
+            }
+            let behind = || peek(batch_end);
+            let checked = walk.check_epoch(&batch.header, known, behind);
+            checked.map_err(|what| (batch.position, what))
+        });
+        match placed {
+            Ok(()) => walk.pass(&batch.header),
             Err(_) if start.is_some() => break,
-            Err(what) => return Err((batch.position as u64, what)),
+            Err((at, what)) => return Err((at as u64, what)),
         }
-        if batch.header.last_offset() >= offset {
+        if wanted {
             let from = *start.get_or_insert(batch.position);
             let first = from == batch.position && request.min_one == MinOne::Yes;
-            let batch_end = batch.position + batch.bytes.len();
             if !first && batch_end - from > request.max_bytes {
                 break;
             }
@@ -530,21 +623,8 @@ fn cut(
                 Err(_) if from < batch.position => break,
                 Err(error) => return Err((batch.position as u64, error.to_string())),
             }
-            end = batch_end;
-        } else {
-            end = batch.position + batch.bytes.len();
         }
+        end = batch_end;
     }
     Ok(start.map_or_else(Bytes::new, |start| buffer.slice(start..end.max(start))))
-}
-
-/// The base offset lies outside the batch's checksum: what does not fit its surroundings is damage.
-fn check_place(header: &BatchHeader, (lowest, highest): (Offset, Offset)) -> Result<(), String> {
-    let (base, last) = (header.base_offset, header.last_offset());
-    if base < lowest || last > highest {
-        return Err(format!(
-            "a batch claims offsets {base} to {last}, expected within {lowest} to {highest}"
-        ));
-    }
-    Ok(())
 }
