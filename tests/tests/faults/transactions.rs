@@ -11,12 +11,13 @@ use thalweg_tests::clients::librdkafka::create_topic;
 use thalweg_tests::relay::{Relay, Weather};
 use thalweg_tests::transactions::actors::{
     PARTITIONS, Stage, TOPICS, TRANSACTION_TIMEOUT, read_committed_offsets, read_everything, send_home,
-    start_poller, start_processor, start_writer,
+    start_deceived_poller, start_poller, start_processor, start_writer,
 };
 use thalweg_tests::transactions::{Book, Event, Isolation, Outcome, Tally, Violation, check};
 use thalweg_tests::{Broker, BrokerConfig, Product, wait};
 
 use crate::company::let_pass;
+use crate::kill_loop::copy_directory;
 
 /// How long faults happen in a short run, in seconds; `THALWEG_TRANSACTION_SECONDS` sets it.
 const SECONDS: u64 = 25;
@@ -93,19 +94,26 @@ fn committed_transactions_are_whole_and_others_are_nothing_over_faults() {
     run.finish();
 }
 
+fn config() -> BrokerConfig {
+    BrokerConfig::default()
+        .small_files()
+        .set("auto.create.topics.enable", "false")
+        .set("transaction.abort.timed.out.transaction.cleanup.interval.ms", 500)
+}
+
+fn make_topics(broker: &Broker) {
+    for topic in TOPICS {
+        create_topic(broker, topic, PARTITIONS, &[("retention.ms", "-1")]);
+    }
+}
+
 impl Run {
     fn start(chance: &mut Chance, seed: u64) -> Run {
         let relay = Relay::start(chance.fork());
-        let broker = BrokerConfig::default()
-            .small_files()
-            .set("advertised.listeners", format!("PLAINTEXT://{}", relay.address()))
-            .set("auto.create.topics.enable", "false")
-            .set("transaction.abort.timed.out.transaction.cleanup.interval.ms", 500)
-            .start();
+        let advertised = format!("PLAINTEXT://{}", relay.address());
+        let broker = config().set("advertised.listeners", advertised).start();
         relay.lead_to(broker.bootstrap());
-        for topic in TOPICS {
-            create_topic(&broker, topic, PARTITIONS, &[("retention.ms", "-1")]);
-        }
+        make_topics(&broker);
         let stage = Stage {
             bootstrap: relay.address(),
             book: Book::default(),
@@ -229,7 +237,7 @@ impl Run {
     fn must_have_happened(&self, tally: &Tally) {
         let counts = [tally.committed, tally.aborted, tally.unknown, tally.processed];
         assert!(
-            counts.iter().all(|count| *count > 0) && tally.polled > 1_000 && !self.faults.is_empty(),
+            counts.iter().all(|count| *count > 0) && tally.polled > 200 && !self.faults.is_empty(),
             "too little happened: {tally:?}, {:?}",
             self.faults
         );
@@ -264,4 +272,72 @@ impl Run {
             read_all.count()
         );
     }
+}
+
+/// Lets writers work until there is something of every kind.
+#[track_caller]
+fn let_write(stage: &Stage, numbers: std::ops::Range<u32>, others: Vec<Actor>, chance: &mut Chance) {
+    let before = stage.book.tally();
+    let mut actors = others;
+    actors.extend(numbers.map(|number| start_writer(stage, number, chance.fork())));
+    wait::until("transactions are committed and aborted", || {
+        let now = stage.book.tally();
+        now.committed > before.committed + 20 && now.aborted > before.aborted + 8
+    });
+    send_home(actors);
+}
+
+/// The whole chain of clients, book and checker finds a reader that is given what it must not see.
+#[test]
+fn a_reader_that_gets_aborted_records_is_found_out() {
+    let mut chance = Chance::from_environment();
+    let broker = config().start();
+    make_topics(&broker);
+    let stage = Stage {
+        bootstrap: broker.bootstrap().to_owned(),
+        book: Book::default(),
+    };
+    let deceived = start_deceived_poller(&stage, chance.fork());
+    let_write(&stage, 0..2, vec![deceived], &mut chance);
+    let found = check(&stage.book.events());
+    let aborted = found.iter().any(|one| matches!(one, Violation::AbortedRead { .. }));
+    let early = found
+        .iter()
+        .any(|one| matches!(one, Violation::IntermediateRead { .. }));
+    assert!(aborted || early, "{found:?}");
+    let only = found.iter().all(|one| {
+        matches!(one, Violation::AbortedRead { .. } | Violation::IntermediateRead { .. })
+    });
+    assert!(only, "{found:?}");
+}
+
+/// The same for a broker that has lost committed transactions: it is given back an older directory.
+#[test]
+fn a_broker_that_forgot_transactions_is_found_out() {
+    if Product::under_test() != Product::Thalweg {
+        return;
+    }
+    let mut chance = Chance::from_environment();
+    let mut broker = config().start();
+    make_topics(&broker);
+    let stage = Stage {
+        bootstrap: broker.bootstrap().to_owned(),
+        book: Book::default(),
+    };
+    let_write(&stage, 0..2, Vec::new(), &mut chance);
+    broker.kill_nine();
+    let copy = broker.directory().join("older");
+    copy_directory(&broker.log_directory(), &copy);
+    broker.start_again();
+    read_everything(&stage);
+    assert_eq!(check(&stage.book.events()), []);
+    let_write(&stage, 2..4, Vec::new(), &mut chance);
+    broker.kill_nine();
+    std::fs::remove_dir_all(broker.log_directory()).expect("the directory can be removed");
+    std::fs::rename(&copy, broker.log_directory()).expect("the copy takes its place");
+    broker.start_again();
+    read_everything(&stage);
+    let found = check(&stage.book.events());
+    let lost = found.iter().any(|one| matches!(one, Violation::LostWrite { .. }));
+    assert!(lost, "{found:?}");
 }
