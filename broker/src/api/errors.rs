@@ -92,6 +92,7 @@ impl ToErrorCode for thalweg_coordinator::group::GroupError {
             Self::InvalidSessionTimeout => ErrorCode::InvalidSessionTimeout,
             Self::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
             Self::UnstableOffsetCommit => ErrorCode::UnstableOffsetCommit,
+            Self::TransactionEnded => ErrorCode::InvalidTxnState,
             Self::InvalidRequest => ErrorCode::InvalidRequest,
             Self::GroupRecordTooLarge => ErrorCode::UnknownServerError,
         }
