@@ -43,6 +43,16 @@ pub fn outcome_of(outcome: TransactionOutcome) -> Outcome {
 }
 
 impl Groups {
+    /// Returns the partition of the offsets topic that a group is kept in.
+    ///
+    /// # Errors
+    /// [`GroupError::CoordinatorNotAvailable`] when there is no offsets topic and none can be made.
+    pub async fn partition_of(&self, group_id: &str) -> Result<PartitionIndex, GroupError> {
+        self.ensure().await?;
+        let count = i32::try_from(self.shards().len()).unwrap_or(i32::MAX);
+        Ok(partition_for(group_id, count))
+    }
+
     /// Begins the verification of a transactional commit. A marker that comes before [`Groups::ask_transactional`]
     /// makes it void.
     ///
@@ -53,10 +63,7 @@ impl Groups {
         request: &TxnOffsetCommit,
         version: TransactionVersion,
     ) -> Result<OffsetsVerification, GroupError> {
-        self.ensure().await?;
-        let shards = self.shards();
-        let count = i32::try_from(shards.len()).unwrap_or(i32::MAX);
-        let partition = partition_for(&request.commit.group_id, count);
+        let partition = self.partition_of(&request.commit.group_id).await?;
         let shard = self
             .shard(partition)
             .ok_or(GroupError::CoordinatorNotAvailable)?;
