@@ -97,6 +97,8 @@ pub fn append_error_code(error: &AppendError) -> ErrorCode {
         AppendError::Sequence(SequenceError::StaleEpoch { .. }) => ErrorCode::InvalidProducerEpoch,
         AppendError::Sequence(SequenceError::OutOfOrder { .. }) => ErrorCode::OutOfOrderSequenceNumber,
         AppendError::MirrorEnd { .. } | AppendError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        AppendError::TransactionState { .. } => ErrorCode::InvalidTxnState,
+        AppendError::TransactionCoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
         AppendError::TooLarge { .. } => ErrorCode::MessageTooLarge,
         AppendError::OffsetsExhausted => ErrorCode::InvalidRequest,
         AppendError::Batch(_) => ErrorCode::CorruptMessage,
@@ -202,6 +204,7 @@ fn prepare(
     Ok(CheckedBatch {
         header: BatchHeader::parse(&records)?,
         bytes: records,
+        guard: None,
     })
 }
 

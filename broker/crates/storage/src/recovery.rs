@@ -118,6 +118,8 @@ pub(crate) fn empty_row() -> PartitionRow {
         write_state: crate::log::rows::WriteState::Open,
         epochs: crate::log::epochs::Epochs::default(),
         producers: Vec::new(),
+        transactions: crate::log::transactions::DurableTransactions::default(),
+        settled: Offset::ZERO,
     }
 }
 
@@ -180,6 +182,7 @@ pub(crate) fn cut_partition(
         for (kind, stamp) in [
             (FileKind::OffsetIndex, segment.offset_index),
             (FileKind::TimeIndex, segment.time_index),
+            (FileKind::TransactionIndex, segment.transaction_index),
         ] {
             let path = segment_file(directory, segment.base_offset, kind);
             let len = disk.file_len(&path).map_err(failed(&path))?.unwrap_or(0);

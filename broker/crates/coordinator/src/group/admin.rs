@@ -79,8 +79,8 @@ impl Group {
         }
         let offsets = std::mem::take(&mut self.offsets);
         // Offsets first: if only a part of this gets to the log, the rest can be deleted again.
-        for (topic, partition, _) in offsets.iter() {
-            env.append(offset_tombstone(&self.id, topic, partition));
+        for (topic, partition) in offsets.partitions() {
+            env.append(offset_tombstone(&self.id, &topic, partition));
             env.stats.offsets_deleted += 1;
         }
         if self.has_record {

@@ -4,6 +4,7 @@
 //! - Group that only stores offsets: a retention time after each commit.
 //! - Stable consumer group: the same, for topics that no member subscribes to.
 //! - An offset that was committed with its own retention time: at that time, under the same conditions.
+//! - An offset that an open transaction commits stays.
 //! - Everything else stays. An empty group without offsets is removed.
 
 use thalweg_types::{PartitionIndex, TimestampMs};
@@ -59,8 +60,10 @@ impl Group {
         };
         self.offsets
             .iter()
-            .filter(|(topic, _, committed)| {
-                !self.is_subscribed_to(topic) && is_expired(committed, start, env)
+            .filter(|(topic, partition, committed)| {
+                !self.is_subscribed_to(topic)
+                    && is_expired(committed, start, env)
+                    && !self.offsets.is_unstable(topic, *partition)
             })
             .map(|(topic, partition, _)| (topic.clone(), partition))
             .collect()

@@ -2,64 +2,11 @@
 //!
 //! Every name is shared text that is cheap to clone. The wire is the only place where a bare string is one.
 
-use std::borrow::Borrow;
 use std::fmt;
-use std::ops::Deref;
-use std::sync::Arc;
 
-macro_rules! name {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+use crate::names::name;
 
-        impl $name {
-            /// Returns the text.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl Deref for $name {
-            type Target = str;
-
-            fn deref(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl Borrow<str> for $name {
-            fn borrow(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl From<&str> for $name {
-            fn from(text: &str) -> Self {
-                Self(Arc::from(text))
-            }
-        }
-
-        impl From<String> for $name {
-            fn from(text: String) -> Self {
-                Self(Arc::from(text))
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{:?}", &*self.0)
-            }
-        }
-    };
-}
+pub use crate::names::TopicName;
 
 name!(
     /// Name of a consumer group (`group.id`). Empty is legal for offset commits only, for old clients.
@@ -73,11 +20,6 @@ name!(
     /// Name a static member keeps over its restarts (`group.instance.id`, KIP-345).
     InstanceId
 );
-name!(
-    /// Name of a topic. The caller resolves topic ids.
-    TopicName
-);
-
 impl MemberId {
     /// Returns the id a member sends before it has one.
     #[must_use]
@@ -88,7 +30,7 @@ impl MemberId {
     /// Reports whether this is [`MemberId::unknown`].
     #[must_use]
     pub fn is_unknown(&self) -> bool {
-        self.0.is_empty()
+        self.is_empty()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Classic consumer groups (KIP-62, 211, 345, 389, 394, 559, 814) and the offsets they commit.
+//! Classic consumer groups (KIP-62, 211, 345, 389, 394, 447, 559, 814) and the offsets they commit.
 //!
 //! [`GroupShard`] holds the groups of one `__consumer_offsets` partition; everything else here is a part of it.
 //! A request names its group; [`partition_for`] tells which shard that is. Newer group protocols (KIP-848,
@@ -15,7 +15,7 @@ mod join;
 mod member;
 mod membership;
 mod offsets;
-mod partition;
+mod pending;
 mod rebalance;
 mod replay;
 mod reply;
@@ -28,12 +28,13 @@ mod subscription;
 mod summary;
 mod sync;
 mod timers;
+mod transactional;
 
+pub use crate::partition::partition_for;
 pub use config::{GroupConfig, GroupConfigError};
 pub use error::{GroupError, ReplayError};
 pub use ids::{GenerationId, GroupId, IdSource, InstanceId, MemberId, TopicName};
 pub use offsets::CommittedOffset;
-pub use partition::partition_for;
 pub use replay::Replayed;
 pub use reply::{
     CommittedPartition, CommittedTopic, DeleteGroupReply, DeletedOffset, DeletedOffsetsTopic,
@@ -44,7 +45,7 @@ pub use reply::{
 pub use request::{
     ClientInfo, DeleteGroup, DescribeGroup, FetchTopics, GroupRequest, Heartbeat, JoinGroup, JoinProtocol,
     LeaveGroup, LeavingMember, ListGroups, MemberAssignment, OffsetCommit, OffsetCommitPartition,
-    OffsetCommitTopic, OffsetDelete, OffsetFetch, Stability, SyncGroup, TopicPartitions,
+    OffsetCommitTopic, OffsetDelete, OffsetFetch, Stability, SyncGroup, TopicPartitions, TxnOffsetCommit,
 };
 pub use shard::GroupShard;
 pub use state::GroupState;

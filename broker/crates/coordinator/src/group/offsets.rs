@@ -1,10 +1,10 @@
 //! Committed offsets of a group: OffsetCommit (key 8), OffsetFetch (key 9), OffsetDelete (key 47).
 //!
 //! An offset lives in its group. Committing to a group that does not exist makes one that only stores offsets,
-//! without protocol type and without a record of its own. Transactional commits (KIP-98, KIP-447) are not here yet;
-//! [`CommittedOffsets::is_unstable`] is where they will matter to a fetch.
+//! without protocol type and without a record of its own. What transactions commit waits in [`PendingOffsets`] until
+//! they are decided (`transactional`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thalweg_types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 
@@ -12,6 +12,7 @@ use super::classic::Group;
 use super::env::Env;
 use super::error::GroupError;
 use super::ids::{GenerationId, TopicName};
+use super::pending::PendingOffsets;
 use super::reply::{
     CommittedPartition, CommittedTopic, DeletedOffset, DeletedOffsetsTopic, FetchedOffset, FetchedTopic,
     OffsetCommitReply, OffsetDeleteReply,
@@ -54,11 +55,13 @@ impl CommittedOffset {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CommittedOffsets {
     topics: BTreeMap<TopicName, BTreeMap<PartitionIndex, CommittedOffset>>,
+    pub(super) pending: PendingOffsets,
 }
 
 impl CommittedOffsets {
+    /// Reports whether there is nothing, neither committed nor pending.
     pub(crate) fn is_empty(&self) -> bool {
-        self.topics.is_empty()
+        self.topics.is_empty() && self.pending.is_empty()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -70,6 +73,11 @@ impl CommittedOffsets {
     }
 
     pub(crate) fn insert(&mut self, topic: &TopicName, partition: PartitionIndex, offset: CommittedOffset) {
+        self.pending.supersede(topic, partition);
+        self.put(topic, partition, offset);
+    }
+
+    pub(super) fn put(&mut self, topic: &TopicName, partition: PartitionIndex, offset: CommittedOffset) {
         match self.topics.get_mut(topic) {
             Some(partitions) => {
                 partitions.insert(partition, offset);
@@ -81,21 +89,37 @@ impl CommittedOffsets {
         }
     }
 
-    pub(crate) fn remove(&mut self, topic: &str, partition: PartitionIndex) -> Option<CommittedOffset> {
-        let partitions = self.topics.get_mut(topic)?;
-        let removed = partitions.remove(&partition);
+    /// Removes the offset of a partition and what is pending on it; returns whether there was anything.
+    pub(crate) fn remove(&mut self, topic: &str, partition: PartitionIndex) -> bool {
+        let was_pending = self.pending.remove(topic, partition);
+        let Some(partitions) = self.topics.get_mut(topic) else {
+            return was_pending;
+        };
+        let was_committed = partitions.remove(&partition).is_some();
         if partitions.is_empty() {
             self.topics.remove(topic);
         }
-        removed
+        was_committed || was_pending
     }
 
-    /// Removes and returns the partitions of a topic that have an offset.
+    /// Removes and returns the partitions of a topic that have an offset, or one pending.
     pub(crate) fn remove_topic(&mut self, topic: &str) -> Vec<PartitionIndex> {
-        self.topics
-            .remove(topic)
-            .map(|partitions| partitions.into_keys().collect())
-            .unwrap_or_default()
+        let pending = self.pending.of_topic(topic);
+        for partition in &pending {
+            self.pending.remove(topic, *partition);
+        }
+        let committed = self.topics.remove(topic).unwrap_or_default();
+        let all: BTreeSet<PartitionIndex> = committed.into_keys().chain(pending).collect();
+        all.into_iter().collect()
+    }
+
+    /// Returns every partition that has an offset, or one pending.
+    pub(crate) fn partitions(&self) -> BTreeSet<(TopicName, PartitionIndex)> {
+        let committed = self.iter().map(|(topic, partition, _)| (topic, partition));
+        committed
+            .chain(self.pending.keys())
+            .map(|(topic, partition)| (topic.clone(), partition))
+            .collect()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&TopicName, PartitionIndex, &CommittedOffset)> {
@@ -106,10 +130,9 @@ impl CommittedOffsets {
         })
     }
 
-    /// Reports whether a transaction that is not decided yet commits the partition. None can be open yet.
-    #[expect(clippy::unused_self, reason = "the seam for transactional commits")]
-    fn is_unstable(&self, _topic: &str, _partition: PartitionIndex) -> bool {
-        false
+    /// Reports whether a transaction that is not decided yet commits the partition.
+    pub(super) fn is_unstable(&self, topic: &str, partition: PartitionIndex) -> bool {
+        self.pending.contains(topic, partition)
     }
 
     fn fetch(&self, topic: &str, partition: PartitionIndex, stability: Stability) -> FetchedOffset {
@@ -179,7 +202,7 @@ pub(crate) fn refused_commit(request: &OffsetCommit, error: GroupError) -> Offse
     committed_reply(request, |_, _| Err(error))
 }
 
-fn committed_reply(
+pub(super) fn committed_reply(
     request: &OffsetCommit,
     mut commit: impl FnMut(&TopicName, &OffsetCommitPartition) -> Result<(), GroupError>,
 ) -> OffsetCommitReply {
@@ -246,7 +269,7 @@ impl Group {
     }
 
     /// Returns what is to be stored for one partition of a commit.
-    fn check_offset(
+    pub(super) fn check_offset(
         &self,
         env: &Env<'_>,
         request: &OffsetCommit,
@@ -332,7 +355,7 @@ impl Group {
         if self.is_subscribed_to(topic) {
             return Err(GroupError::GroupSubscribedToTopic);
         }
-        if self.offsets.remove(topic, partition).is_some() {
+        if self.offsets.remove(topic, partition) {
             env.append(offset_tombstone(&self.id, topic, partition));
             env.stats.offsets_deleted += 1;
         }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use thalweg_types::{Offset, TimestampMs};
+use thalweg_types::{Offset, ProducerId, TimestampMs};
 
 use super::classic::Group;
 use super::error::ReplayError;
@@ -96,6 +96,33 @@ pub(crate) fn replay(
             Ok(Replayed::Group)
         }
     }
+}
+
+/// Applies one record of a transactional batch: an offset that waits for its marker. Returns its group. Other records
+/// are never written in a transaction and are skipped.
+pub(crate) fn replay_pending(
+    groups: &mut BTreeMap<GroupId, Group>,
+    producer_id: ProducerId,
+    (key, value): (&[u8], Option<&[u8]>),
+    position: &Position,
+) -> Result<(Replayed, Option<GroupId>), ReplayError> {
+    let key = RecordKey::decode(key).map_err(position.malformed("key"))?;
+    let (
+        RecordKey::Offset {
+            group_id,
+            topic,
+            partition,
+        },
+        Some(value),
+    ) = (key, value)
+    else {
+        return Ok((Replayed::Skipped, None));
+    };
+    let value = OffsetCommitValue::decode(value).map_err(position.malformed("offset commit value"))?;
+    let group = entry(groups, group_id, position.timestamp);
+    let place = (&TopicName::from(topic), partition);
+    group.restore_pending(producer_id, place, CommittedOffset::from_value(value));
+    Ok((Replayed::Offset, Some(group.id.clone())))
 }
 
 fn entry<'a>(groups: &'a mut BTreeMap<GroupId, Group>, group_id: &str, now: TimestampMs) -> &'a mut Group {

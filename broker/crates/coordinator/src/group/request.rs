@@ -7,6 +7,7 @@ use bytes::Bytes;
 use thalweg_types::{LeaderEpoch, Offset, PartitionIndex};
 
 use super::ids::{GenerationId, GroupId, InstanceId, MemberId, TopicName};
+use crate::transaction::ProducerIdAndEpoch;
 
 /// One request to the groups of a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum GroupRequest {
     Leave(LeaveGroup),
     /// OffsetCommit (key 8).
     OffsetCommit(OffsetCommit),
+    /// Offsets of a transaction.
+    TxnOffsetCommit(TxnOffsetCommit),
     /// OffsetFetch (key 9), one of its groups.
     OffsetFetch(OffsetFetch),
     /// OffsetDelete (key 47).
@@ -151,6 +154,17 @@ pub struct OffsetCommit {
     pub retention_time_ms: Option<i64>,
     /// What to commit.
     pub topics: Vec<OffsetCommitTopic>,
+}
+
+/// TxnOffsetCommit (key 28), versions 0–5: offsets that count once the producer's transaction commits.
+///
+/// From version 3 a member says which generation it is in (KIP-447); older clients name none and are not checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TxnOffsetCommit {
+    /// The producer, whose open transaction has the group's partition.
+    pub producer: ProducerIdAndEpoch,
+    /// The rest; without a retention time.
+    pub commit: OffsetCommit,
 }
 
 /// The partitions of one topic in an OffsetCommit.

@@ -4,10 +4,10 @@
 //! ([`GroupShard::step`]) and time ([`GroupShard::tick`]), and stopped ([`GroupShard::unload`]).
 //! Invariant: every request token is answered exactly once, unless its caller took it back ([`GroupShard::forget`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
-use thalweg_types::{Offset, TimestampMs};
+use thalweg_types::{Offset, ProducerId, TimestampMs};
 
 use super::admin::{describe_unknown, refused_describe};
 use super::classic::Group;
@@ -56,10 +56,12 @@ enum Phase {
 pub struct GroupShard {
     config: GroupConfig,
     phase: Phase,
-    groups: BTreeMap<GroupId, Group>,
+    pub(super) groups: BTreeMap<GroupId, Group>,
     timers: Timers,
     parked: HashMap<ReplyToken, Parked>,
-    stats: GroupShardStats,
+    pub(super) stats: GroupShardStats,
+    /// The groups that have pending offsets of a producer, and perhaps some that had.
+    pub(super) transactions: BTreeMap<ProducerId, BTreeSet<GroupId>>,
     /// The group the running expiry pass goes on after.
     expiry_cursor: Option<GroupId>,
 }
@@ -76,6 +78,7 @@ impl GroupShard {
             timers: Timers::default(),
             parked: HashMap::new(),
             stats: GroupShardStats::default(),
+            transactions: BTreeMap::new(),
             expiry_cursor: None,
         }
     }
@@ -143,6 +146,7 @@ impl GroupShard {
             step.replies.push((token, reply));
         }
         self.groups.clear();
+        self.transactions.clear();
         self.timers.clear();
         step
     }
@@ -180,6 +184,9 @@ impl GroupShard {
             GroupRequest::Heartbeat(request) => Some(self.heartbeat(now, &request, &mut step)),
             GroupRequest::Leave(request) => Some(self.leave(now, &request, &mut step)),
             GroupRequest::OffsetCommit(request) => Some(self.commit(now, &request, &mut step)),
+            GroupRequest::TxnOffsetCommit(request) => {
+                Some(self.commit_transactional(now, &request, &mut step))
+            }
             GroupRequest::OffsetFetch(request) => Some(self.fetch(request)),
             GroupRequest::OffsetDelete(request) => Some(self.delete_offsets(now, &request, &mut step)),
             GroupRequest::Describe(request) => Some(GroupReply::Describe(
@@ -297,7 +304,7 @@ impl GroupShard {
     }
 
     /// Runs `act` on a group if it exists, and drops the group if nothing of it is worth keeping after that.
-    fn with_group<T>(
+    pub(super) fn with_group<T>(
         &mut self,
         now: TimestampMs,
         group_id: &GroupId,
@@ -315,7 +322,7 @@ impl GroupShard {
 
     /// Makes sure that a group exists. The caller runs [`GroupShard::with_group`] after it, which drops it again if
     /// it stays vacant.
-    fn ensure_group(&mut self, now: TimestampMs, group_id: &GroupId) -> Result<(), GroupError> {
+    pub(super) fn ensure_group(&mut self, now: TimestampMs, group_id: &GroupId) -> Result<(), GroupError> {
         if self.groups.contains_key(group_id) {
             return Ok(());
         }
@@ -524,6 +531,9 @@ fn refuse(request: &GroupRequest, error: GroupError) -> GroupReply {
         }),
         GroupRequest::Leave(_) => GroupReply::Leave(LeaveGroupReply { outcome: Err(error) }),
         GroupRequest::OffsetCommit(request) => GroupReply::OffsetCommit(refused_commit(request, error)),
+        GroupRequest::TxnOffsetCommit(request) => {
+            GroupReply::OffsetCommit(refused_commit(&request.commit, error))
+        }
         GroupRequest::OffsetFetch(request) => GroupReply::OffsetFetch(OffsetFetchReply {
             group_id: request.group_id.clone(),
             outcome: Err(error),

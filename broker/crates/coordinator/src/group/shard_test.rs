@@ -227,6 +227,7 @@ fn an_empty_group_id_is_invalid_where_members_are_meant() {
             | GroupRequest::Sync(_)
             | GroupRequest::Heartbeat(_)
             | GroupRequest::Leave(_)
+            | GroupRequest::TxnOffsetCommit(_)
             | GroupRequest::OffsetDelete(_) => Some(GroupError::InvalidGroupId),
             // Old clients commit and fetch without a group.
             GroupRequest::OffsetCommit(_) | GroupRequest::OffsetFetch(_) | GroupRequest::Describe(_) => None,

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::error::GroupError;
 use super::ids::{GenerationId, GroupId, InstanceId, MemberId};
 use super::reply::GroupReply;
+use crate::transaction::ProducerIdAndEpoch;
 
 /// The caller's name for one request that waits for its reply. Never used twice in the life of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,6 +38,8 @@ impl GroupRecord {
 pub struct Step {
     /// To append, in order.
     pub records: Vec<GroupRecord>,
+    /// Whose transaction the records belong to, if they do.
+    pub producer: Option<ProducerIdAndEpoch>,
     /// To send once durable. A reply may belong to an earlier request.
     pub replies: Vec<(ReplyToken, GroupReply)>,
     /// To log.

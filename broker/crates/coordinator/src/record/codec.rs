@@ -76,6 +76,10 @@ impl<'a> Reader<'a> {
         Ok(array)
     }
 
+    pub(crate) fn int8(&mut self) -> Result<i8, DecodeError> {
+        self.array().map(i8::from_be_bytes)
+    }
+
     pub(crate) fn int16(&mut self) -> Result<i16, DecodeError> {
         self.array().map(i16::from_be_bytes)
     }
@@ -164,6 +168,23 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads the length of an array that may be null, `None` then. It says nothing of how many elements there are: read
+    /// them one by one and reserve nothing.
+    pub(crate) fn nullable_array_len(&mut self) -> Result<Option<u32>, DecodeError> {
+        let position = self.position;
+        match self.int32()? {
+            -1 => Ok(None),
+            length => u32::try_from(length)
+                .map(Some)
+                .map_err(|_| DecodeError::Length { position }),
+        }
+    }
+
+    /// As [`Reader::nullable_array_len`], of a flexible version.
+    pub(crate) fn compact_nullable_array_len(&mut self) -> Result<Option<u32>, DecodeError> {
+        Ok(self.unsigned_varint()?.checked_sub(1))
+    }
+
     /// Steps over the tagged fields at the end of a flexible struct.
     pub(crate) fn skip_tagged_fields(&mut self) -> Result<(), DecodeError> {
         // Each field takes at least two bytes, so the loop ends with the input whatever the count says.
@@ -186,6 +207,10 @@ impl Writer {
         Self {
             buffer: BytesMut::with_capacity(capacity),
         }
+    }
+
+    pub(crate) fn int8(&mut self, value: i8) {
+        self.buffer.put_i8(value);
     }
 
     pub(crate) fn int16(&mut self, value: i16) {
@@ -217,6 +242,25 @@ impl Writer {
         let length = i32::try_from(bytes.len()).expect("a byte field is part of a record of bounded size");
         self.buffer.put_i32(length);
         self.buffer.put_slice(bytes);
+    }
+
+    pub(crate) fn unsigned_varint(&mut self, mut value: u32) {
+        while value >= 0x80 {
+            self.buffer.put_u8((value & 0x7f) as u8 | 0x80);
+            value >>= 7;
+        }
+        self.buffer.put_u8(value as u8);
+    }
+
+    /// Writes the length of an array that is not null, or of a string, of a flexible version.
+    pub(crate) fn compact_len(&mut self, length: usize) {
+        let length = u32::try_from(length).expect("an array or a string is part of a record of bounded size");
+        self.unsigned_varint(length.saturating_add(1));
+    }
+
+    pub(crate) fn compact_string(&mut self, text: &str) {
+        self.compact_len(text.len());
+        self.buffer.put_slice(text.as_bytes());
     }
 
     pub(crate) fn finish(self) -> Bytes {

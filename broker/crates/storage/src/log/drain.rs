@@ -456,6 +456,11 @@ impl PartitionLog {
             write_state: state.durable_write_state,
             epochs: state.durable_epochs(),
             producers: state.durable_producers(),
+            transactions: state.transactions.durable(state.high_watermark),
+            settled: state
+                .tail
+                .undrained_settled()
+                .unwrap_or_else(|| state.transactions.settled(state.high_watermark)),
         };
         let mut changes = vec![RowChange {
             key: partition_key(self.id),

@@ -74,7 +74,7 @@ fn a_cut_or_newer_row_is_refused() {
         assert!(decode(&key, &value[..cut]).is_err(), "{cut}");
     }
     let mut newer = value;
-    newer[0] = 2;
+    newer[0] = 3;
     assert!(decode(&key, &newer).unwrap_err().contains("newer"));
 }
 

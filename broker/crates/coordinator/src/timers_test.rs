@@ -1,7 +1,7 @@
 use super::*;
 
-fn join(name: &str) -> TimerKey {
-    TimerKey::Join(GroupId::from(name))
+fn join(name: &str) -> String {
+    name.to_owned()
 }
 
 #[test]
