@@ -9,6 +9,7 @@ pub mod broker_configs;
 pub mod budget;
 pub mod cli;
 pub mod clock;
+pub mod coordinator_log;
 pub mod groups;
 pub mod live_settings;
 pub mod maintenance;
@@ -17,6 +18,7 @@ pub mod partition;
 pub mod server;
 pub mod storage;
 pub mod topics;
+pub mod transactions;
 
 #[cfg(test)]
 mod test_broker;

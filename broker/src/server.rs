@@ -1,4 +1,4 @@
-//! Builds everything, in order, and stops it in reverse: HTTP, data directory, topics, groups, handlers, listeners.
+//! Builds everything, in order, and stops it in reverse: HTTP, data directory, topics, groups, transactions, handlers, listeners.
 //!
 //! The only place that knows all parts. Invariant: HTTP tells from the first moment how far the start is, no client is
 //! served before recovery is done, and the logs are closed after the last reply.
@@ -34,6 +34,7 @@ use crate::network::{
 use crate::partition::{DiskGate, FetchSessions, ProducerIds};
 use crate::storage::{DataDirectory, DiskReserve, OpenDataError, OpenedData, RecoveryProgress, WatchedDisk};
 use crate::topics::Topics;
+use crate::transactions::{TransactionParts, Transactions};
 
 /// Exit code when an acknowledgement can no longer be trusted (`EX_IOERR` of sysexits).
 const EXIT_STORAGE_FAILED: i32 = 74;
@@ -101,6 +102,7 @@ pub struct Server {
     pub started: Started,
     engine: Arc<LogEngine>,
     groups: Arc<Groups>,
+    transactions: Arc<Transactions>,
     tasks: JoinSet<()>,
     serving: tokio::task::JoinHandle<()>,
     _directory: DataDirectory,
@@ -155,11 +157,8 @@ impl Server {
         ));
         let network_metrics = NetworkMetrics::new(&metrics, &context.budget)?;
         admin.serving(admin_parts(&context, data_path))?;
-        let (budget, groups, live) = (
-            context.budget.clone(),
-            context.groups.clone(),
-            context.settings.clone(),
-        );
+        let (budget, live) = (context.budget.clone(), context.settings.clone());
+        let (groups, transactions) = (context.groups.clone(), context.transactions.clone());
         let handles = Arc::new(ServeHandles::new(
             network_settings(&settings),
             budget,
@@ -173,6 +172,7 @@ impl Server {
             started,
             engine: opened.engine,
             groups,
+            transactions,
             tasks,
             serving,
             _directory: opened.directory,
@@ -184,6 +184,7 @@ impl Server {
         if let Err(error) = self.serving.await {
             tracing::error!(%error, "the listeners stopped");
         }
+        self.transactions.stop().await;
         self.groups.stop().await;
         self.tasks.abort_all();
         while self.tasks.join_next().await.is_some() {}
@@ -270,7 +271,7 @@ async fn open_data(
     Ok(opened?)
 }
 
-/// The handles of all handlers; groups begin to load.
+/// The handles of all handlers; groups and transactions begin to load.
 fn context(
     opened: &OpenedData,
     disk: Arc<dyn Disk>,
@@ -290,6 +291,15 @@ fn context(
         clock.clone(),
     ));
     let groups = Groups::start(topics.clone(), live.clone(), clock.clone(), shutdown.watcher());
+    let producer_ids = Arc::new(ProducerIds::new(opened.metadata.clone()));
+    let transactions = Transactions::start(TransactionParts {
+        topics: topics.clone(),
+        groups: groups.clone(),
+        producer_ids: producer_ids.clone(),
+        settings: live.clone(),
+        clock: clock.clone(),
+        shutdown: shutdown.watcher(),
+    });
     Arc::new(Context {
         settings: live,
         clock,
@@ -299,8 +309,9 @@ fn context(
         metrics: metrics.clone(),
         topics,
         groups,
+        transactions,
         fetch_sessions: Arc::new(FetchSessions::from_settings(settings)),
-        producer_ids: Arc::new(ProducerIds::new(opened.metadata.clone())),
+        producer_ids,
         disk_gate: Arc::new(DiskGate::default()),
         disk,
         broker_configs,

@@ -5,14 +5,14 @@
 //! UNSUPPORTED_VERSION and the full list, from which the client starts again. The response header is always
 //! v0: a client reads it before it knows anything.
 //!
-//! Left out: finalized features; none is supported yet, so the lists are empty, and the epoch is 0 (known,
-//! nothing finalized) rather than −1 (unknown). v5 (KIP-1242) is not in the schemas of Kafka 4.3. Asks no
+//! One feature, `transaction.version`, is finalized at 2 (KIP-890) and cannot be changed, so its epoch is always 0. v5 (KIP-1242) is not in the schemas of Kafka 4.3. Asks no
 //! authorization, as Kafka's.
 
 use std::sync::Arc;
 
-use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use kafka_protocol::protocol::StrBytes;
 use thalweg_types::ErrorCode;
 
 use super::codec::respond_in_version;
@@ -22,6 +22,13 @@ use super::{ApiError, Context, Reply, decode, respond};
 
 /// First version that names the client library.
 const CLIENT_SOFTWARE_SINCE: i16 = 3;
+
+/// First version that lists features whose least level is 0; older clients would take that for a mistake.
+const LEVEL_0_SINCE: i16 = 4;
+
+/// The protocol of transactions, its levels, and the one in force.
+const TRANSACTION_VERSION: &str = "transaction.version";
+const TRANSACTION_LEVEL_MAX: i16 = 2;
 
 /// Longest name or version that is kept; both end up in logs and metric labels.
 const SOFTWARE_TEXT_LENGTH_MAX: usize = 128;
@@ -34,7 +41,7 @@ pub(super) async fn handle(_context: Arc<Context>, request: Request) -> Result<R
 pub(super) fn answer(request: &Request) -> Result<Reply, ApiError> {
     let header = &request.header;
     if !table::row(header.api_key as i16).is_some_and(|row| row.serves(header.api_version)) {
-        let body = response(ErrorCode::UnsupportedVersion);
+        let body = response(ErrorCode::UnsupportedVersion, 0);
         return Ok(respond_in_version(header, &body, 0)?
             .with_error(ErrorCode::UnsupportedVersion)
             .into());
@@ -46,7 +53,7 @@ pub(super) fn answer(request: &Request) -> Result<Reply, ApiError> {
             body.client_software_version.as_str(),
         );
         if !is_software_text(name) || !is_software_text(version) {
-            let body = response(ErrorCode::InvalidRequest).with_api_keys(Vec::new());
+            let body = response(ErrorCode::InvalidRequest, header.api_version).with_api_keys(Vec::new());
             return Ok(respond(header, &body)?
                 .with_error(ErrorCode::InvalidRequest)
                 .into());
@@ -56,10 +63,10 @@ pub(super) fn answer(request: &Request) -> Result<Reply, ApiError> {
             version: version.into(),
         });
     }
-    Ok(respond(header, &response(ErrorCode::None))?.into())
+    Ok(respond(header, &response(ErrorCode::None, header.api_version))?.into())
 }
 
-fn response(error: ErrorCode) -> ApiVersionsResponse {
+fn response(error: ErrorCode, version: i16) -> ApiVersionsResponse {
     let api_keys = TABLE
         .iter()
         .map(|row| {
@@ -69,10 +76,27 @@ fn response(error: ErrorCode) -> ApiVersionsResponse {
                 .with_max_version(row.version_max)
         })
         .collect();
-    ApiVersionsResponse::default()
+    let mut response = ApiVersionsResponse::default()
         .with_error_code(error.code())
         .with_api_keys(api_keys)
-        .with_finalized_features_epoch(0)
+        .with_finalized_features_epoch(0);
+    if version >= CLIENT_SOFTWARE_SINCE {
+        response.finalized_features.push(
+            FinalizedFeatureKey::default()
+                .with_name(StrBytes::from_static_str(TRANSACTION_VERSION))
+                .with_min_version_level(TRANSACTION_LEVEL_MAX)
+                .with_max_version_level(TRANSACTION_LEVEL_MAX),
+        );
+    }
+    if version >= LEVEL_0_SINCE {
+        response.supported_features.push(
+            SupportedFeatureKey::default()
+                .with_name(StrBytes::from_static_str(TRANSACTION_VERSION))
+                .with_min_version(0)
+                .with_max_version(TRANSACTION_LEVEL_MAX),
+        );
+    }
+    response
 }
 
 /// Decides whether a name or version matches KIP-511's pattern: `[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?`.

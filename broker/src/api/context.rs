@@ -15,6 +15,7 @@ use crate::groups::Groups;
 use crate::live_settings::LiveSettings;
 use crate::partition::{DiskGate, FetchSessions, ProducerIds};
 use crate::topics::Topics;
+use crate::transactions::Transactions;
 use thalweg_metadata::Stamp;
 use thalweg_storage::disk::Disk;
 
@@ -40,6 +41,8 @@ pub struct Context {
     pub disk: Arc<dyn Disk>,
     /// Consumer groups.
     pub groups: Arc<Groups>,
+    /// Transactions.
+    pub transactions: Arc<Transactions>,
     /// Fetch sessions.
     pub fetch_sessions: Arc<FetchSessions>,
     /// Producer ids.

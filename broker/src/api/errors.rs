@@ -11,8 +11,9 @@ use thiserror::Error;
 
 use super::Response;
 use crate::broker_configs::BrokerConfigError;
-use crate::partition::ProducerIdError;
+use crate::partition::{ProducerIdError, append_error_code};
 use crate::topics::TopicError;
+use crate::transactions::MarkerError;
 use thalweg_settings::SettingError;
 
 /// Why a handler has no ordinary reply.
@@ -92,8 +93,39 @@ impl ToErrorCode for thalweg_coordinator::group::GroupError {
             Self::InvalidSessionTimeout => ErrorCode::InvalidSessionTimeout,
             Self::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
             Self::UnstableOffsetCommit => ErrorCode::UnstableOffsetCommit,
+            Self::TransactionEnded => ErrorCode::InvalidTxnState,
             Self::InvalidRequest => ErrorCode::InvalidRequest,
             Self::GroupRecordTooLarge => ErrorCode::UnknownServerError,
+        }
+    }
+}
+
+/// A request of a transactional producer that the coordinator refused.
+impl ToErrorCode for thalweg_coordinator::transaction::TransactionError {
+    fn error_code(&self) -> ErrorCode {
+        match self {
+            Self::CoordinatorLoadInProgress => ErrorCode::CoordinatorLoadInProgress,
+            Self::NotCoordinator => ErrorCode::NotCoordinator,
+            Self::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
+            Self::InvalidRequest => ErrorCode::InvalidRequest,
+            Self::InvalidTransactionTimeout => ErrorCode::InvalidTransactionTimeout,
+            Self::InvalidProducerIdMapping => ErrorCode::InvalidProducerIdMapping,
+            Self::ProducerFenced => ErrorCode::ProducerFenced,
+            Self::ConcurrentTransactions => ErrorCode::ConcurrentTransactions,
+            Self::InvalidTxnState => ErrorCode::InvalidTxnState,
+            Self::TransactionAbortable => ErrorCode::TransactionAbortable,
+            Self::TransactionalIdNotFound => ErrorCode::TransactionalIdNotFound,
+            Self::TransactionalIdsMaxReached | Self::TransactionTooLarge => ErrorCode::PolicyViolation,
+        }
+    }
+}
+
+/// A marker that is in no log.
+impl ToErrorCode for MarkerError {
+    fn error_code(&self) -> ErrorCode {
+        match self {
+            Self::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
+            Self::Append(error) => append_error_code(error),
         }
     }
 }

@@ -1,10 +1,10 @@
-//! FindCoordinator (key 10), versions 0–6: which broker serves a group.
+//! FindCoordinator (key 10), versions 0–6: which broker serves a group or a transactional id.
 //!
-//! v1 key type and error text, v3 flexible, v4 many keys (KIP-699), v6 share groups (KIP-932). This broker
-//! coordinates every group; the offsets topic is made before it says so, or it answers COORDINATOR_NOT_AVAILABLE.
+//! v1 key type and error text, v3 flexible, v4 many keys (KIP-699), v6 share
+//! groups (KIP-932). This broker coordinates all of them; the topic they are kept in is made before it says so, or it
+//! answers COORDINATOR_NOT_AVAILABLE.
 //!
-//! Left out: transactions (TRANSACTIONAL_ID_AUTHORIZATION_FAILED, which ends a client's attempt at once) and share
-//! groups (INVALID_REQUEST), each with a text.
+//! Left out: share groups (INVALID_REQUEST with a text).
 
 use std::sync::Arc;
 
@@ -80,13 +80,7 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
 async fn find(exchange: &Exchange, key_type: i8, key: &str) -> Result<(), Refusal> {
     match key_type {
         GROUP => {}
-        TRANSACTION => {
-            // Clients take this code as final; on any other they ask again until they time out.
-            return Err(Refusal::new(
-                ErrorCode::TransactionalIdAuthorizationFailed,
-                "transactions are not supported by this broker yet; produce without a transactional.id",
-            ));
-        }
+        TRANSACTION => return find_for_transaction(exchange, key).await,
         SHARE => {
             return Err(Refusal::new(
                 ErrorCode::InvalidRequest,
@@ -108,6 +102,15 @@ async fn find(exchange: &Exchange, key_type: i8, key: &str) -> Result<(), Refusa
         .ensure()
         .await
         .map_err(|error| Refusal::new(error.error_code(), error.to_string()))
+}
+
+async fn find_for_transaction(exchange: &Exchange, key: &str) -> Result<(), Refusal> {
+    if !exchange.may(Operation::Describe, Resource::transactional_id(key)) {
+        let error = ErrorCode::TransactionalIdAuthorizationFailed;
+        return Err(Refusal::new(error, error.message()));
+    }
+    let ensured = exchange.context.transactions.ensure().await;
+    ensured.map_err(|error| Refusal::new(error.error_code(), error.to_string()))
 }
 
 fn coordinator(exchange: &Exchange, key: StrBytes, found: Result<(), Refusal>) -> Coordinator {

@@ -2,28 +2,85 @@
 //! v5 KIP-890. Left out: v6, which is not stable in Kafka 4.3.
 //!
 //! A producer without a transactional id always gets a new id with epoch 0, as in Kafka, whatever it had before:
-//! it raises the epoch by itself and comes here only when its epochs are used up. Transactional ids are refused by
-//! name until there are transactions; to accept one would promise what is not kept.
+//! it raises the epoch by itself and comes here only when its epochs are used up. With a transactional id, the
+//! transaction coordinator decides: an open transaction is aborted first.
 
 use std::sync::Arc;
 
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, ProducerId};
+use thalweg_coordinator::transaction::{
+    InitProducerId as InitTransactional, ProducerIdAndEpoch, TransactionError, TransactionalId,
+};
 use thalweg_types::{ErrorCode, ProducerEpoch};
 
 use super::refusal::{Refusal, throttle_work};
-use super::{ApiError, Context, Operation, Reply, Request, Resource, decode, respond};
+use super::transactional::{code_in_version, producer};
+use super::{ApiError, Context, Operation, Reply, Request, Resource, Response, decode, respond};
+
+/// First version that knows PRODUCER_FENCED.
+const FENCED_SINCE: i16 = 4;
 
 pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
     let body: InitProducerIdRequest = decode(&request)?;
-    let outcome = match judge(&body) {
-        Ok(()) => new_id(&context, &request).await,
-        Err(refusal) => Err(refusal),
+    if let Err(refusal) = judge(&body) {
+        return answer(&context, &request, Err(refusal));
+    }
+    let Some(transactional_id) = &body.transactional_id else {
+        let id = new_id(&context, &request).await;
+        return answer(&context, &request, id.map(first_epoch));
     };
-    let (mute, throttle_time_ms) = throttle_work(&context, &request);
+    let access = context.authorizer.authorize(
+        &request.connection,
+        Operation::Write,
+        Resource::transactional_id(transactional_id),
+    );
+    if !access.is_allowed() {
+        let refusal = Refusal::bare(ErrorCode::TransactionalIdAuthorizationFailed);
+        return answer(&context, &request, Err(refusal));
+    }
+    let init = InitTransactional {
+        transactional_id: TransactionalId::from(transactional_id.as_str()),
+        timeout_ms: body.transaction_timeout_ms,
+        expected: (body.producer_id.0 != thalweg_types::ProducerId::NONE.get())
+            .then(|| producer(body.producer_id, body.producer_epoch)),
+    };
+    let version = request.header.api_version;
+    let refusal = move |error: TransactionError| {
+        Refusal::new(code_in_version(error, version, FENCED_SINCE), error.to_string())
+    };
+    match context.transactions.ask(init).await {
+        Err(error) => answer(&context, &request, Err(refusal(error))),
+        Ok(asked) => Ok(Reply::later(async move {
+            let producer = asked.wait().await.map_err(refusal);
+            respond_with(&context, &request, producer)
+        })),
+    }
+}
+
+fn first_epoch(id: ProducerId) -> ProducerIdAndEpoch {
+    producer(id, 0)
+}
+
+fn answer(
+    context: &Context,
+    request: &Request,
+    outcome: Result<ProducerIdAndEpoch, Refusal>,
+) -> Result<Reply, ApiError> {
+    Ok(respond_with(context, request, outcome)?.into())
+}
+
+fn respond_with(
+    context: &Context,
+    request: &Request,
+    outcome: Result<ProducerIdAndEpoch, Refusal>,
+) -> Result<Response, ApiError> {
+    let (mute, throttle_time_ms) = throttle_work(context, request);
     let response = InitProducerIdResponse::default().with_throttle_time_ms(throttle_time_ms);
     let (response, error) = match outcome {
-        Ok(id) => (
-            response.with_producer_id(id).with_producer_epoch(0),
+        Ok(producer) => (
+            response
+                .with_producer_id(ProducerId(producer.id.get()))
+                .with_producer_epoch(producer.epoch.get()),
             ErrorCode::None,
         ),
         Err(refusal) => {
@@ -43,23 +100,14 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     };
     Ok(respond(&request.header, &response)?
         .throttled(mute)
-        .with_error(error)
-        .into())
+        .with_error(error))
 }
 
 /// Judges the request by itself. Pure.
 fn judge(body: &InitProducerIdRequest) -> Result<(), Refusal> {
     let invalid = |what: &str| Err(Refusal::new(ErrorCode::InvalidRequest, what));
-    if let Some(id) = &body.transactional_id {
-        return if id.is_empty() {
-            invalid("transactional.id is empty; leave it out")
-        } else {
-            // Clients take this code as final; on any other they ask again until they time out.
-            Err(Refusal::new(
-                ErrorCode::TransactionalIdAuthorizationFailed,
-                "transactions are not supported by this broker yet; produce without a transactional.id",
-            ))
-        };
+    if body.transactional_id.as_ref().is_some_and(|id| id.is_empty()) {
+        return invalid("transactional.id is empty; leave it out");
     }
     let has_id = body.producer_id.0 != thalweg_types::ProducerId::NONE.get();
     let has_epoch = body.producer_epoch != ProducerEpoch::NONE.get();

@@ -18,6 +18,8 @@
 //! Owns the wire structs of requests and responses; below `api`, only domain types. Handlers get a
 //! [`Context`] of named handles. No `api/x.rs` imports another `api/y.rs`.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 #[cfg(test)]
 mod admin_test;
 mod advertised;
@@ -38,6 +40,8 @@ mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_topic_partitions;
+mod describe_transactions;
+mod end_txn;
 pub mod errors;
 mod exchange;
 mod fetch;
@@ -51,6 +55,7 @@ mod leave_group;
 mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -69,6 +74,9 @@ pub mod table;
 #[path = "testing_test.rs"]
 mod testing;
 pub mod throttle;
+mod transactional;
+mod txn_offset_commit;
+mod write_txn_markers;
 
 use std::sync::Arc;
 

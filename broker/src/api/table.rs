@@ -15,6 +15,10 @@ use super::{
     init_producer_id, list_config_resources,
 };
 use super::{
+    add_offsets_to_txn, add_partitions_to_txn, describe_transactions, end_txn, list_transactions,
+    txn_offset_commit, write_txn_markers,
+};
+use super::{
     delete_groups, describe_groups, find_coordinator, heartbeat, join_group, leave_group, list_groups,
     offset_commit, offset_delete, offset_fetch, sync_group,
 };
@@ -89,6 +93,11 @@ pub static TABLE: &[Row] = &[
     row!(DeleteRecords, 0..=2, delete_records::handle),
     row!(InitProducerId, 0..=5, init_producer_id::handle),
     row!(OffsetForLeaderEpoch, 2..=4, offset_for_leader_epoch::handle),
+    row!(AddPartitionsToTxn, 0..=5, add_partitions_to_txn::handle),
+    row!(AddOffsetsToTxn, 0..=4, add_offsets_to_txn::handle),
+    row!(EndTxn, 0..=5, end_txn::handle),
+    row!(WriteTxnMarkers, 1..=1, write_txn_markers::handle),
+    row!(TxnOffsetCommit, 0..=5, txn_offset_commit::handle),
     row!(DescribeConfigs, 1..=4, describe_configs::handle),
     row!(AlterConfigs, 0..=2, alter_configs::handle),
     row!(DescribeLogDirs, 1..=4, describe_log_dirs::handle),
@@ -97,6 +106,8 @@ pub static TABLE: &[Row] = &[
     row!(IncrementalAlterConfigs, 0..=1, incremental_alter_configs::handle),
     row!(OffsetDelete, 0..=0, offset_delete::handle),
     row!(DescribeCluster, 0..=2, describe_cluster::handle),
+    row!(DescribeTransactions, 0..=0, describe_transactions::handle),
+    row!(ListTransactions, 0..=2, list_transactions::handle),
     row!(ListConfigResources, 0..=1, list_config_resources::handle),
     row!(DescribeTopicPartitions, 0..=0, describe_topic_partitions::handle),
 ];

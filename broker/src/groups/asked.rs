@@ -7,7 +7,7 @@ use thalweg_coordinator::group::{
     DeleteGroup, DeleteGroupReply, DescribeGroup, DescribeGroupReply, GroupError, GroupReply, GroupRequest,
     Heartbeat, HeartbeatReply, JoinGroup, JoinGroupReply, LeaveGroup, LeaveGroupReply, ListGroups,
     ListGroupsReply, OffsetCommit, OffsetCommitReply, OffsetDelete, OffsetDeleteReply, OffsetFetch,
-    OffsetFetchReply, ReplyToken, SyncGroup, SyncGroupReply,
+    OffsetFetchReply, ReplyToken, SyncGroup, SyncGroupReply, TxnOffsetCommit,
 };
 use thalweg_storage::commit::{CommitError, Ticket};
 use tokio::sync::oneshot;
@@ -31,7 +31,10 @@ pub trait Ask: Send + Unpin + 'static {
 
 macro_rules! ask {
     ($($request:ident => $variant:ident($reply:ident), $id:expr;)*) => {
-        $(impl Ask for $request {
+        $(ask!(@one $request, $variant => $variant($reply), $id);)*
+    };
+    (@one $request:ident, $wrap:ident => $variant:ident($reply:ident), $id:expr) => {
+        impl Ask for $request {
             type Reply = $reply;
 
             fn group_id(&self) -> &str {
@@ -40,7 +43,7 @@ macro_rules! ask {
             }
 
             fn into_request(self) -> GroupRequest {
-                GroupRequest::$variant(self)
+                GroupRequest::$wrap(self)
             }
 
             fn from_reply(reply: GroupReply) -> Option<$reply> {
@@ -49,7 +52,7 @@ macro_rules! ask {
                     _ => None,
                 }
             }
-        })*
+        }
     };
 }
 
@@ -65,6 +68,8 @@ ask! {
     ListGroups => List(ListGroupsReply), |_| "";
     DeleteGroup => Delete(DeleteGroupReply), |request| &request.group_id;
 }
+
+ask!(@one TxnOffsetCommit, TxnOffsetCommit => OffsetCommit(OffsetCommitReply), |request| &request.commit.group_id);
 
 /// A request whose effects have happened and whose answer is still to come. Dropped before that, the request is
 /// taken back: a member that waited counts as gone.

@@ -3,9 +3,7 @@
 use thalweg_coordinator::group::GroupConfig;
 use thalweg_settings::Settings;
 
-/// Key and value bytes of the largest record: Kafka's default `max.message.bytes` less room for batch and record
-/// headers. A write-ahead log too small for it refuses the append, and the shard is loaded again.
-const RECORD_BYTES_MAX: usize = 1_000_000;
+use crate::coordinator_log::RECORD_BYTES_MAX;
 
 /// Returns the settings in force. They are read-only in Kafka too, so they hold until the broker stops.
 ///

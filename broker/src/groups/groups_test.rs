@@ -429,13 +429,7 @@ async fn loading_again(running: &Running) -> (Arc<ShardRunner>, load::Loaded) {
         .log()
         .clone();
     let shared = running.groups.shared.clone();
-    let what = load::Load {
-        partition,
-        log: &log,
-        config: shared.config.clone(),
-        buffer_bytes: 1 << 20,
-    };
-    let loaded = load::load(what, &|| false).unwrap();
+    let loaded = load::load(&log, shared.config.clone(), 1 << 20, &|| false).unwrap();
     let shard = Arc::new(ShardRunner::new(partition, log.clone(), shared));
     (shard, loaded)
 }

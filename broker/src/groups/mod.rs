@@ -9,11 +9,11 @@
 //! coordinator, the wire to `api`. Invariant: every request is answered once, or its caller is gone.
 
 mod asked;
-mod clock;
 mod config;
 mod events;
 mod kept;
 mod load;
+mod markers;
 mod offsets_topic;
 mod shard;
 mod shared;
@@ -22,6 +22,7 @@ mod view;
 
 pub use asked::{Ask, Asked};
 pub use kept::keep;
+pub use markers::{OffsetsVerification, outcome_of};
 pub use offsets_topic::OFFSETS_TOPIC;
 pub use view::{CommittedView, GroupView};
 
@@ -37,6 +38,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
+use crate::coordinator_log::LoadShard;
 use crate::live_settings::LiveSettings;
 use crate::topics::Topics;
 use shard::ShardRunner;
@@ -136,7 +138,7 @@ impl Groups {
         if self.shards.get().is_some() {
             return Ok(());
         }
-        let topic = offsets_topic::find_or_create(&self.topics, &self.settings).await?;
+        let topic = offsets_topic::find_or_create(&self.topics, &self.settings.current()).await?;
         self.open_shards(&topic);
         Ok(())
     }
@@ -153,10 +155,9 @@ impl Groups {
             request.group_id(),
             i32::try_from(shards.len()).unwrap_or(i32::MAX),
         );
-        let shard = usize::try_from(partition.0)
-            .ok()
-            .and_then(|index| shards.get(index));
-        let shard = shard.ok_or(GroupError::CoordinatorNotAvailable)?;
+        let shard = self
+            .shard(partition)
+            .ok_or(GroupError::CoordinatorNotAvailable)?;
         Ok(shard.ask(request))
     }
 

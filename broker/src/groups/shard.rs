@@ -3,7 +3,7 @@
 //! A shard whose append fails has a memory that its log does not know. It drops it, sends everybody away and, unless
 //! the log itself is gone, is loaded again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,24 +11,25 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use thalweg_coordinator::group::{
-    GroupError, GroupRecord, GroupReply, GroupShard, GroupShardStats, ReplyToken, Step, TopicName,
+    GroupError, GroupReply, GroupShard, GroupShardStats, ReplyToken, Step, TopicName, TxnOffsetCommit,
 };
-use thalweg_storage::commit::{CommitError, Ticket};
-use thalweg_storage::log::{AppendError, CheckedBatch, Origin, PartitionLog};
-use thalweg_types::{PartitionIndex, TimestampMs};
-use thalweg_wire::batch::BatchError;
-use thalweg_wire::records::{BatchBuilder, BatchOptions};
+use thalweg_coordinator::transaction::Outcome;
+use thalweg_storage::commit::Ticket;
+use thalweg_storage::log::{
+    AppendError, Appended, PartitionLog, TransactionMarker, TransactionStart, VerificationGuard,
+};
+use thalweg_types::{PartitionIndex, ProducerId, TimestampMs};
+use thalweg_wire::records::{BatchOptions, ProducerStamp, Transactionality};
 use tokio::sync::oneshot;
 
 use super::asked::{Ask, Asked, Delivered};
 use super::events::log_event;
 use super::load::Loaded;
-use super::shared::{NEVER, RandomIds, Shared};
+use super::markers::{OffsetsVerification, outcome_of};
+use super::shared::{RandomIds, Shared};
 use super::view::add_stats;
+use crate::coordinator_log::{LoadShard, NEVER, Record, RecordsError, append_records};
 use crate::topics::Topics;
-
-/// Records of one step go into batches of about this many bytes; one larger record is a batch of its own.
-const BATCH_BYTES_MAX: usize = 1_000_000;
 
 /// One shard, its log, and who waits for it.
 pub(super) struct ShardRunner {
@@ -46,6 +47,8 @@ struct State {
     waiting: HashMap<ReplyToken, oneshot::Sender<Delivered>>,
     /// Topics that were deleted while the shard was not loaded; their names may belong to new ones.
     deleted_while_loading: HashSet<TopicName>,
+    /// Transactions that were decided while the shard was not loaded. Later markers of a producer decide nothing.
+    decided_while_loading: BTreeMap<ProducerId, Outcome>,
     /// Counters of the shards that were here before a failed append.
     past_stats: GroupShardStats,
 }
@@ -60,18 +63,23 @@ enum Phase {
     Gone,
 }
 
-/// Why records of a step are not in the log.
-#[derive(Debug, thiserror::Error)]
-enum RecordsError {
-    #[error(transparent)]
-    Batch(#[from] BatchError),
-    #[error(transparent)]
-    Append(#[from] AppendError),
-}
-
 impl fmt::Debug for ShardRunner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ShardRunner({})", self.partition)
+    }
+}
+
+impl LoadShard for ShardRunner {
+    const TOPIC: &'static str = super::OFFSETS_TOPIC;
+
+    fn partition(&self) -> PartitionIndex {
+        self.partition
+    }
+
+    fn note_load_problem(&self, what: String) {
+        if let Phase::Loading { problem } = &mut self.state.lock().phase {
+            *problem = Some(what);
+        }
     }
 }
 
@@ -83,6 +91,7 @@ impl ShardRunner {
             phase: Phase::Loading { problem: None },
             waiting: HashMap::new(),
             deleted_while_loading: HashSet::new(),
+            decided_while_loading: BTreeMap::new(),
             past_stats: GroupShardStats::default(),
         };
         Self {
@@ -104,10 +113,6 @@ impl ShardRunner {
         }
     }
 
-    pub(super) fn partition(&self) -> PartitionIndex {
-        self.partition
-    }
-
     pub(super) fn log(&self) -> &Arc<PartitionLog> {
         &self.log
     }
@@ -127,13 +132,6 @@ impl ShardRunner {
             Phase::Serving => None,
             Phase::Loading { problem } => Some(problem.clone()),
             Phase::Gone => Some(Some("its log is closed".into())),
-        }
-    }
-
-    /// Notes why a try to load failed.
-    pub(super) fn note_load_problem(&self, what: String) {
-        if let Phase::Loading { problem } = &mut self.state.lock().phase {
-            *problem = Some(what);
         }
     }
 
@@ -166,6 +164,55 @@ impl ShardRunner {
         }
         drop(state);
         Asked::new(Arc::clone(self), token, receiver)
+    }
+
+    /// Begins the verification of a producer that commits offsets here; `None` if its transaction is open here.
+    pub(super) fn begin_verification(&self, start: TransactionStart) -> Option<VerificationGuard> {
+        self.log.begin_verification(start, self.shared.clock.now())
+    }
+
+    /// Puts a verified transactional commit to the shard. Markers come under the same lock, so that none can pass
+    /// between the look at the verification and the append.
+    pub(super) fn ask_transactional(
+        self: &Arc<Self>,
+        request: TxnOffsetCommit,
+        verified: &OffsetsVerification,
+    ) -> Result<Asked<TxnOffsetCommit>, GroupError> {
+        let (sender, receiver) = oneshot::channel();
+        let token = self.shared.next_token();
+        let mut state = self.state.lock();
+        let now = self.shared.clock.now();
+        let valid = self.log.begin_verification(verified.start, now);
+        if valid.is_some() && valid != verified.guard {
+            return Err(GroupError::TransactionEnded);
+        }
+        state.waiting.insert(token, sender);
+        let step = state
+            .shard
+            .step(now, &mut RandomIds, request.into_request(), token);
+        self.settle_verified(&mut state, (step, valid), now);
+        if self.shared.is_stopping() {
+            state.send_away(token, GroupError::NotCoordinator);
+        }
+        drop(state);
+        Ok(Asked::new(Arc::clone(self), token, receiver))
+    }
+
+    /// Appends the marker of a producer's transaction, and decides what the transaction has pending here. A shard that
+    /// is being loaded decides it when it is there: no later transaction can commit to it before.
+    pub(super) fn append_marker(&self, marker: TransactionMarker) -> Result<Appended, AppendError> {
+        let mut state = self.state.lock();
+        let appended = self.log.append_marker(marker, self.shared.clock.now())?;
+        let outcome = outcome_of(marker.outcome);
+        match state.phase {
+            Phase::Loading { .. } => {
+                let decided = &mut state.decided_while_loading;
+                decided.entry(marker.producer_id).or_insert(outcome);
+            }
+            Phase::Serving => state.shard.complete_transaction(marker.producer_id, outcome),
+            Phase::Gone => {}
+        }
+        Ok(appended)
     }
 
     /// Takes back a request that nobody waits for any more.
@@ -226,6 +273,9 @@ impl ShardRunner {
         }
         state.shard = loaded.shard;
         state.phase = Phase::Serving;
+        for (producer_id, outcome) in std::mem::take(&mut state.decided_while_loading) {
+            state.shard.complete_transaction(producer_id, outcome);
+        }
         let now = self.shared.clock.now();
         let step = state.shard.loaded(now);
         self.settle(&mut state, step, now);
@@ -271,51 +321,48 @@ impl ShardRunner {
 
     /// Does what a step asks for.
     fn settle(self: &Arc<Self>, state: &mut MutexGuard<'_, State>, step: Step, now: TimestampMs) {
+        self.settle_verified(state, (step, None), now);
+    }
+
+    fn settle_verified(
+        self: &Arc<Self>,
+        state: &mut MutexGuard<'_, State>,
+        (step, guard): (Step, Option<VerificationGuard>),
+        now: TimestampMs,
+    ) {
         for event in &step.events {
             log_event(event);
         }
-        match self.append(&step.records, now) {
+        match self.append(&step, guard, now) {
             Ok(()) => state.answer(step.replies, &self.log),
             Err(error) => self.abandon(state, &error),
         }
         let deadline = state.shard.next_deadline().map_or(NEVER, TimestampMs::get);
         if self.deadline.swap(deadline, Ordering::SeqCst) > deadline {
-            self.shared.wake_by(deadline);
+            self.shared.alarm.wake_by(deadline);
         }
     }
 
-    fn append(&self, records: &[GroupRecord], now: TimestampMs) -> Result<(), RecordsError> {
-        let mut batch = BatchBuilder::new(BatchOptions::default());
-        for record in records {
-            let bytes = batch.records_bytes().saturating_add(record.size_bytes());
-            if !batch.is_empty() && bytes > BATCH_BYTES_MAX {
-                let full = std::mem::replace(&mut batch, BatchBuilder::new(BatchOptions::default()));
-                self.append_batch(full, now)?;
-            }
-            batch.push(now, Some(&record.key), record.value.as_deref(), &[])?;
+    fn append(&self, step: &Step, guard: Option<VerificationGuard>, now: TimestampMs) -> Result<(), RecordsError> {
+        let mut options = BatchOptions::default();
+        if let Some(producer) = step.producer {
+            options.transactionality = Transactionality::Transactional;
+            options.producer = Some(ProducerStamp {
+                id: producer.id,
+                epoch: producer.epoch,
+                base_sequence: -1,
+            });
         }
-        if batch.is_empty() {
-            Ok(())
-        } else {
-            self.append_batch(batch, now)
-        }
-    }
-
-    fn append_batch(&self, batch: BatchBuilder, now: TimestampMs) -> Result<(), RecordsError> {
-        let batch = CheckedBatch::check(batch.build()?)?;
-        // The ticket is taken from the log when the replies leave.
-        self.log.append(batch, Origin::Coordinator, now)?;
-        Ok(())
+        let records = step.records.iter().map(|record| Record {
+            key: &record.key,
+            value: record.value.as_ref(),
+        });
+        append_records(&self.log, records, (options, guard), now)
     }
 
     /// Drops a memory that the log does not know, and whoever waits for it.
     fn abandon(self: &Arc<Self>, state: &mut MutexGuard<'_, State>, error: &RecordsError) {
-        let is_gone = matches!(
-            error,
-            RecordsError::Append(
-                AppendError::Closed | AppendError::Commit(CommitError::Closed | CommitError::Log(_))
-            )
-        );
+        let is_gone = error.is_gone();
         let refusal = if is_gone {
             GroupError::NotCoordinator
         } else {

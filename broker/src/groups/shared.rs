@@ -1,32 +1,27 @@
 //! What all shards share: time, settings, tokens, the timer's alarm and the way to be loaded.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rand::RngCore;
 use thalweg_coordinator::group::{GroupConfig, IdSource, ReplyToken};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
-use super::clock::GroupClock;
 use super::shard::ShardRunner;
 use crate::clock::Clock;
-
-/// "No deadline".
-pub(super) const NEVER: i64 = i64::MAX;
+use crate::coordinator_log::{Alarm, EvenClock};
 
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) config: GroupConfig,
     /// How long a reply waits for the disk (`offsets.commit.timeout.ms`).
     pub(super) commit_timeout: Duration,
-    pub(super) clock: GroupClock,
+    pub(super) clock: EvenClock,
     /// Set once, when the broker stops: nobody waits for other members any more.
     stopping: AtomicBool,
     next_token: AtomicU64,
-    /// When the timer task wakes; [`NEVER`] while it decides.
-    wakes_at: AtomicI64,
-    pub(super) alarm: Notify,
+    pub(super) alarm: Alarm,
     load: mpsc::UnboundedSender<Arc<ShardRunner>>,
 }
 
@@ -40,11 +35,10 @@ impl Shared {
         Self {
             config,
             commit_timeout,
-            clock: GroupClock::new(clock),
+            clock: EvenClock::new(clock),
             stopping: AtomicBool::new(false),
             next_token: AtomicU64::new(0),
-            wakes_at: AtomicI64::new(NEVER),
-            alarm: Notify::new(),
+            alarm: Alarm::default(),
             load,
         }
     }
@@ -59,19 +53,6 @@ impl Shared {
 
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
-    }
-
-    /// Sees to it that the timer task is awake at `deadline`.
-    pub(super) fn wake_by(&self, deadline: i64) {
-        if deadline < self.wakes_at.load(Ordering::SeqCst) {
-            self.alarm.notify_one();
-        }
-    }
-
-    /// Tells when the timer task will wake. [`NEVER`] before it looks at the shards, so that a deadline set between
-    /// the look and the sleep rings the alarm.
-    pub(super) fn set_wakes_at(&self, at: i64) {
-        self.wakes_at.store(at, Ordering::SeqCst);
     }
 
     /// Queues a shard for loading. At most one entry for each shard: it is queued when it starts and when it fails,

@@ -1,25 +1,18 @@
 //! The background work of groups: loading, timers, deleted topics, the stop.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use thalweg_coordinator::group::TopicName;
 use thalweg_storage::commit::Ticket;
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::Groups;
-use super::load::{Load, LoadError, load};
+use super::load::load;
 use super::shard::ShardRunner;
-use super::shared::NEVER;
+use crate::coordinator_log::{LoadError, LoadShard, keep_time, load_shards};
 use crate::topics::Deletion;
-
-/// Shards that are loaded at the same time, at most.
-const LOADS_MAX: usize = 4;
-/// Wait before a failed load is tried again; doubles up to [`RETRY_MAX`].
-const RETRY_MIN: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// Works until the broker stops.
 pub(super) async fn run(
@@ -28,67 +21,19 @@ pub(super) async fn run(
     deletions: mpsc::Receiver<Deletion>,
 ) {
     let follow = follow_deletions(groups, deletions);
+    let shared = &groups.shared;
+    let time = keep_time(&shared.alarm, &shared.clock, || groups.tick());
+    let loader = Arc::clone(groups);
+    let load = load_shards(loads, move |shard| {
+        let groups = Arc::clone(&loader);
+        async move { try_load(&groups, &shard).await }
+    });
     tokio::select! {
         // Each of them runs for ever.
-        () = async { tokio::join!(keep_time(groups), load_shards(groups, loads), follow); } => {}
+        () = async { tokio::join!(time, load, follow); } => {}
         () = groups.shutdown.requested() => {}
     }
     groups.send_away();
-}
-
-async fn keep_time(groups: &Arc<Groups>) {
-    let shared = &groups.shared;
-    loop {
-        shared.set_wakes_at(NEVER);
-        let next = groups.tick();
-        let alarm = shared.alarm.notified();
-        match next {
-            None => alarm.await,
-            Some(next) => {
-                shared.set_wakes_at(next.get());
-                tokio::select! {
-                    () = alarm => {}
-                    () = tokio::time::sleep_until(shared.clock.wake_at(next)) => {}
-                }
-            }
-        }
-    }
-}
-
-async fn load_shards(groups: &Arc<Groups>, mut loads: mpsc::UnboundedReceiver<Arc<ShardRunner>>) {
-    let workers = std::thread::available_parallelism().map_or(1, |count| count.get().min(LOADS_MAX));
-    let permits = Arc::new(Semaphore::new(workers));
-    // Aborts what is left when the stop drops it; a read on its way sees the stop itself.
-    let mut running = JoinSet::new();
-    while let Some(shard) = loads.recv().await {
-        while running.try_join_next().is_some() {}
-        running.spawn(load_shard(Arc::clone(groups), shard, Arc::clone(&permits)));
-    }
-}
-
-/// Loads one shard, as often as it takes. Damage stays until somebody repairs it; clients are told to come back.
-async fn load_shard(groups: Arc<Groups>, shard: Arc<ShardRunner>, permits: Arc<Semaphore>) {
-    let mut wait = RETRY_MIN;
-    loop {
-        let tried = {
-            // Never closed.
-            let _permit = permits.acquire().await;
-            try_load(&groups, &shard).await
-        };
-        let what = match tried {
-            Ok(()) | Err(LoadError::Stopping) => return,
-            Err(error) => error.to_string(),
-        };
-        tracing::error!(
-            partition = shard.partition().0,
-            error = what,
-            retry_seconds = wait.as_secs(),
-            "consumer groups cannot be loaded from __consumer_offsets"
-        );
-        shard.note_load_problem(what);
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(RETRY_MAX);
-    }
 }
 
 async fn try_load(groups: &Arc<Groups>, shard: &Arc<ShardRunner>) -> Result<(), LoadError> {
@@ -97,13 +42,8 @@ async fn try_load(groups: &Arc<Groups>, shard: &Arc<ShardRunner>) -> Result<(), 
     let (log, partition) = (Arc::clone(shard.log()), shard.partition());
     let shared = Arc::clone(&groups.shared);
     let work = move || {
-        let what = Load {
-            partition,
-            log: &log,
-            config: shared.config.clone(),
-            buffer_bytes: usize::try_from(buffer_bytes).unwrap_or(usize::MAX),
-        };
-        load(what, &|| shared.is_stopping())
+        let buffer_bytes = usize::try_from(buffer_bytes).unwrap_or(usize::MAX);
+        load(&log, shared.config.clone(), buffer_bytes, &|| shared.is_stopping())
     };
     // Fails only when the runtime goes down, or on a panic, which the log has.
     let loaded = tokio::task::spawn_blocking(work)

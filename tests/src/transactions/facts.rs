@@ -115,6 +115,7 @@ impl Facts {
             Event::CommittedOffset { place, offset } => {
                 self.committed_offsets.insert(*place, *offset);
             }
+            Event::Mark(_) => {}
             Event::Breach(what) => found.push(Violation::Breach(what.clone())),
         }
     }

@@ -148,6 +148,8 @@ pub enum Event {
         /// The first input that is not processed.
         offset: i64,
     },
+    /// A note for the reader of the list, such as a fault that happens now. No rule looks at it.
+    Mark(String),
     /// Something else that must not be, such as a success where only a refusal is right.
     Breach(String),
 }

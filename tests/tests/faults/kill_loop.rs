@@ -261,7 +261,8 @@ fn judge(theatre: &Theatre, topic: &Topic) -> Vec<Violation> {
     found
 }
 
-fn copy_directory(from: &Path, to: &Path) {
+/// Copies a directory and what is in it.
+pub fn copy_directory(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a directory");
     for entry in std::fs::read_dir(from).expect("a readable directory") {
         let entry = entry.expect("a readable entry");

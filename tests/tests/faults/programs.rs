@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use thalweg_tests::clients::librdkafka::{Consumed, config};
 use thalweg_tests::process::{Output, Server};
-use thalweg_tests::{Broker, BrokerConfig, wait};
+use thalweg_tests::{Broker, BrokerConfig};
 
 /// How long a program may need for what it has to do; a Java start on a busy machine takes a good part of it.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -58,18 +58,6 @@ impl Program {
     pub fn ended(&mut self) -> Option<Option<i32>> {
         let status = self.server.as_mut()?.exit_status()?;
         Some(status.code())
-    }
-
-    /// Waits for its own end and returns the exit code.
-    ///
-    /// # Panics
-    /// When it still runs after [`PATIENCE`].
-    #[track_caller]
-    pub fn wait_for_end(&mut self) -> Option<i32> {
-        let ended = wait::poll(PATIENCE, || self.ended());
-        let Some(code) = ended else { self.fail("does not end") };
-        self.server = None;
-        code
     }
 
     /// Panics if it has ended by itself.

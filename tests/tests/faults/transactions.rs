@@ -1,7 +1,7 @@
 //! Transactions over kill -9, pauses and a network that delays, stalls, loses answers and cuts, judged in the manner of
 //! Jepsen's workload for Kafka.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -11,12 +11,13 @@ use thalweg_tests::clients::librdkafka::create_topic;
 use thalweg_tests::relay::{Relay, Weather};
 use thalweg_tests::transactions::actors::{
     PARTITIONS, Stage, TOPICS, TRANSACTION_TIMEOUT, read_committed_offsets, read_everything, send_home,
-    start_poller, start_processor, start_writer,
+    start_deceived_poller, start_poller, start_processor, start_writer,
 };
 use thalweg_tests::transactions::{Book, Event, Isolation, Outcome, Tally, Violation, check};
-use thalweg_tests::{Broker, BrokerConfig, wait};
+use thalweg_tests::{Broker, BrokerConfig, Product, wait};
 
 use crate::company::let_pass;
+use crate::kill_loop::copy_directory;
 
 /// How long faults happen in a short run, in seconds; `THALWEG_TRANSACTION_SECONDS` sets it.
 const SECONDS: u64 = 25;
@@ -49,6 +50,17 @@ const FAULTS: [Fault; 8] = [
     Fault::Refusal,
 ];
 
+/// The faults of a run. Apache Kafka 4.3.1, which this test is checked against, is not killed: a node that finds a
+/// prepared abort when it starts can take it for done although partitions have no marker, and the open records there
+/// become visible with the producer's next commit. This test found that; it has to be silent about everything else.
+fn faults() -> Vec<Fault> {
+    let mut faults = FAULTS.to_vec();
+    if Product::under_test() == Product::ApacheKafka {
+        faults.retain(|fault| *fault != Fault::Kill);
+    }
+    faults
+}
+
 struct Run {
     seed: u64,
     chance: Chance,
@@ -67,12 +79,14 @@ fn committed_transactions_are_whole_and_others_are_nothing_over_faults() {
     let begin = Instant::now();
     let mut run = Run::start(&mut chance, seed);
     let end = begin + Duration::from_secs(seconds);
-    let mut turns = FAULTS.iter().copied().cycle();
+    let faults = faults();
+    let kinds = faults.iter().collect::<BTreeSet<_>>().len();
+    let mut turns = faults.iter().copied().cycle();
     run.must_go_on(seed);
-    while Instant::now() < end || run.faults.len() < 7 {
+    while Instant::now() < end || run.faults.len() < kinds {
         let fault = match run.chance.index(8) {
-            0 if run.faults.len() >= 7 => Fault::LongPause,
-            _ => turns.next().unwrap_or(Fault::Kill),
+            0 if run.faults.len() >= kinds => Fault::LongPause,
+            _ => turns.next().unwrap_or(Fault::Pause),
         };
         run.let_happen(fault);
         run.must_go_on(seed);
@@ -80,19 +94,26 @@ fn committed_transactions_are_whole_and_others_are_nothing_over_faults() {
     run.finish();
 }
 
+fn config() -> BrokerConfig {
+    BrokerConfig::default()
+        .small_files()
+        .set("auto.create.topics.enable", "false")
+        .set("transaction.abort.timed.out.transaction.cleanup.interval.ms", 500)
+}
+
+fn make_topics(broker: &Broker) {
+    for topic in TOPICS {
+        create_topic(broker, topic, PARTITIONS, &[("retention.ms", "-1")]);
+    }
+}
+
 impl Run {
     fn start(chance: &mut Chance, seed: u64) -> Run {
         let relay = Relay::start(chance.fork());
-        let broker = BrokerConfig::default()
-            .small_files()
-            .set("advertised.listeners", format!("PLAINTEXT://{}", relay.address()))
-            .set("auto.create.topics.enable", "false")
-            .set("transaction.abort.timed.out.transaction.cleanup.interval.ms", 500)
-            .start();
+        let advertised = format!("PLAINTEXT://{}", relay.address());
+        let broker = config().set("advertised.listeners", advertised).start();
         relay.lead_to(broker.bootstrap());
-        for topic in TOPICS {
-            create_topic(&broker, topic, PARTITIONS, &[("retention.ms", "-1")]);
-        }
+        make_topics(&broker);
         let stage = Stage {
             bootstrap: relay.address(),
             book: Book::default(),
@@ -121,6 +142,12 @@ impl Run {
     fn let_happen(&mut self, fault: Fault) {
         let_pass(self.chance.millis(0, 500));
         *self.faults.entry(fault).or_default() += 1;
+        self.stage.book.note(Event::Mark(format!("{fault:?} begins")));
+        self.happen(fault);
+        self.stage.book.note(Event::Mark(format!("{fault:?} is over")));
+    }
+
+    fn happen(&mut self, fault: Fault) {
         match fault {
             Fault::Kill => {
                 self.broker.kill_nine();
@@ -195,6 +222,9 @@ impl Run {
         read_everything(&self.stage);
         read_committed_offsets(&self.stage);
         self.judge("at the end");
+        if Product::under_test() == Product::ApacheKafka {
+            return;
+        }
         self.broker.kill_nine();
         self.broker.start_again();
         read_everything(&self.stage);
@@ -207,7 +237,7 @@ impl Run {
     fn must_have_happened(&self, tally: &Tally) {
         let counts = [tally.committed, tally.aborted, tally.unknown, tally.processed];
         assert!(
-            counts.iter().all(|count| *count > 0) && tally.polled > 1_000 && !self.faults.is_empty(),
+            counts.iter().all(|count| *count > 0) && tally.polled > 200 && !self.faults.is_empty(),
             "too little happened: {tally:?}, {:?}",
             self.faults
         );
@@ -242,4 +272,72 @@ impl Run {
             read_all.count()
         );
     }
+}
+
+/// Lets writers work until there is something of every kind.
+#[track_caller]
+fn let_write(stage: &Stage, numbers: std::ops::Range<u32>, others: Vec<Actor>, chance: &mut Chance) {
+    let before = stage.book.tally();
+    let mut actors = others;
+    actors.extend(numbers.map(|number| start_writer(stage, number, chance.fork())));
+    wait::until("transactions are committed and aborted", || {
+        let now = stage.book.tally();
+        now.committed > before.committed + 20 && now.aborted > before.aborted + 8
+    });
+    send_home(actors);
+}
+
+/// The whole chain of clients, book and checker finds a reader that is given what it must not see.
+#[test]
+fn a_reader_that_gets_aborted_records_is_found_out() {
+    let mut chance = Chance::from_environment();
+    let broker = config().start();
+    make_topics(&broker);
+    let stage = Stage {
+        bootstrap: broker.bootstrap().to_owned(),
+        book: Book::default(),
+    };
+    let deceived = start_deceived_poller(&stage, chance.fork());
+    let_write(&stage, 0..2, vec![deceived], &mut chance);
+    let found = check(&stage.book.events());
+    let aborted = found.iter().any(|one| matches!(one, Violation::AbortedRead { .. }));
+    let early = found
+        .iter()
+        .any(|one| matches!(one, Violation::IntermediateRead { .. }));
+    assert!(aborted || early, "{found:?}");
+    let only = found.iter().all(|one| {
+        matches!(one, Violation::AbortedRead { .. } | Violation::IntermediateRead { .. })
+    });
+    assert!(only, "{found:?}");
+}
+
+/// The same for a broker that has lost committed transactions: it is given back an older directory.
+#[test]
+fn a_broker_that_forgot_transactions_is_found_out() {
+    if Product::under_test() != Product::Thalweg {
+        return;
+    }
+    let mut chance = Chance::from_environment();
+    let mut broker = config().start();
+    make_topics(&broker);
+    let stage = Stage {
+        bootstrap: broker.bootstrap().to_owned(),
+        book: Book::default(),
+    };
+    let_write(&stage, 0..2, Vec::new(), &mut chance);
+    broker.kill_nine();
+    let copy = broker.directory().join("older");
+    copy_directory(&broker.log_directory(), &copy);
+    broker.start_again();
+    read_everything(&stage);
+    assert_eq!(check(&stage.book.events()), []);
+    let_write(&stage, 2..4, Vec::new(), &mut chance);
+    broker.kill_nine();
+    std::fs::remove_dir_all(broker.log_directory()).expect("the directory can be removed");
+    std::fs::rename(&copy, broker.log_directory()).expect("the copy takes its place");
+    broker.start_again();
+    read_everything(&stage);
+    let found = check(&stage.book.events());
+    let lost = found.iter().any(|one| matches!(one, Violation::LostWrite { .. }));
+    assert!(lost, "{found:?}");
 }

@@ -164,15 +164,16 @@ broker_settings! {
     offsets_commit_timeout_ms: int_duration Ms "offsets.commit.timeout.ms" = "5000", range(1, INT_MAX), ReadOnly, Kafka, "How long an offset commit may wait for the disk.";
 
     // Transactions
-    transaction_max_timeout_ms: uint Ms "transaction.max.timeout.ms" = "900000", range(1, INT_MAX), ReadOnly, Stored, "Longest transaction timeout a producer may ask for.";
-    transactional_id_expiration_ms: uint Ms "transactional.id.expiration.ms" = "604800000", range(1, INT_MAX), ReadOnly, Stored, "A transactional id not used for this long is forgotten.";
-    transaction_state_log_num_partitions: uint None "transaction.state.log.num.partitions" = "50", range(1, INT_MAX), ReadOnly, Stored, "Partitions of __transaction_state; fixed once the topic exists.";
+    transaction_max_timeout_ms: uint Ms "transaction.max.timeout.ms" = "900000", range(1, INT_MAX), ReadOnly, Kafka, "Longest transaction timeout a producer may ask for.";
+    transactional_id_expiration_ms: uint Ms "transactional.id.expiration.ms" = "604800000", range(1, INT_MAX), ReadOnly, Kafka, "A transactional id not used for this long is forgotten.";
+    transaction_state_log_num_partitions: uint None "transaction.state.log.num.partitions" = "50", range(1, INT_MAX), ReadOnly, Kafka, "Partitions of __transaction_state; fixed once the topic exists.";
     transaction_state_log_replication_factor: short None "transaction.state.log.replication.factor" = "1", range(1, 32_767), ReadOnly, Stored, "Replication factor of __transaction_state; one machine holds one copy.";
     transaction_state_log_min_isr: uint None "transaction.state.log.min.isr" = "1", range(1, INT_MAX), ReadOnly, Stored, "min.insync.replicas of __transaction_state.";
-    transaction_state_log_segment_bytes: uint Bytes "transaction.state.log.segment.bytes" = "104857600", range(1, INT_MAX), ReadOnly, Stored, "segment.bytes of __transaction_state, at least 1 MiB.";
-    transaction_state_log_load_buffer_size: uint Bytes "transaction.state.log.load.buffer.size" = "5242880", range(1, INT_MAX), ReadOnly, Stored, "Bytes read at a time while a partition of __transaction_state is loaded.";
+    transaction_state_log_segment_bytes: uint Bytes "transaction.state.log.segment.bytes" = "104857600", range(1, INT_MAX), ReadOnly, Kafka, "segment.bytes of __transaction_state, at least 1 MiB.";
+    transaction_state_log_load_buffer_size: uint Bytes "transaction.state.log.load.buffer.size" = "5242880", range(1, INT_MAX), ReadOnly, Kafka, "Bytes read at a time while a partition of __transaction_state is loaded.";
     transaction_abort_timed_out_transaction_cleanup_interval_ms: int_duration Ms "transaction.abort.timed.out.transaction.cleanup.interval.ms" = "10000", range(1, INT_MAX), ReadOnly, Stored, "Time between two looks for transactions past their timeout.";
-    transaction_remove_expired_transaction_cleanup_interval_ms: int_duration Ms "transaction.remove.expired.transaction.cleanup.interval.ms" = "3600000", range(1, INT_MAX), ReadOnly, Stored, "Time between two looks for expired transactional ids.";
+    transaction_remove_expired_transaction_cleanup_interval_ms: int_duration Ms "transaction.remove.expired.transaction.cleanup.interval.ms" = "3600000", range(1, INT_MAX), ReadOnly, Kafka, "Time between two looks for expired transactional ids.";
+    transactional_ids_per_partition_max: uint None "transactional.ids.per.partition.max" = "20000", range(1, INT_MAX), ReadOnly, Ours, "Transactional ids that one partition of __transaction_state holds; more are refused.";
     transaction_partition_verification_enable: bool None "transaction.partition.verification.enable" = "true", Rule::Any, ClusterWide, Stored, "Asks the transaction coordinator before the first write of a transaction to a partition (KIP-890).";
 }
 

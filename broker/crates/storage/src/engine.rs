@@ -536,6 +536,11 @@ impl LogEngine {
         self.shared.committer().map(Committer::counters)
     }
 
+    /// Reports that a place in the life of a log is reached that lies outside this crate, see [`CrashPoint`].
+    pub fn reached(&self, point: CrashPoint) {
+        self.shared.disk.reached(point);
+    }
+
     /// Returns the counters of the background work.
     #[must_use]
     pub fn counters(&self) -> &EngineCounters {

@@ -11,7 +11,7 @@ mod writers;
 
 use std::time::Duration;
 
-pub use pollers::start_poller;
+pub use pollers::{start_deceived_poller, start_poller};
 pub use processors::{GROUP, start_processor};
 pub use reading::{read_committed_offsets, read_everything};
 pub use writers::start_writer;

@@ -14,20 +14,34 @@ use crate::clients::librdkafka::config_at;
 use crate::transactions::{Event, Isolation, Value};
 
 /// Starts a consumer outside any group.
-pub fn start_poller(stage: &Stage, isolation: Isolation, mut chance: Chance) -> Actor {
+pub fn start_poller(stage: &Stage, isolation: Isolation, chance: Chance) -> Actor {
+    start((stage, isolation, isolation), chance)
+}
+
+/// Starts a consumer that is given all records and notes them as committed ones: what a broker would do that knows
+/// nothing of isolation. For tests that must find that out.
+pub fn start_deceived_poller(stage: &Stage, chance: Chance) -> Actor {
+    start((stage, Isolation::Uncommitted, Isolation::Committed), chance)
+}
+
+fn start((stage, asked, noted): (&Stage, Isolation, Isolation), mut chance: Chance) -> Actor {
     let stage = stage.clone();
-    Actor::start(&format!("poller of {isolation:?} records"), move |stop| {
+    Actor::start(&format!("poller of {noted:?} records"), move |stop| {
         while !stop.is_asked() {
-            read_on(&stage, isolation, stop, &mut chance);
+            let consumer: BaseConsumer = config(&stage.bootstrap, asked)
+                .create()
+                .expect("the settings are librdkafka's");
+            read_on((&stage, &consumer, noted), stop, &mut chance);
         }
     })
 }
 
 /// One consumer's life: some thousand records from the beginning or from near the end.
-fn read_on(stage: &Stage, isolation: Isolation, stop: &Stop, chance: &mut Chance) {
-    let consumer: BaseConsumer = config(&stage.bootstrap, isolation)
-        .create()
-        .expect("the settings are librdkafka's");
+fn read_on(
+    (stage, consumer, isolation): (&Stage, &BaseConsumer, Isolation),
+    stop: &Stop,
+    chance: &mut Chance,
+) {
     let number = stage.book.new_consumer(isolation);
     let from = match chance.index(3) {
         0 => Offset::Beginning,

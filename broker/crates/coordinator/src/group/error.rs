@@ -62,6 +62,9 @@ pub enum GroupError {
     /// A transaction on the partition is not decided yet (KIP-447).
     #[error("a transaction that commits this offset is not decided yet; retry")]
     UnstableOffsetCommit,
+    /// The producer's transaction ended while it was asked whether it has the group's partition; INVALID_TXN_STATE.
+    #[error("the transaction ended while its offsets were being committed")]
+    TransactionEnded,
     /// A name or the member's protocol metadata is longer than the limits allow.
     #[error("a name or the protocol metadata of the member is longer than the limits allow")]
     InvalidRequest,

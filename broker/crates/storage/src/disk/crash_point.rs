@@ -47,11 +47,17 @@ pub enum CrashPoint {
     RecoveryReplayed,
     /// A clean stop has written all but its marker.
     StopUnmarked,
+    /// A transaction's end is decided and durable; no marker is appended.
+    TransactionPrepared,
+    /// A marker of a transaction is appended, and durable or about to be; others may be missing.
+    TransactionMarked,
+    /// All markers of a transaction are durable; its coordinator's log does not say so.
+    TransactionMarkersDurable,
 }
 
 impl CrashPoint {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::WalGroupDurable,
         Self::WalFileFilled,
         Self::WalRolled,
@@ -71,6 +77,9 @@ impl CrashPoint {
         Self::RecoveryReplaying,
         Self::RecoveryReplayed,
         Self::StopUnmarked,
+        Self::TransactionPrepared,
+        Self::TransactionMarked,
+        Self::TransactionMarkersDurable,
     ];
 
     /// Returns the name, in lower case with dashes.
@@ -96,6 +105,9 @@ impl CrashPoint {
             Self::RecoveryReplaying => "recovery-replaying",
             Self::RecoveryReplayed => "recovery-replayed",
             Self::StopUnmarked => "stop-unmarked",
+            Self::TransactionPrepared => "transaction-prepared",
+            Self::TransactionMarked => "transaction-marked",
+            Self::TransactionMarkersDurable => "transaction-markers-durable",
         }
     }
 }
