@@ -6,6 +6,7 @@
 
 mod bad_clients;
 mod company;
+mod compaction;
 mod crash_points;
 mod disk_full;
 mod hostile;

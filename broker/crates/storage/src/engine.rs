@@ -9,6 +9,8 @@ mod cleaning;
 mod late_sink;
 mod opening;
 
+pub use cleaning::{CleanTurn, CleanerStatus};
+
 use crate::clock::Clock;
 use crate::commit::{CommitCounters, CommitError, Committer, OnFatal, Ticket};
 use crate::disk::{BLOCK, CrashPoint, Disk};
@@ -26,7 +28,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use thalweg_types::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartitionId};
@@ -183,6 +185,8 @@ pub struct EngineCounters {
     pub cleaner_freed_bytes: AtomicU64,
     /// Records that cleanings removed.
     pub cleaner_removed_records: AtomicU64,
+    /// When a log to clean was looked for last, in ms since 1970; 0 before the first time.
+    pub cleaner_looked_at_ms: AtomicI64,
     /// How full the map of keys was in the last cleaning, in thousandths.
     pub cleaner_map_per_mille: AtomicU64,
     /// Whether a write found the disk full, and [`LogEngine::note_disk_has_room`] was not called since.

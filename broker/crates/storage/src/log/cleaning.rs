@@ -211,7 +211,6 @@ impl PartitionLog {
             return Ok(report);
         };
         let end = latest.next().min(snapshot.cleanable.end);
-        let end = if covers_all(snapshot, end) { snapshot.cleanable.end } else { end };
         let mut filter = Filter::new(FilterParts {
             map: &map,
             transactions: Transactions::new(snapshot.aborted.clone()),
@@ -510,12 +509,6 @@ impl LogState {
             now,
         }))
     }
-}
-
-/// When the map reaches the last record of the range, the empty rest of it is clean too.
-fn covers_all(snapshot: &Snapshot, end: Offset) -> bool {
-    let last = snapshot.segments.last();
-    last.is_none_or(|last| end >= last.next_offset)
 }
 
 /// Puts a segment, or none, in the place of neighbours.

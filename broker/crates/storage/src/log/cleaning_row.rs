@@ -43,3 +43,7 @@ pub(super) fn decode_cleaning(reader: &mut Reader<'_>) -> Option<CleaningRow> {
     let sound = first_dirty >= Offset::ZERO && swapping.iter().all(|base| *base >= Offset::ZERO);
     sound.then_some(CleaningRow { first_dirty, swapping })
 }
+
+#[cfg(test)]
+#[path = "cleaning_row_test.rs"]
+mod tests;
