@@ -10,11 +10,13 @@ mod late_sink;
 mod opening;
 mod parallel;
 
+pub use cleaning::{CleanTurn, CleanerStatus};
+
 use crate::clock::Clock;
 use crate::commit::{CommitCounters, CommitError, Committer, OnFatal, Ticket};
 use crate::disk::{BLOCK, BufferPool, CrashPoint, Disk, UncachedReader};
-use crate::log::rows::{RecoveryStore, RecoveryStoreError, RowChange, WalRow, encode_wal, wal_key};
 use crate::log::cleaning_row::cleaning_key;
+use crate::log::rows::{RecoveryStore, RecoveryStoreError, RowChange, WalRow, encode_wal, wal_key};
 use crate::log::rows::{partition_key, segment_key};
 use crate::log::{AppendError, NewLog, PartitionLog};
 use crate::log_config::LogConfig;
@@ -28,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use thalweg_types::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartitionId};
@@ -202,6 +204,8 @@ pub struct EngineCounters {
     pub cleaner_freed_bytes: AtomicU64,
     /// Records that cleanings removed.
     pub cleaner_removed_records: AtomicU64,
+    /// When a log to clean was looked for last, in ms since 1970; 0 before the first time.
+    pub cleaner_looked_at_ms: AtomicI64,
     /// How full the map of keys was in the last cleaning, in thousandths.
     pub cleaner_map_per_mille: AtomicU64,
     /// Whether a write found the disk full, and [`LogEngine::note_disk_has_room`] was not called since.

@@ -69,7 +69,11 @@ pub(crate) fn cleanable(facts: LogFacts<'_>) -> Cleanable {
         config.lag_ms_min > 0 && is_dirty && segment.retention_time().0 > newest_allowed
     };
     let not_yet = |segment: &Segment| segment.next_offset > facts.last_stable || too_young(segment);
-    let segments = facts.sealed.iter().take_while(|segment| !not_yet(segment)).count();
+    let segments = facts
+        .sealed
+        .iter()
+        .take_while(|segment| !not_yet(segment))
+        .count();
     let (mut end, mut clean_bytes, mut dirty_bytes) = (facts.first_dirty, 0, 0);
     for segment in facts.sealed.iter().take(segments) {
         if segment.next_offset <= facts.first_dirty {

@@ -48,7 +48,8 @@ pub(crate) fn fill_map(
             if batch.header.last_offset() < start {
                 continue;
             }
-            let counts = !batch.header.is_control() && transactions.on_records(&batch.header) == Worth::Counts;
+            let counts =
+                !batch.header.is_control() && transactions.on_records(&batch.header) == Worth::Counts;
             if batch.header.is_control() {
                 end_transaction(&mut transactions, &batch.header, &batch.bytes, &parts.inflate)
                     .map_err(|error| source.corrupt_before(&batch, error.to_string()))?;

@@ -127,6 +127,10 @@ pub enum CleanError {
 
 impl CleanError {
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        // The directory or a segment has another name by now: deleted, or expired.
+        if source.kind() == io::ErrorKind::NotFound {
+            return Self::Overtaken;
+        }
         let path = path.display().to_string();
         if crate::disk::is_disk_full(&source) || crate::disk::is_out_of_descriptors(&source) {
             return Self::Later(format!("{path}: {source}"));

@@ -44,12 +44,30 @@ fn a_full_map_takes_known_keys_and_refuses_new_ones() {
 
 #[test]
 fn it_takes_no_more_memory_than_the_range_can_use_or_the_setting_allows() {
-    let slots = |bytes, keys| OffsetMap::new(MapLimits { bytes, load_factor: 0.9 }, keys, SEED).slots.len();
+    let slots = |bytes, keys| {
+        OffsetMap::new(
+            MapLimits {
+                bytes,
+                load_factor: 0.9,
+            },
+            keys,
+            SEED,
+        )
+        .slots
+        .len()
+    };
     assert_eq!(slots(128 << 20, 90), 101);
     assert_eq!(slots(24 * 50, 1 << 40), 50);
     assert_eq!(slots(0, 0), SLOTS_MIN);
     for load_factor in [f64::NAN, -1.0, 0.0, 5.0, f64::INFINITY] {
-        let mut map = OffsetMap::new(MapLimits { bytes: 0, load_factor }, 10, SEED);
+        let mut map = OffsetMap::new(
+            MapLimits {
+                bytes: 0,
+                load_factor,
+            },
+            10,
+            SEED,
+        );
         map.put(b"one", Offset(0)).unwrap();
         assert_eq!(map.get(b"two"), None, "{load_factor}: a lookup ends");
     }

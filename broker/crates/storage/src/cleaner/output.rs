@@ -124,7 +124,9 @@ impl<'a> Output<'a> {
         let base = self.segment.base_offset;
         if !is_planted(Bug::CleanedUnsynced) {
             let path = cleaned_file(&self.directory, base, FileKind::Log);
-            self.log.sync_data().map_err(|error| CleanError::io(&path, error))?;
+            self.log
+                .sync_data()
+                .map_err(|error| CleanError::io(&path, error))?;
         }
         for (kind, bytes) in [
             (FileKind::OffsetIndex, &self.offsets),

@@ -44,11 +44,8 @@ impl Source {
         read_bytes: usize,
     ) -> Result<Self, CleanError> {
         let path = segment_file(directory, segment.base_offset, FileKind::Log);
-        let file = disk.open(&path, OpenMode::Read).map_err(|error| match error.kind() {
-            // Retention or a deletion was faster.
-            io::ErrorKind::NotFound => CleanError::Overtaken,
-            _ => CleanError::io(&path, error),
-        })?;
+        let opened = disk.open(&path, OpenMode::Read);
+        let file = opened.map_err(|error| CleanError::io(&path, error))?;
         Ok(Self {
             file,
             path,
@@ -131,7 +128,9 @@ impl Source {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 let size = self.segment.size;
                 self.buffer.truncate(have);
-                Err(self.corrupt(format!("the file is shorter than the {size} bytes that were durable")))
+                Err(self.corrupt(format!(
+                    "the file is shorter than the {size} bytes that were durable"
+                )))
             }
             Err(error) => Err(CleanError::io(&self.path, error)),
         }

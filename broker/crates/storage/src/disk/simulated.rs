@@ -2,9 +2,12 @@
 //!
 //! The model is harsher than real file systems: an unsynced write may be lost, kept, or kept in part (by
 //! sectors of 512 bytes), independently of its neighbours; an unsynced name may be lost or kept, in any
-//! order. What was synced always stays.
+//! order, but a file's rename happens or does not, as on every file system with a journal. What was synced always
+//! stays.
 
-use super::{BLOCK, CrashPlan, CrashPoint, DirEntry, Disk, DiskFile, DiskLock, DiskSpace, EntryKind, OpenMode};
+use super::{
+    BLOCK, CrashPlan, CrashPoint, DirEntry, Disk, DiskFile, DiskLock, DiskSpace, EntryKind, OpenMode,
+};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -46,6 +49,8 @@ struct State {
     inodes: BTreeMap<u64, Inode>,
     names: BTreeMap<PathBuf, u64>,
     durable_names: BTreeMap<PathBuf, u64>,
+    /// Renames of files that no sync covers: both names change together.
+    renames: Vec<(PathBuf, PathBuf)>,
     directories: BTreeSet<PathBuf>,
     locks: BTreeSet<PathBuf>,
     capacity: u64,
@@ -205,8 +210,19 @@ impl SimulatedDisk {
                 .cloned()
                 .collect()
         };
+        let renames = std::mem::take(&mut state.renames);
+        let mut fates: BTreeMap<PathBuf, usize> = BTreeMap::new();
         for path in changed {
-            if choose(2) == 0 {
+            let partners = renames.iter().flat_map(|(from, to)| {
+                let partner = |one: &PathBuf, other: &PathBuf| (*one == path).then(|| other.clone());
+                [partner(from, to), partner(to, from)]
+            });
+            let known = partners
+                .flatten()
+                .find_map(|partner| fates.get(&partner).copied());
+            let fate = known.unwrap_or_else(|| choose(2));
+            fates.insert(path.clone(), fate);
+            if fate == 0 {
                 continue;
             }
             match state.names.get(&path).copied() {
@@ -433,6 +449,7 @@ impl Disk for SimulatedDisk {
         }
         let id = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
         state.names.insert(to.to_owned(), id);
+        state.renames.push((from.to_owned(), to.to_owned()));
         Ok(())
     }
 
@@ -468,6 +485,7 @@ impl Disk for SimulatedDisk {
         let mut state = self.call()?;
         let here = |name: &PathBuf| name.parent() == Some(path);
         state.durable_names.retain(|name, _| !here(name));
+        state.renames.retain(|(_, to)| !here(to));
         let now: Vec<_> = state
             .names
             .iter()

@@ -38,6 +38,8 @@ pub struct CleanerStatus {
 impl LogEngine {
     /// Cleans the log that needs it most, if one does. Blocks on the disk for as long as that takes.
     pub fn clean_next(&self, parts: &CleanParts<'_>) -> CleanTurn {
+        let looked_at = &self.shared.counters.cleaner_looked_at_ms;
+        looked_at.store(parts.now.0, Ordering::Relaxed);
         let Some(log) = self.dirtiest(parts.now) else {
             return CleanTurn::Idle;
         };
@@ -62,9 +64,7 @@ impl LogEngine {
                 let removed = report.records.records_read - report.records.records_kept;
                 add(&counters.cleaner_removed_records, removed);
                 let per_mille = (report.map_utilization * 1000.0) as u64;
-                counters
-                    .cleaner_map_per_mille
-                    .store(per_mille, Ordering::Relaxed);
+                counters.cleaner_map_per_mille.store(per_mille, Ordering::Relaxed);
                 CleanTurn::Cleaned(log, report)
             }
             Err(error) => {

@@ -301,7 +301,10 @@ impl Replayed {
                 .commit(changes)
                 .map_err(|error| OpenError::Rows(error.to_string()))?;
         }
-        Ok(Self { partitions, cleanings })
+        Ok(Self {
+            partitions,
+            cleanings,
+        })
     }
 
     fn build(mut self, shared: &Arc<Shared>, parts: &EngineParts) -> Result<Logs, OpenError> {
@@ -364,10 +367,7 @@ impl Replayed {
 }
 
 /// Removes directories of deleted topics; returns the names of the others, each with the topic that it says is its.
-fn sweep(
-    parts: &EngineParts,
-    threads: NonZeroUsize,
-) -> Result<BTreeMap<String, Option<TopicId>>, OpenError> {
+fn sweep(parts: &EngineParts, threads: NonZeroUsize) -> Result<BTreeMap<String, Option<TopicId>>, OpenError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| OpenError::Io { path, source }

@@ -211,7 +211,6 @@ impl PartitionLog {
             return Ok(report);
         };
         let end = latest.next().min(snapshot.cleanable.end);
-        let end = if covers_all(snapshot, end) { snapshot.cleanable.end } else { end };
         let mut filter = Filter::new(FilterParts {
             map: &map,
             transactions: Transactions::new(snapshot.aborted.clone()),
@@ -283,7 +282,11 @@ impl PartitionLog {
         drop(filter.take_kept_transactions());
         if !is_changed || is_empty {
             discard(disk, directory, first.base_offset);
-            return Ok(if is_changed { Outcome::Changed(None) } else { Outcome::Same });
+            return Ok(if is_changed {
+                Outcome::Changed(None)
+            } else {
+                Outcome::Same
+            });
         }
         let segment = output.finish(last)?;
         self.sync_names(snapshot)?;
@@ -352,7 +355,9 @@ impl PartitionLog {
             first_dirty: self.state.lock().first_dirty(),
             swapping: new.iter().map(|segment| segment.base_offset).collect(),
         };
-        let gone = group.iter().map(|segment| (segment_key(self.id, segment.base_offset), None));
+        let gone = group
+            .iter()
+            .map(|segment| (segment_key(self.id, segment.base_offset), None));
         let added = new.map(|new| (segment_key(self.id, new.base_offset), Some(encode_segment(&new))));
         let state = (cleaning_key(self.id), Some(encode_cleaning(&cleaning)));
         for (key, value) in gone.chain(added).chain([state]) {
@@ -370,14 +375,20 @@ impl PartitionLog {
         let new_base = new.map(|segment| segment.base_offset);
         if let Some(base) = new_base {
             for kind in FileKind::CLEANED {
-                let (from, to) = (cleaned_file(&directory, base, kind), segment_file(&directory, base, kind));
+                let (from, to) = (
+                    cleaned_file(&directory, base, kind),
+                    segment_file(&directory, base, kind),
+                );
                 if !(is_planted(Bug::SwappedBeforeRow) && disk.file_len(&from).ok().flatten().is_none()) {
                     disk.rename(&from, &to)
                         .map_err(|error| CleanError::io(&from, error))?;
                 }
             }
         }
-        for segment in group.iter().filter(|segment| Some(segment.base_offset) != new_base) {
+        for segment in group
+            .iter()
+            .filter(|segment| Some(segment.base_offset) != new_base)
+        {
             for kind in FileKind::ALL {
                 // One that stays is named by no row, and goes at the next start.
                 let _ = disk.remove_file(&segment_file(&directory, segment.base_offset, kind));
@@ -454,7 +465,9 @@ impl PartitionLog {
             return false;
         }
         let Some(first) = group.first() else { return true };
-        let at = state.segments.partition_point(|s| s.base_offset < first.base_offset);
+        let at = state
+            .segments
+            .partition_point(|s| s.base_offset < first.base_offset);
         let found = state.segments.get(at..at + group.len()).unwrap_or_default();
         let same = |(a, b): (&Segment, &Segment)| {
             (a.base_offset, a.next_offset, a.size) == (b.base_offset, b.next_offset, b.size)
@@ -510,12 +523,6 @@ impl LogState {
             now,
         }))
     }
-}
-
-/// When the map reaches the last record of the range, the empty rest of it is clean too.
-fn covers_all(snapshot: &Snapshot, end: Offset) -> bool {
-    let last = snapshot.segments.last();
-    last.is_none_or(|last| end >= last.next_offset)
 }
 
 /// Puts a segment, or none, in the place of neighbours.

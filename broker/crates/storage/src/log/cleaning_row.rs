@@ -41,5 +41,12 @@ pub(super) fn decode_cleaning(reader: &mut Reader<'_>) -> Option<CleaningRow> {
         .map(|_| reader.i64().map(Offset))
         .collect::<Option<Vec<_>>>()?;
     let sound = first_dirty >= Offset::ZERO && swapping.iter().all(|base| *base >= Offset::ZERO);
-    sound.then_some(CleaningRow { first_dirty, swapping })
+    sound.then_some(CleaningRow {
+        first_dirty,
+        swapping,
+    })
 }
+
+#[cfg(test)]
+#[path = "cleaning_row_test.rs"]
+mod tests;

@@ -7,9 +7,9 @@ use super::place::{Fit, KnownEpochs, Walk, check_behind};
 use super::tail::TailRun;
 use super::{LogOffsets, PartitionLog, Status};
 use crate::disk::{DiskFile, OpenMode};
+use crate::segment::Segment;
 use crate::segment::names::{FileKind, segment_file};
 use crate::segment::offset_index::{self, Neighbours};
-use crate::segment::Segment;
 use bytes::Bytes;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -351,7 +351,11 @@ impl PartitionLog {
             Offset(segment.next_offset.0.saturating_sub(1)),
         );
         // The first read confirms the entry that led to its start.
-        let mut walk = if position > 0 { whole.from_confirmed() } else { whole };
+        let mut walk = if position > 0 {
+            whole.from_confirmed()
+        } else {
+            whole
+        };
         let mut want = request.max_bytes.max(SEGMENT_READ_BYTES_MIN);
         loop {
             let left = segment.size.saturating_sub(position);
@@ -359,23 +363,25 @@ impl PartitionLog {
                 return Ok(Bytes::new());
             }
             let count = usize::try_from(left).unwrap_or(usize::MAX).min(want);
-            let buffer = match self
-                .shared
-                .segment_reader
-                .read((&*file, direct.as_deref()), &path, count, position) {
-                Ok(buffer) => buffer,
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    let what = format!(
-                        "the file is shorter than the {} bytes that were durable",
-                        segment.size
-                    );
-                    return Err(corrupt(position, what));
-                }
-                Err(error) => {
-                    let (path, what) = (path.display().to_string(), error.to_string());
-                    return Err(Lost::Error(ReadError::Io { path, what }));
-                }
-            };
+            let buffer =
+                match self
+                    .shared
+                    .segment_reader
+                    .read((&*file, direct.as_deref()), &path, count, position)
+                {
+                    Ok(buffer) => buffer,
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                        let what = format!(
+                            "the file is shorter than the {} bytes that were durable",
+                            segment.size
+                        );
+                        return Err(corrupt(position, what));
+                    }
+                    Err(error) => {
+                        let (path, what) = (path.display().to_string(), error.to_string());
+                        return Err(Lost::Error(ReadError::Io { path, what }));
+                    }
+                };
             if let Some(entry) = hint.first_wrong(&buffer, position) {
                 self.shared.note_index_damage(self.id, segment.base_offset);
                 tracing::debug!(file = %path.display(), ?entry, "offset index entry names no batch, it will be rebuilt");
@@ -388,7 +394,9 @@ impl PartitionLog {
             }
             hint = Neighbours {
                 below: None,
-                above: hint.above.filter(|above| above.position >= position + count as u64),
+                above: hint
+                    .above
+                    .filter(|above| above.position >= position + count as u64),
             };
             let peek = |at: usize| match buffer.get(at..).and_then(|rest| rest.get(..HEADER_LEN)) {
                 Some(header) => BatchHeader::parse(header).ok(),

@@ -168,8 +168,8 @@ impl PartitionLog {
             return segment.base_offset;
         };
         let path = segment_file(&self.directory(), segment.base_offset, FileKind::TimeIndex);
-        let found = file
-            .and_then(|file| time_index::lookup(&*file, segment.time_index, segment.base_offset, target));
+        let found =
+            file.and_then(|file| time_index::lookup(&*file, segment.time_index, segment.base_offset, target));
         match found {
             Ok(Some(offset)) => offset,
             // Without its index the whole segment is searched, and the index is rebuilt.
