@@ -174,7 +174,11 @@ fn watch() {
     loop {
         std::thread::sleep(LOOK);
         let counts = !BUILDING.load(Ordering::Relaxed);
-        let passed = if counts { before.elapsed().min(LOOK_MAX) } else { Duration::ZERO };
+        let passed = if counts {
+            before.elapsed().min(LOOK_MAX)
+        } else {
+            Duration::ZERO
+        };
         before = Instant::now();
         if let Some(overrun) = overrun(passed) {
             end(&overrun);
@@ -260,9 +264,8 @@ pub fn retire<T: Send + 'static>(what: &str, client: T) {
     let spawned = std::thread::Builder::new()
         .name(what.to_owned())
         .spawn(move || drop(client));
-    let ended = spawned.is_ok_and(|thread| {
-        wait::poll(wait::PATIENCE, || thread.is_finished().then_some(())).is_some()
-    });
+    let ended = spawned
+        .is_ok_and(|thread| wait::poll(wait::PATIENCE, || thread.is_finished().then_some(())).is_some());
     if ended {
         return;
     }

@@ -70,6 +70,9 @@ fn a_thread_that_does_not_end_is_named() {
     let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(waiting));
     let why = asked.expect_err("it did not end");
     let why = why.downcast_ref::<String>().expect("words");
-    assert!(why.contains("the one that stays has not ended within 50ms"), "{why}");
+    assert!(
+        why.contains("the one that stays has not ended within 50ms"),
+        "{why}"
+    );
     drop(end);
 }

@@ -440,7 +440,12 @@ impl Member {
 
     /// How often the member was given an assignment.
     pub fn rebalances(&self) -> u32 {
-        *self.consumer().context().assigned.lock().expect("no holder panics")
+        *self
+            .consumer()
+            .context()
+            .assigned
+            .lock()
+            .expect("no holder panics")
     }
 
     /// Commits the position after the last record handed out, and waits for the answer.

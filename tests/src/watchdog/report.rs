@@ -73,7 +73,16 @@ pub(super) fn backtraces(processes: &BTreeMap<u32, Started>) {
     for pid in std::iter::once(std::process::id()).chain(processes.keys().copied()) {
         let seconds = BACKTRACES.as_secs().to_string();
         let shown = Command::new("timeout")
-            .args(["-s", "KILL", &seconds, "gdb", "-nx", "-batch", "-p", &pid.to_string()])
+            .args([
+                "-s",
+                "KILL",
+                &seconds,
+                "gdb",
+                "-nx",
+                "-batch",
+                "-p",
+                &pid.to_string(),
+            ])
             .args(["-ex", "thread apply all bt 30"])
             .stdin(Stdio::null())
             .stdout(Stdio::from(std::io::stderr()))

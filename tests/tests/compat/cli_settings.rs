@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use thalweg_tests::wait::answer;
 use thalweg_tests::process::{Finished, Output, Server, run};
+use thalweg_tests::wait::answer;
 use thalweg_tests::{Broker, BrokerConfig, Product, http, places, ports, wait};
 
 use crate::cli::{Cli, code, command, says, thalweg};

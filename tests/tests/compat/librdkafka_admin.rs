@@ -5,8 +5,8 @@ use rdkafka::admin::{
 };
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
-use thalweg_tests::wait::answer;
 use thalweg_tests::clients::librdkafka::{CALL, admin, admin_options, create_topic, partitions, reader};
+use thalweg_tests::wait::answer;
 use thalweg_tests::{Broker, BrokerConfig, wait};
 
 /// Asks for one new topic and returns the error code, if any.

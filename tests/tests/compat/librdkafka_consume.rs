@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::{Message, Offset, TopicPartitionList};
-use thalweg_tests::wait::answer;
 use thalweg_tests::Broker;
 use thalweg_tests::clients::librdkafka::{
     CALL, Producer, Record, admin, admin_options, create_topic, read_topic, reader,
 };
 use thalweg_tests::wait::PATIENCE;
+use thalweg_tests::wait::answer;
 
 /// Ten records a second apart, the first at this time.
 const BEGIN: i64 = 1_700_000_000_000;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
-use thalweg_tests::wait::answer;
 use thalweg_tests::Broker;
 use thalweg_tests::clients::librdkafka::{
     CALL, Member, Producer, Record, admin, admin_options, create_topic, reader, serve_until,
 };
+use thalweg_tests::wait::answer;
 
 fn numbered(count: i32, partitions: i32) -> Vec<Record> {
     (0..count)

@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rdkafka::{Offset, TopicPartitionList};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use thalweg_tests::wait::answer;
 use thalweg_tests::clients::librdkafka::{
     Member, Producer, Record, admin, admin_options, create_topic, serve_until,
 };
 use thalweg_tests::exposition::Scrape;
 use thalweg_tests::http::{self, Answer};
+use thalweg_tests::wait::answer;
 use thalweg_tests::{Broker, BrokerConfig, Product, places, wait};
 
 const HOUR_MS: i64 = 3_600_000;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use rdkafka::admin::{AlterConfig, ResourceSpecifier};
 use rdkafka::error::RDKafkaErrorCode;
-use thalweg_tests::wait::answer;
 use thalweg_tests::actors::{
     Actor, Pace, ProducerPlan, Theatre, Topic, check_commits, check_topic, delete_below, start_member,
     start_producer, start_steady_commits,
@@ -19,6 +18,7 @@ use thalweg_tests::history::{Promise, Violation};
 use thalweg_tests::process::Server;
 use thalweg_tests::raw::{self, Heard, Raw};
 use thalweg_tests::volume::Volume;
+use thalweg_tests::wait::answer;
 use thalweg_tests::{Broker, BrokerConfig, Product, require_client, wait, watchdog};
 
 use crate::company::{STEADY, let_pass, make_topic};
