@@ -14,10 +14,11 @@ use thalweg_metadata::TopicTombstone;
 use thalweg_storage::disk::Disk;
 use thalweg_storage::wal::Slot;
 use thalweg_telemetry::Shutdown;
-use thalweg_types::TopicId;
+use thalweg_types::{TimestampMs, TopicId};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::expiry_clock::ExpiryClock;
 use crate::live_settings::LiveSettings;
 use crate::partition::{DiskGate, DiskMarks};
 use crate::topics::Topics;
@@ -31,24 +32,28 @@ const TOMBSTONE_INTERVAL: Duration = Duration::from_secs(60);
 /// Files and directories removed in one turn; the next turn takes up the rest.
 const REMOVALS_MAX: usize = 1000;
 
+/// What maintenance works on.
+#[derive(Clone, Debug)]
+pub struct Charge {
+    /// Topics and their logs.
+    pub topics: Arc<Topics>,
+    /// Settings.
+    pub settings: LiveSettings,
+    /// Told how full the disk is.
+    pub gate: Arc<DiskGate>,
+    /// The disk.
+    pub disk: Arc<dyn Disk>,
+    /// Where the data is.
+    pub data_directory: PathBuf,
+    /// What time it is.
+    pub clock: Clock,
+    /// By which time records and producer ids expire.
+    pub expiry: Arc<ExpiryClock>,
+}
+
 /// Runs until the broker stops. To be spawned once.
-pub async fn run(
-    topics: Arc<Topics>,
-    settings: LiveSettings,
-    gate: Arc<DiskGate>,
-    disk: Arc<dyn Disk>,
-    data_directory: PathBuf,
-    shutdown: Shutdown,
-) {
-    let caretaker = Arc::new(Caretaker {
-        topics,
-        settings,
-        gate,
-        disk,
-        data_directory,
-        tombstones: Mutex::default(),
-        waiting_removals: Mutex::default(),
-    });
+pub async fn run(charge: Charge, shutdown: Shutdown) {
+    let caretaker = Arc::new(Caretaker::of(charge));
     let interval = caretaker.settings.current().log_retention_check_interval_ms();
     let mut retention_at = Instant::now() + interval.min(FIRST_RETENTION_MAX);
     let mut tombstones_at = Instant::now() + TOMBSTONE_INTERVAL;
@@ -93,6 +98,9 @@ struct Caretaker {
     gate: Arc<DiskGate>,
     disk: Arc<dyn Disk>,
     data_directory: PathBuf,
+    clock: Clock,
+    expiry: Arc<ExpiryClock>,
+    began: Instant,
     tombstones: Mutex<BTreeMap<TopicId, Stage>>,
     /// Due, not removed yet.
     waiting_removals: Mutex<Vec<PathBuf>>,
@@ -108,7 +116,28 @@ enum Stage {
 }
 
 impl Caretaker {
+    fn of(charge: Charge) -> Self {
+        Self {
+            topics: charge.topics,
+            settings: charge.settings,
+            gate: charge.gate,
+            disk: charge.disk,
+            data_directory: charge.data_directory,
+            clock: charge.clock,
+            expiry: charge.expiry,
+            began: Instant::now(),
+            tombstones: Mutex::default(),
+            waiting_removals: Mutex::default(),
+        }
+    }
+
+    /// The time by which things expire. Looked at in every turn, so that a jump of the clock shows as one.
+    fn expiry_time(&self) -> TimestampMs {
+        self.expiry.look(self.clock.now(), self.began.elapsed())
+    }
+
     fn turn(&self, due: &[Step], shutdown: &Shutdown) {
+        self.expiry_time();
         for step in due {
             if shutdown.is_requested() {
                 return;
@@ -156,7 +185,7 @@ impl Caretaker {
             if shutdown.is_requested() {
                 return;
             }
-            let now = Clock::System.now();
+            let now = self.expiry_time();
             log.expire_producers(now);
             match log.apply_retention(now) {
                 Ok(report) if report.doomed.is_empty() => {}

@@ -1,6 +1,8 @@
-use thalweg_types::TimestampMs;
+use thalweg_storage::disk::RealDisk;
+use thalweg_types::{Offset, TimestampMs};
 
 use super::*;
+use crate::test_broker::TestBroker;
 
 fn id(byte: u8) -> TopicId {
     TopicId([byte; 16])
@@ -72,4 +74,45 @@ fn directories_put_aside_or_left_behind_keep_a_tombstone() {
     ] {
         assert!(!is_of(other, &gone, false), "{other}");
     }
+}
+
+const NOW: i64 = 1_700_000_000_000;
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+fn caretaker(broker: &TestBroker, clock: &Clock) -> Caretaker {
+    Caretaker::of(Charge {
+        topics: broker.topics.clone(),
+        settings: broker.settings.clone(),
+        gate: Arc::default(),
+        disk: Arc::new(RealDisk),
+        data_directory: std::env::temp_dir(),
+        clock: clock.clone(),
+        expiry: Arc::default(),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jump_of_the_clock_deletes_nothing_and_what_is_old_goes_all_the_same() {
+    let broker = TestBroker::start(&[("log.retention.hours", "168")]);
+    let topic = broker.create("orders", 1).await;
+    broker.append(&topic, 0, &[NOW]).await;
+    let log = broker.log(&topic, 0);
+    let clock = Clock::manual(TimestampMs(NOW + DAY_MS));
+    let caretaker = caretaker(&broker, &clock);
+    caretaker.turn(&[Step::Retention], &broker.shutdown);
+    clock.set(TimestampMs(NOW + 366 * DAY_MS));
+    caretaker.turn(&[Step::Retention], &broker.shutdown);
+    assert_eq!(log.offsets().log_start_offset, Offset(0));
+    assert_eq!(caretaker.expiry.jumps(), 1);
+    // Back, and far back: nothing goes either.
+    for now in [NOW + DAY_MS, NOW - 366 * DAY_MS] {
+        clock.set(TimestampMs(now));
+        caretaker.turn(&[Step::Retention], &broker.shutdown);
+        assert_eq!(log.offsets().log_start_offset, Offset(0));
+    }
+    // A broker that starts after the time has come does what retention says.
+    clock.set(TimestampMs(NOW + 8 * DAY_MS));
+    let later = super::tests::caretaker(&broker, &clock);
+    later.turn(&[Step::Retention], &broker.shutdown);
+    assert_eq!(log.offsets().log_start_offset, Offset(1));
 }

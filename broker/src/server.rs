@@ -25,6 +25,7 @@ use crate::broker_configs::{BrokerConfigs, apply_stored};
 use crate::budget::{BudgetSettings, MemoryBudget};
 use crate::cleaner;
 use crate::clock::Clock;
+use crate::expiry_clock::ExpiryClock;
 use crate::groups::Groups;
 use crate::live_settings::LiveSettings;
 use crate::maintenance;
@@ -148,21 +149,24 @@ impl Server {
             opened.engine.clone(),
             shutdown.watcher(),
         ));
-        tasks.spawn(maintenance::run(
-            context.topics.clone(),
-            context.settings.clone(),
-            context.disk_gate.clone(),
+        let expiry = Arc::new(ExpiryClock::default());
+        let charge = maintenance::Charge {
+            topics: context.topics.clone(),
+            settings: context.settings.clone(),
+            gate: context.disk_gate.clone(),
             disk,
-            data_path.clone(),
-            shutdown.watcher(),
-        ));
+            data_directory: data_path.clone(),
+            clock: Clock::System,
+            expiry: expiry.clone(),
+        };
+        tasks.spawn(maintenance::run(charge, shutdown.watcher()));
         tasks.spawn(cleaner::run(
             opened.engine.clone(),
             context.settings.clone(),
             shutdown.watcher(),
         ));
         let network_metrics = NetworkMetrics::new(&metrics, &context.budget)?;
-        admin.serving(admin_parts(&context, data_path))?;
+        admin.serving(admin_parts(&context, data_path, expiry))?;
         let (budget, live) = (context.budget.clone(), context.settings.clone());
         let (groups, transactions) = (context.groups.clone(), context.transactions.clone());
         let handles = Arc::new(ServeHandles::new(
@@ -326,7 +330,7 @@ fn context(
     })
 }
 
-fn admin_parts(context: &Context, data_directory: PathBuf) -> AdminParts {
+fn admin_parts(context: &Context, data_directory: PathBuf, expiry: Arc<ExpiryClock>) -> AdminParts {
     // No listener has an empty name: the first one's address comes back.
     let (host, port) = advertised(&context.settings.current(), "");
     AdminParts {
@@ -334,6 +338,7 @@ fn admin_parts(context: &Context, data_directory: PathBuf) -> AdminParts {
         groups: context.groups.clone(),
         settings: context.settings.clone(),
         gate: context.disk_gate.clone(),
+        expiry,
         fetch_sessions: context.fetch_sessions.clone(),
         stamp: context.stamp,
         data_directory,

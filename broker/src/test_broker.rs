@@ -86,6 +86,7 @@ impl TestBroker {
             groups: self.groups.clone(),
             settings: self.settings.clone(),
             gate: Arc::new(DiskGate::default()),
+            expiry: Arc::default(),
             fetch_sessions: Arc::new(FetchSessions::new(10)),
             stamp: self.data.stamp,
             data_directory: self.directory.path().to_owned(),

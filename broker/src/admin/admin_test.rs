@@ -6,9 +6,10 @@ use super::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::clock::Clock;
+use crate::partition::DiskMarks;
 use crate::test_broker::TestBroker;
 use thalweg_storage::commit::CommitError;
-use thalweg_storage::disk::{Fault, SimulatedDisk};
+use thalweg_storage::disk::{DiskSpace, Fault, SimulatedDisk};
 use thalweg_types::{Offset, TimestampMs};
 
 async fn listen(broker: &TestBroker) -> (std::net::SocketAddr, JoinHandle<()>) {
@@ -213,4 +214,43 @@ async fn a_failed_log_is_not_alive_and_not_ready() {
             "{answer}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_without_room_is_ready_and_says_what_it_refuses() {
+    let broker = TestBroker::start(&[]);
+    let (state, progress) = broker.admin_starting();
+    progress.finish();
+    let parts = broker.admin_parts();
+    let gate = parts.gate.clone();
+    state.serving(parts).unwrap();
+    let (address, _serving) = listen_with(state).await;
+    assert!(get(address, "/readyz").await.ends_with("\r\n\r\nready\n"));
+    let marks = DiskMarks {
+        high_percent: 95,
+        low_percent: 90,
+    };
+    let space = |available| DiskSpace {
+        total: 100,
+        available,
+    };
+    gate.observe(space(1), marks);
+    let ready = get(address, "/readyz").await;
+    assert!(
+        ready.starts_with("HTTP/1.1 200") && ready.contains("ready, with limits\n- the disk is fuller than"),
+        "{ready}"
+    );
+    gate.observe(space(50), marks);
+    broker.topics.engine().note_disk_full("a test");
+    let ready = get(address, "/readyz").await;
+    assert!(
+        ready.starts_with("HTTP/1.1 200") && ready.contains("\n- the disk is full: produce is refused"),
+        "{ready}"
+    );
+    let cluster = get(address, "/v1/cluster").await;
+    assert!(
+        cluster.contains("\"ready\":true") && cluster.contains("\"limits\":[\"the disk is full"),
+        "{cluster}"
+    );
+    assert!(get(address, "/metrics").await.contains("thalweg_ready 1\n"));
 }

@@ -12,17 +12,35 @@ use super::{AdminParts, Phase};
 /// Damaged places named in one answer; the rest is counted.
 const PROBLEMS_MAX: usize = 20;
 
-/// Returns why the broker should get no traffic; empty = it is ready. In sentences, for people.
-pub(super) fn reasons(phase: &Phase, shutdown: &Shutdown) -> Vec<String> {
-    let mut reasons = Vec::new();
+/// What the broker can do now. In sentences, for people.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Readiness {
+    /// Why it should get no traffic; empty = it is ready.
+    pub(super) reasons: Vec<String>,
+    /// What it refuses although it is ready: a full disk takes no records, and still serves readers, commits and
+    /// whatever makes room. Taken out of traffic it could not be emptied.
+    pub(super) limits: Vec<String>,
+}
+
+impl Readiness {
+    pub(super) fn is_ready(&self) -> bool {
+        self.reasons.is_empty()
+    }
+}
+
+pub(super) fn readiness(phase: &Phase, shutdown: &Shutdown) -> Readiness {
+    let mut found = Readiness::default();
     if shutdown.is_requested() {
-        reasons.push("the broker is stopping".to_owned());
+        found.reasons.push("the broker is stopping".to_owned());
     }
     match phase.parts() {
-        Some(parts) => not_able(parts, &mut reasons),
-        None => reasons.push(recovering(phase)),
+        Some(parts) => {
+            not_able(parts, &mut found.reasons);
+            limited(parts, &mut found.limits);
+        }
+        None => found.reasons.push(recovering(phase)),
     }
-    reasons
+    found
 }
 
 /// Returns why the process must end and start again: nothing else will help. `None` while it recovers, stops, or lacks
@@ -62,19 +80,26 @@ fn recovering(phase: &Phase) -> String {
     }
 }
 
-fn not_able(parts: &AdminParts, reasons: &mut Vec<String>) {
-    let engine = parts.topics.engine();
-    if let Some(error) = log_failure(parts) {
-        reasons.push(log_failed(&error));
-    }
+fn limited(parts: &AdminParts, limits: &mut Vec<String>) {
     if !parts.gate.is_open() {
-        reasons.push(
+        limits.push(
             "the disk is fuller than disk.use.high.percent: produce is refused; delete records or add space"
                 .to_owned(),
         );
     }
-    if engine.counters().is_disk_full.load(Ordering::Relaxed) {
-        reasons.push("the disk is full: records stay in the write-ahead log; free some space".to_owned());
+    let counters = parts.topics.engine().counters();
+    if counters.is_disk_full.load(Ordering::Relaxed) {
+        limits.push(
+            "the disk is full: produce is refused, records stay in the write-ahead log; free some space"
+                .to_owned(),
+        );
+    }
+}
+
+fn not_able(parts: &AdminParts, reasons: &mut Vec<String>) {
+    let engine = parts.topics.engine();
+    if let Some(error) = log_failure(parts) {
+        reasons.push(log_failed(&error));
     }
     let not_loaded = parts.groups.not_loaded();
     if !not_loaded.is_empty() {

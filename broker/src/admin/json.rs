@@ -5,6 +5,7 @@ use thalweg_storage::disk::{Disk, RealDisk};
 use thalweg_types::{Offset, PartitionIndex};
 
 use super::AdminParts;
+use super::health::Readiness;
 use super::routes::Part;
 use crate::groups::GroupView;
 use crate::topics::{TopicView, Topics};
@@ -12,7 +13,7 @@ use crate::topics::{TopicView, Topics};
 /// Entries of one answer.
 const PART_MAX: usize = 1000;
 
-pub(super) fn cluster(parts: &AdminParts, reasons: &[String]) -> Value {
+pub(super) fn cluster(parts: &AdminParts, readiness: &Readiness) -> Value {
     let settings = parts.settings.current();
     let engine = parts.topics.engine();
     let space = RealDisk.space(&parts.data_directory).ok();
@@ -27,8 +28,9 @@ pub(super) fn cluster(parts: &AdminParts, reasons: &[String]) -> Value {
         "leader_epoch": engine.leader_epoch().0,
         "topics": topics.len(),
         "partitions": topics.iter().map(|topic| i64::from(topic.partitions)).sum::<i64>(),
-        "ready": reasons.is_empty(),
-        "reasons": reasons,
+        "ready": readiness.is_ready(),
+        "reasons": readiness.reasons,
+        "limits": readiness.limits,
         "disk": {
             "total_bytes": space.map(|space| space.total),
             "available_bytes": space.map(|space| space.available),

@@ -102,6 +102,9 @@ impl BrokerCollector {
             page.add("thalweg_disk_available_bytes", &[], space.available as f64);
         }
         page.add("thalweg_disk_takes_records", &[], flag(self.parts.gate.is_open()));
+        let expiry = &self.parts.expiry;
+        page.add("thalweg_clock_ahead_seconds", &[], expiry.ahead().as_secs_f64());
+        page.add("thalweg_clock_jumps_total", &[], expiry.jumps() as f64);
         let sessions = self.parts.fetch_sessions.counts();
         page.add("thalweg_fetch_sessions", &[], sessions.sessions as f64);
         page.add(

@@ -26,6 +26,7 @@ use thalweg_telemetry::{Metrics, MetricsError, Shutdown};
 
 use self::metrics::BrokerCollector;
 use self::startup::StartCollector;
+use crate::expiry_clock::ExpiryClock;
 use crate::groups::Groups;
 use crate::live_settings::LiveSettings;
 use crate::partition::{DiskGate, FetchSessions};
@@ -43,6 +44,8 @@ pub struct AdminParts {
     pub settings: LiveSettings,
     /// Whether the disk has room.
     pub gate: Arc<DiskGate>,
+    /// By which time records expire.
+    pub expiry: Arc<ExpiryClock>,
     /// Fetch sessions.
     pub fetch_sessions: Arc<FetchSessions>,
     /// Identity.

@@ -53,17 +53,19 @@ async fn livez(State(state): State<AdminState>) -> Response {
 }
 
 async fn readyz(State(state): State<AdminState>) -> Response {
-    let reasons = health::reasons(&state.phase, &state.shutdown);
-    if reasons.is_empty() {
-        return "ready\n".into_response();
-    }
-    let mut text = String::from("not ready\n");
-    for reason in reasons {
+    let found = health::readiness(&state.phase, &state.shutdown);
+    let (status, title) = match (found.is_ready(), found.limits.is_empty()) {
+        (true, true) => (StatusCode::OK, "ready"),
+        (true, false) => (StatusCode::OK, "ready, with limits"),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    };
+    let mut text = format!("{title}\n");
+    for line in found.reasons.iter().chain(&found.limits) {
         text.push_str("- ");
-        text.push_str(&reason);
+        text.push_str(line);
         text.push('\n');
     }
-    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+    (status, text).into_response()
 }
 
 async fn metrics(State(state): State<AdminState>) -> Response {
@@ -95,8 +97,8 @@ async fn metrics(State(state): State<AdminState>) -> Response {
 }
 
 async fn cluster(State(state): State<AdminState>) -> Response {
-    let reasons = health::reasons(&state.phase, &state.shutdown);
-    answer(&state, move |parts| Some(json::cluster(parts, &reasons))).await
+    let found = health::readiness(&state.phase, &state.shutdown);
+    answer(&state, move |parts| Some(json::cluster(parts, &found))).await
 }
 
 async fn topics(State(state): State<AdminState>, Query(part): Query<Part>) -> Response {

@@ -52,7 +52,7 @@ impl StartCollector {
         let mut page = Page::new(CATALOGUE);
         let build = [("version", env!("CARGO_PKG_VERSION")), ("node_id", &self.node_id)];
         page.add("thalweg_build_info", &build, 1.0);
-        let is_ready = health::reasons(&self.phase, &self.shutdown).is_empty();
+        let is_ready = health::readiness(&self.phase, &self.shutdown).is_ready();
         page.add("thalweg_ready", &[], f64::from(u8::from(is_ready)));
         let progress: &Arc<RecoveryProgress> = &self.phase.progress;
         page.add(

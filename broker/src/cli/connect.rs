@@ -6,7 +6,7 @@ use clap::Args;
 use thalweg_client::{ClientConfig, Cluster, parse_bootstrap};
 
 use super::error::CliError;
-use super::time::parse_duration;
+use super::time::parse_timeout;
 
 /// Arguments of commands that talk to a cluster.
 #[derive(Debug, Clone, Args)]
@@ -23,7 +23,7 @@ pub struct ConnectArgs {
     )]
     pub bootstrap_server: String,
     /// Longest time for one request with its retries, as 500ms, 30s, 2m
-    #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = parse_duration, global = true)]
+    #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = parse_timeout, global = true)]
     pub timeout: Duration,
 }
 

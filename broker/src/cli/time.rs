@@ -152,6 +152,17 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(total_ms))
 }
 
+/// Reads a duration in which something must be answered: not zero.
+///
+/// # Errors
+/// A sentence for the user.
+pub fn parse_timeout(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("in no time there is no answer; write at least 1ms".to_owned()),
+        timeout => Ok(timeout),
+    }
+}
+
 /// Reads `YYYY-MM-DD` or `YYYY-MM-DDTHH:MM:SS[.fraction]Z` as milliseconds since 1970.
 pub fn parse_date(text: &str) -> Option<i64> {
     let (date, time) = match text.split_once('T') {

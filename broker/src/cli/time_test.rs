@@ -74,4 +74,8 @@ fn durations_add_their_parts() {
     for text in ["", "5", "ms", "1x", "-1s", "99999999999999999999s", "1s "] {
         assert!(parse_duration(text).is_err(), "{text}");
     }
+    assert_eq!(parse_timeout("1ms"), Ok(Duration::from_millis(1)));
+    for text in ["0s", "0ms", "0h0m", "x"] {
+        assert!(parse_timeout(text).is_err(), "{text}");
+    }
 }

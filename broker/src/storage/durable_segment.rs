@@ -1,5 +1,6 @@
 //! What a recovery point says of one segment, for tools that look at a data directory while no broker runs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -32,6 +33,19 @@ impl DurableSegment {
     /// # Errors
     /// Why the metadata cannot be read, with the file.
     pub fn read(partition_directory: &Path, base_offset: Offset) -> Result<Option<Self>, String> {
+        let unknown = Self {
+            size: 0,
+            next_offset: base_offset,
+        };
+        let all = Self::read_all(partition_directory)?;
+        Ok(all.map(|all| all.get(&base_offset).copied().unwrap_or(unknown)))
+    }
+
+    /// Reads the recovery points of all segments of a partition, as [`DurableSegment::read`] does for one.
+    ///
+    /// # Errors
+    /// Why the metadata cannot be read, with the file.
+    pub fn read_all(partition_directory: &Path) -> Result<Option<BTreeMap<Offset, Self>>, String> {
         let Some(metadata) = partition_directory
             .parent()
             .map(|directory| directory.join(METADATA_FILE))
@@ -47,18 +61,17 @@ impl DurableSegment {
         let options = EmbeddedOptions::new(metadata.display().to_string(), OpenMode::Existing);
         let (store, _) = EmbeddedStore::open(backend, options).map_err(|error| failed(&error))?;
         let store: Arc<dyn MetadataStore> = Arc::new(store);
-        let mut durable = Self {
-            size: 0,
-            next_offset: base_offset,
-        };
+        let mut durable = BTreeMap::new();
         RecoveryRows { store }
             .load(&mut |key, value| {
                 if let Row::Segment(of, segment) = decode(key, value)?
                     && of == id
-                    && segment.base_offset == base_offset
                 {
-                    durable.size = segment.size;
-                    durable.next_offset = segment.next_offset;
+                    let found = Self {
+                        size: segment.size,
+                        next_offset: segment.next_offset,
+                    };
+                    durable.insert(segment.base_offset, found);
                 }
                 Ok(())
             })

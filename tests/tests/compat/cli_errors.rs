@@ -52,6 +52,8 @@ fn a_wrong_address_is_refused_before_anything_is_tried() {
     }
     let unknown = code(thalweg(&["topic", "list", "-b", "no-such-host.invalid:9092"]), 1);
     says(&unknown, &["no-such-host.invalid:9092", "try:"]);
+    let never = code(thalweg(&["topic", "list", "--timeout", "0s"]), 2);
+    says(&never, &["--timeout", "write at least 1ms"]);
     let late = code(thalweg(&["topic", "list", "--timeout", "soon"]), 2);
     says(
         &late,

@@ -177,3 +177,40 @@ fn what_is_no_log_is_refused_with_the_reason() {
     let checked = code(thalweg(&["log", "check", &name(&text)]), 1);
     assert!(checked.stdout_text().contains("text: DAMAGED: 0 batches"));
 }
+
+/// Headers and checksums of what is left are right: only the recovery point knows better, and the broker refuses to start.
+#[test]
+fn a_segment_cut_between_two_batches_is_damaged_as_the_broker_says() {
+    let mut broker = stopped();
+    let segment = segments(&broker).remove(1);
+    let dumped = documents(&thalweg(&["log", "dump", &name(&segment), "-o", "json"]).ok());
+    let last = dumped.last().expect("batches");
+    let cut_at = last["position"].as_u64().expect("a position");
+    let file = std::fs::File::options()
+        .write(true)
+        .open(&segment)
+        .expect("the segment");
+    file.set_len(cut_at).expect("a cut");
+    let report = document(&code(
+        thalweg(&["log", "check", &name(&segment), "-o", "json"]),
+        1,
+    ));
+    assert_eq!(report[0]["damage_count"], 1, "{report}");
+    let found = &report[0]["damages"][0];
+    assert_eq!(found["kind"], "cut-tail");
+    assert_eq!(found["position"], cut_at);
+    assert_eq!(found["offsets"]["first"], last["base_offset"]);
+    assert_eq!(found["offsets"]["last"], last["last_offset"]);
+    let expected = found["expected"].as_str().expect("words");
+    assert!(
+        expected.contains("which the recovery point says are durable"),
+        "{expected}"
+    );
+    broker.launch();
+    let ended = broker
+        .server()
+        .and_then(|server| server.wait_for_end(wait::PATIENCE));
+    assert!(ended.is_some_and(|status| !status.success()), "{ended:?}");
+    let told = broker.log_text();
+    assert!(told.contains(&format!("{cut_at} bytes")), "{told}");
+}

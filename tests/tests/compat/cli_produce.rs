@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use thalweg_tests::clients::librdkafka::{CODECS, Consumed, read_topic};
-use thalweg_tests::{Broker, BrokerConfig};
+use thalweg_tests::{Broker, BrokerConfig, Product, counters, wait};
 
 use crate::cli::{Cli, code, documents, says};
 
@@ -263,4 +263,26 @@ fn what_cannot_be_written_is_refused_with_the_reason() {
     )
     .ok();
     assert_eq!(read_topic(&broker, "made", &[]).len(), 1);
+}
+
+/// A disk above its mark takes no records: the person learns that after a moment, not when all patience is gone.
+#[test]
+fn records_that_are_held_back_are_told_of_before_they_are_given_up() {
+    let broker = BrokerConfig::new(Product::Thalweg)
+        .set("disk.use.high.percent", 2)
+        .set("disk.use.low.percent", 1)
+        .start();
+    let cli = Cli::of(&broker);
+    cli.out(&["topic", "create", "t"]);
+    wait::until("the gate is closed", || {
+        let numbers = counters::scrape(broker.http().unwrap_or_default()).unwrap_or_default();
+        numbers.get("thalweg_disk_takes_records") == Some(&0.0)
+    });
+    let refused = code(
+        cli.feed(&["topic", "produce", "t", "--timeout", "6s"], "lost\n"),
+        1,
+    );
+    says(&refused, &["trying again for 6 s"]);
+    let told = refused.stderr_text();
+    assert_eq!(told.matches("trying again").count(), 1, "{told}");
 }

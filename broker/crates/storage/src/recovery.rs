@@ -59,9 +59,9 @@ pub enum OpenError {
         "{path}: holds topic id {found}, but the metadata says {expected}: the directory mixes two topics"
     )]
     ForeignDirectory {
-        /// Directory.
+        /// Its `partition.metadata`.
         path: PathBuf,
-        /// Id in `partition.metadata`.
+        /// Id in it.
         found: String,
         /// Id in the metadata.
         expected: String,
@@ -173,7 +173,7 @@ pub(crate) fn cut_partition(
     };
     if let Some(found) = holder.filter(|found| *found != id.topic_id) {
         return Err(OpenError::ForeignDirectory {
-            path: directory.to_owned(),
+            path: directory.join(render::PARTITION_METADATA),
             found: found.to_string(),
             expected: id.topic_id.to_string(),
         });

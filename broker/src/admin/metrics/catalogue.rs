@@ -32,6 +32,8 @@ pub(super) const OWN: &[Declared] = &[
     ("thalweg_disk_total_bytes", Gauge, &[], "Size of the file system of the data directory."),
     ("thalweg_disk_available_bytes", Gauge, &[], "Free space of the file system of the data directory."),
     ("thalweg_disk_takes_records", Gauge, &[], "1 while produce is taken, 0 while the disk is fuller than disk.use.high.percent."),
+    ("thalweg_clock_ahead_seconds", Gauge, &[], "How far the wall clock is ahead of the time by which records and producer ids expire; 0 but after a jump of the clock."),
+    ("thalweg_clock_jumps_total", Counter, &[], "Jumps of the wall clock ahead that were held back."),
     ("thalweg_disk_full_total", Counter, &[], "Writes of the background work that found the disk full."),
     ("thalweg_damaged_places", Gauge, &[], "Places on disk found damaged since the start; /readyz names them."),
     ("thalweg_fetch_sessions", Gauge, &[], "Open incremental fetch sessions."),

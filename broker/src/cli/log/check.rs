@@ -1,5 +1,6 @@
 //! `thalweg log check`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -57,8 +58,12 @@ pub fn run(args: &CheckArgs) -> Result<(), CliError> {
         Depth::Records
     };
     let mut reports = Vec::new();
+    let mut recovery_points = RecoveryPoints::default();
     for path in expand(&args.paths)? {
         let mut report = check(&path, depth)?;
+        if let Some(durable) = recovery_points.of(&path) {
+            report.compare_with(durable);
+        }
         if !args.output.is_json() {
             print_findings(&report)?;
         }
@@ -78,6 +83,38 @@ pub fn run(args: &CheckArgs) -> Result<(), CliError> {
     match reports.iter().any(is_left) {
         true => Err(CliError::Reported),
         false => Ok(()),
+    }
+}
+
+impl Report {
+    fn compare_with(&mut self, durable: DurableSegment) {
+        self.findings
+            .compare_with_durable(durable.size, durable.next_offset.get());
+    }
+}
+
+/// What the recovery points say of the segments looked at, one partition at a time. Nothing while a broker runs: it
+/// writes on, and tells damage itself.
+#[derive(Default)]
+struct RecoveryPoints {
+    latest: Option<(PathBuf, BTreeMap<Offset, DurableSegment>)>,
+}
+
+impl RecoveryPoints {
+    fn of(&mut self, segment: &Path) -> Option<DurableSegment> {
+        let base = Offset(base_offset(segment)?);
+        let directory = std::fs::canonicalize(segment).ok()?.parent()?.to_owned();
+        if self.latest.as_ref().is_none_or(|(known, _)| *known != directory) {
+            let _lock = DirectoryLock::of_segment(segment).ok()?;
+            let found = DurableSegment::read_all(&directory).unwrap_or_else(|error| {
+                note(&format!(
+                    "{error}: files are not compared with their recovery points"
+                ));
+                None
+            });
+            self.latest = Some((directory, found.unwrap_or_default()));
+        }
+        self.latest.as_ref()?.1.get(&base).copied()
     }
 }
 
@@ -113,10 +150,13 @@ fn quarantine(path: &Path, depth: Depth, confirm: ConfirmArgs, report: &mut Repo
     let _lock = DirectoryLock::of_segment(path)?;
     // A broker may have written until the lock was taken.
     *report = check(path, depth)?;
+    let durable = durable(path)?;
+    if let Some(durable) = durable {
+        report.compare_with(durable);
+    }
     if report.findings.damage_count == 0 {
         return Ok(());
     }
-    let durable = durable(path)?;
     if is_mended_by_the_broker(&report.findings, durable, next_base_offset(path)?) {
         note(&format!(
             "{}: not moved: the damage is behind what the recovery point covers; the broker cuts it off when it starts \

@@ -119,6 +119,27 @@ impl Findings {
         self.size_bytes >= size && self.damages.iter().all(|damage| damage.position >= size)
     }
 
+    /// Adds what only the recovery point tells: the file ends, even between two batches, before what it says is there.
+    pub fn compare_with_durable(&mut self, size: u64, next_offset: i64) {
+        let known = self
+            .damages
+            .iter()
+            .any(|damage| matches!(damage.kind, Kind::CutTail));
+        if self.size_bytes >= size || known {
+            return;
+        }
+        self.add(Damage {
+            position: self.size_bytes,
+            kind: Kind::CutTail,
+            expected: format!("{size} bytes, which the recovery point says are durable"),
+            found: format!("{} bytes", self.size_bytes),
+            offsets: range(
+                self.last_offset.map(|last| last.saturating_add(1)),
+                Some(next_offset),
+            ),
+        });
+    }
+
     fn add(&mut self, damage: Damage) {
         self.damage_count = self.damage_count.saturating_add(1);
         if self.damages.len() < DAMAGES_MAX {

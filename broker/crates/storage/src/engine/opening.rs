@@ -406,7 +406,7 @@ fn sweep(parts: &EngineParts, threads: NonZeroUsize) -> Result<BTreeMap<String, 
             continue;
         }
         if !live.contains_key(topic) {
-            let what = format!("the directory {}", path.display());
+            let what = path.join(render::PARTITION_METADATA).display().to_string();
             let id = TopicPartitionId {
                 topic_id: found,
                 partition: PartitionIndex(0),

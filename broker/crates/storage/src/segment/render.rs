@@ -10,7 +10,8 @@ use std::io;
 use std::path::Path;
 use thalweg_types::{Offset, TopicId};
 
-const PARTITION_METADATA: &str = "partition.metadata";
+/// Names the topic of a partition's directory.
+pub const PARTITION_METADATA: &str = "partition.metadata";
 const EPOCH_CHECKPOINT: &str = "leader-epoch-checkpoint";
 const PARTITION_METADATA_BYTES_MAX: u64 = 4096;
 

@@ -3,6 +3,7 @@
 //! Invariant: with a producer id every batch is written once, however often it is sent; without one a batch whose fate
 //! is unknown is not sent again.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use thalweg_client::{
@@ -13,6 +14,10 @@ use thalweg_types::{ErrorCode, Offset, TimestampMs};
 
 use super::batches::Ready;
 use crate::cli::error::CliError;
+use crate::cli::output::note;
+
+/// After this long without success the person is told why.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// A batch that was written.
 #[derive(Debug)]
@@ -74,8 +79,10 @@ impl Sender {
         let mut written = Vec::new();
         let started = Instant::now();
         let mut retries = 0;
+        let mut told = Told::at(started + SILENCE);
         while !waiting.is_empty() {
-            let Err(error) = self.send_once(&mut waiting, &mut written).await else {
+            let tried = self.send_patiently((&mut waiting, &mut written), &mut told).await;
+            let Err(error) = tried else {
                 continue;
             };
             let may_retry = match self.producer {
@@ -88,6 +95,7 @@ impl Sender {
                     result: Err(failure(error, &waiting)),
                 };
             }
+            told.of_refusal(&error, self.patience);
             for batch in &waiting {
                 self.cluster.forget_topic(&batch.partition.topic);
             }
@@ -98,6 +106,21 @@ impl Sender {
             written,
             result: Ok(()),
         }
+    }
+
+    /// Sends every waiting batch once, and says so when the answer takes long.
+    async fn send_patiently(
+        &self,
+        (waiting, written): (&mut Vec<Ready>, &mut Vec<Written>),
+        told: &mut Told,
+    ) -> Result<(), ClientError> {
+        // Dropped only with its answer in hand.
+        let mut sending = pin!(self.send_once(waiting, written));
+        if let Ok(answer) = tokio::time::timeout(SILENCE, &mut sending).await {
+            return answer;
+        }
+        told.of_silence(self.patience);
+        sending.await
     }
 
     /// Sends every waiting batch once. Those that were written move over; if others stay, that is an error.
@@ -144,6 +167,41 @@ impl Sender {
                     unanswered.partition.partition,
                 ),
             }),
+        }
+    }
+}
+
+/// Whether the person was told that it takes long: once a round.
+struct Told {
+    due: Instant,
+    done: bool,
+}
+
+impl Told {
+    fn at(due: Instant) -> Self {
+        Self { due, done: false }
+    }
+
+    /// The broker answers, and takes nothing just now.
+    fn of_refusal(&mut self, error: &ClientError, patience: Duration) {
+        if Instant::now() >= self.due {
+            self.once(&format!("{error}; trying again for {} s", patience.as_secs()));
+        }
+    }
+
+    /// The broker does not answer: it waits for room, or is busy.
+    fn of_silence(&mut self, patience: Duration) {
+        self.once(&format!(
+            "the broker has not answered for {} s; it may hold records back until it has room (see its /readyz). \
+             Waiting for {} s",
+            SILENCE.as_secs(),
+            patience.as_secs()
+        ));
+    }
+
+    fn once(&mut self, text: &str) {
+        if !std::mem::replace(&mut self.done, true) {
+            note(text);
         }
     }
 }

@@ -127,7 +127,7 @@ impl RingOpener {
         scan.next_slot = files[0].1.first_slot;
         if scan.next_slot > range.from {
             return Err(WalOpenError::Short {
-                path: self.directory.clone(),
+                path: self.suspect().unwrap_or_else(|| files[0].1.path.clone()),
                 found: range.from,
                 expected: scan.next_slot,
                 evidence: "the oldest file starts above the recovery point",
@@ -142,7 +142,10 @@ impl RingOpener {
                     path: previous.1.path.clone(),
                     position: stop,
                     slot: scan.next_slot,
-                    what: "the group is not there or damaged".into(),
+                    what: match self.suspect() {
+                        Some(path) => format!("the header of {} is damaged", path.display()),
+                        None => "the group is not there or damaged".into(),
+                    },
                     later_path: file.path.clone(),
                     later_position: BLOCK as u64,
                     later_slot: file.first_slot,
@@ -190,6 +193,19 @@ impl RingOpener {
         Some(covered.into_values().map(|file| file.path).collect())
     }
 
+    /// Returns a file that counts as blank and does not look like one: its header is damaged. For messages only.
+    fn suspect(&self) -> Option<PathBuf> {
+        let is_used = |path: &&PathBuf| {
+            let mut start = [0; 2 * BLOCK];
+            let read = self.disk.open(path, OpenMode::Read);
+            let read = read.and_then(|file| file.read_exact_at(&mut start, 0));
+            let (header, first) = start.split_at(BLOCK);
+            read.is_ok()
+                && (header.iter().any(|byte| *byte != 0) || first.starts_with(&group::MAGIC.to_le_bytes()))
+        };
+        self.blank.iter().find(is_used).cloned()
+    }
+
     /// Refuses the log when it ends before what is known to have been durable.
     fn refuse_short(&self, range: ReplayRange, found: Slot) -> Result<(), WalOpenError> {
         let known = [
@@ -201,8 +217,9 @@ impl RingOpener {
         ];
         for (expected, evidence) in known {
             if let Some(expected) = expected.filter(|expected| found < *expected) {
+                let last = self.live.values().last().map(|file| file.path.clone());
                 return Err(WalOpenError::Short {
-                    path: self.directory.clone(),
+                    path: self.suspect().or(last).unwrap_or_else(|| self.directory.clone()),
                     found,
                     expected,
                     evidence,
@@ -222,7 +239,7 @@ impl RingOpener {
         });
         let Some(file) = found else {
             return Err(WalOpenError::Short {
-                path: self.directory,
+                path: self.suspect().unwrap_or(self.directory),
                 found: Slot(0),
                 expected: end.next_slot,
                 evidence: "the marker of the last clean stop names a place that is not there",
@@ -248,7 +265,8 @@ impl RingOpener {
     fn start_empty(self, range: ReplayRange, mut scan: Scan) -> Result<(RingSink, ReplayEnd), WalOpenError> {
         let expected = range.durable_before.unwrap_or(range.from).max(range.from);
         if expected > Slot(0) {
-            let (path, evidence) = (self.directory, "the metadata names the end of the log");
+            let path = self.suspect().unwrap_or(self.directory);
+            let evidence = "the metadata names the end of the log";
             return Err(WalOpenError::Short {
                 path,
                 found: Slot(0),
