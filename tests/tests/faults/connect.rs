@@ -11,7 +11,7 @@ use thalweg_tests::clients::java::Java;
 use thalweg_tests::clients::librdkafka::{create_topic, read_topic};
 use thalweg_tests::{Broker, http, ports, require_client, wait};
 
-use crate::programs::{Follower, PATIENCE, Program, start_broker};
+use crate::programs::{Follower, PATIENCE, Program, end_broker, start_broker};
 
 const TOPIC: &str = "connected";
 
@@ -55,14 +55,14 @@ fn kafka_connect_moves_every_line_once_over_kills() {
     connect.wait_for_some();
 
     connect.append(&mut chance);
-    broker.kill_nine();
+    end_broker(&mut broker);
     broker.start_again();
     connect.append(&mut chance);
     connect.wait_for_some();
 
     connect.append(&mut chance);
     connect.worker.kill();
-    broker.kill_nine();
+    end_broker(&mut broker);
     broker.start_again();
     connect.worker.start_again();
     connect.append(&mut chance);

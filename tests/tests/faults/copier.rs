@@ -8,7 +8,7 @@ use thalweg_tests::clients::java::Java;
 use thalweg_tests::clients::librdkafka::{Producer, Record, create_topic, read_topic};
 use thalweg_tests::{Broker, require_client, wait};
 
-use crate::programs::{Follower, PATIENCE, Program, start_broker};
+use crate::programs::{Follower, PATIENCE, Program, end_broker, start_broker};
 
 const TOPICS: [&str; 3] = ["copied-0", "copied-1", "copied-2"];
 const RECORDS: usize = 4_000;
@@ -93,7 +93,7 @@ fn a_chain_of_transactional_copiers_ends_with_every_record_once() {
             _ => hops.iter_mut().for_each(|hop| hop.program.kill()),
         }
         if share > 10 {
-            broker.kill_nine();
+            end_broker(&mut broker);
             broker.start_again();
         }
         for hop in &mut hops {

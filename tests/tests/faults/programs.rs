@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use thalweg_tests::clients::librdkafka::{Consumed, config};
 use thalweg_tests::process::{Output, Server};
-use thalweg_tests::{Broker, BrokerConfig};
+use thalweg_tests::{Broker, BrokerConfig, Product};
 
 /// How long a program may need for what it has to do; a Java start on a busy machine takes a good part of it.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -18,6 +18,17 @@ pub fn start_broker() -> Broker {
     BrokerConfig::default()
         .set("transaction.abort.timed.out.transaction.cleanup.interval.ms", 500)
         .start()
+}
+
+/// Ends the broker by SIGKILL. Apache Kafka, which the tests are checked against, is stopped in order: after a kill it can
+/// leave a prepared abort without its markers, and then the programs here rightly come to nothing (see `transactions`).
+pub fn end_broker(broker: &mut Broker) {
+    match broker.product() {
+        Product::Thalweg => broker.kill_nine(),
+        Product::ApacheKafka => {
+            let _ = broker.terminate();
+        }
+    }
 }
 
 /// A Java program that can be killed and started again; killed when dropped.

@@ -8,7 +8,7 @@ use thalweg_tests::clients::java::Java;
 use thalweg_tests::clients::librdkafka::{Consumed, Producer, Record, create_topic, read_topic};
 use thalweg_tests::{require_client, wait};
 
-use crate::programs::{Follower, PATIENCE, Program, start_broker};
+use crate::programs::{Follower, PATIENCE, Program, end_broker, start_broker};
 
 const WORDS: [&str; 12] = [
     "river", "bed", "flow", "bank", "ford", "delta", "spring", "mouth", "bend", "shoal", "weir", "lock",
@@ -52,13 +52,13 @@ fn kafka_streams_counts_every_word_once_over_kills() {
     counts.wait_for_some(&mut program);
 
     counts.send(&mut chance);
-    broker.kill_nine();
+    end_broker(&mut broker);
     broker.start_again();
     counts.wait_for_some(&mut program);
 
     counts.send(&mut chance);
     program.kill();
-    broker.kill_nine();
+    end_broker(&mut broker);
     broker.start_again();
     program.start_again();
     counts.send(&mut chance);
