@@ -56,7 +56,7 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
         header.client_id.as_deref(),
         Charge::ProduceBytes(body_len),
     );
-    let access = |resource| {
+    let access = |resource: Resource<'_>| {
         let access = context
             .authorizer
             .authorize(&connection, Operation::Write, resource);

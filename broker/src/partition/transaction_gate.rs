@@ -22,7 +22,8 @@ const ABORTABLE_FROM: i16 = 11;
 pub enum Admission {
     /// Tell whether they belong to the open transaction, and change nothing.
     Verify,
-    /// Add them to the open transaction, or begin one; done when that is durable.
+    /// Add them to the open transaction, or begin one; done when that is in the write-ahead log, before any batch that
+    /// is appended because of it.
     Add,
 }
 

@@ -1,6 +1,5 @@
 use super::super::testing::{Desk, with_epoch};
 use super::super::*;
-use super::*;
 use crate::names::TopicName;
 use thalweg_types::{PartitionIndex, ProducerId};
 

@@ -81,9 +81,10 @@ impl World {
                     Act::Commit => Outcome::Commit,
                     _ => Outcome::Abort,
                 };
-                if let Ok(next) = self.desk.end("a", producer, outcome, self.version) {
+                let ended = self.desk.end("a", producer, outcome, self.version);
+                self.promised = ended.is_ok().then_some(outcome);
+                if let Ok(next) = ended {
                     self.producer = Some(next);
-                    self.promised = Some(outcome);
                 }
             }
             (Act::Mark, _) => {
