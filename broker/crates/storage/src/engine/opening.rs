@@ -7,9 +7,12 @@ use super::{EngineConfig, EngineCounters, EngineParts, LiveTopic, LogEngine, Ope
 use crate::commit::{CommitStart, Committer, OnFatal};
 use crate::disk::{BufferPool, CrashPoint, UncachedReader};
 use crate::log::cleaning_row::{CleaningRow, cleaning_key};
-use crate::log::rows::{PartitionRow, RowChange, WalRow, encode_wal, partition_key, segment_key, wal_key};
+use crate::log::rows::{
+    PartitionRow, RowChange, WalRow, encode_partition, encode_wal, partition_key, segment_key, wal_key,
+};
 use crate::log::{NewLog, PartitionLog, ReplayedRun};
 use crate::recovery::{self, OpenError};
+use crate::segment::transaction_index_cache::TransactionIndexCache;
 use crate::segment::{Segment, names, render};
 use crate::wal::group::RunContent;
 use crate::wal::ring::{InventoryState, RingOpener};
@@ -185,6 +188,7 @@ fn new_shared(parts: &EngineParts, config: EngineConfig, sink: Arc<LateSink>) ->
         memory: Mutex::default(),
         memory_bytes: AtomicUsize::new(0),
         jobs: Mutex::default(),
+        transaction_indexes: TransactionIndexCache::default(),
         wake: Condvar::new(),
         problems: Mutex::default(),
         retiring: Mutex::default(),
@@ -324,7 +328,7 @@ impl Replayed {
             Some(finished.and_then(|()| recovery::cut_partition(disk, (&directory, *holder), id, segments)))
         });
         let mut logs = HashMap::with_capacity(self.partitions.len());
-        for ((topic, partition, row, segments), cut) in self.partitions.into_iter().zip(cuts) {
+        for ((topic, partition, mut row, segments), cut) in self.partitions.into_iter().zip(cuts) {
             let id = TopicPartitionId {
                 topic_id: topic.id,
                 partition,
@@ -334,10 +338,19 @@ impl Replayed {
             let mut segments = segments;
             let cleaning = self.cleanings.remove(&id);
             if let Some(gone) = cut.transpose()? {
+                for segment in segments.iter().filter(|s| gone.contains(&s.base_offset)) {
+                    let kept = recovery::aborts_of_quarantined(&*parts.disk, &directory, segment)?;
+                    row.transactions.aborted.extend(kept);
+                }
                 segments.retain(|segment| !gone.contains(&segment.base_offset));
                 let keys = gone.iter().map(|base| segment_key(id, *base));
-                let changes: Vec<RowChange> = keys.map(|key| RowChange { key, value: None }).collect();
+                let mut changes: Vec<RowChange> = keys.map(|key| RowChange { key, value: None }).collect();
                 if !changes.is_empty() {
+                    row.transactions.aborted.sort_by_key(|abort| abort.last_offset);
+                    changes.push(RowChange {
+                        key: partition_key(id),
+                        value: Some(encode_partition(&row)),
+                    });
                     parts
                         .recovery
                         .commit(changes)

@@ -3,6 +3,7 @@
 //! Whatever comes from a disk is CRC-checked before it is given out; damage is an error that names the file and
 //! the position, and is never skipped. Data from memory was checked on its way in.
 
+use super::aborted::IndexSource;
 use super::place::{Fit, KnownEpochs, Walk, check_behind};
 use super::tail::TailRun;
 use super::{LogOffsets, PartitionLog, Status};
@@ -10,6 +11,7 @@ use crate::disk::{DiskFile, OpenMode};
 use crate::segment::Segment;
 use crate::segment::names::{FileKind, segment_file};
 use crate::segment::offset_index::{self, Neighbours};
+use crate::segment::transaction_index::AbortedTransaction;
 use bytes::Bytes;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,7 +30,7 @@ const REPLANS_MAX: usize = 16;
 pub enum ReadLimit {
     /// Up to the high watermark.
     HighWatermark,
-    /// Up to the last stable offset (`isolation.level=read_committed`).
+    /// Up to the last stable offset, with the aborted transactions (`isolation.level=read_committed`).
     LastStable,
 }
 
@@ -63,6 +65,9 @@ pub struct ReadResult {
     pub batches: Vec<Bytes>,
     /// Their bytes.
     pub bytes: usize,
+    /// With [`ReadLimit::LastStable`]: the aborted transactions with records or a marker from the offset asked for to
+    /// the end of the batches, in the order of their markers.
+    pub aborted: Vec<AbortedTransaction>,
 }
 
 /// Why nothing was read.
@@ -106,13 +111,22 @@ enum Plan {
     Wal {
         offsets: LogOffsets,
         run: Box<TailRun>,
-        known: KnownEpochs,
+        want: Want,
     },
     Segment {
         offsets: LogOffsets,
         segment: Segment,
-        known: KnownEpochs,
+        want: Want,
     },
+}
+
+/// What may be given out of the place where the records lie.
+struct Want {
+    max_bytes: usize,
+    min_one: MinOne,
+    /// No batch from here on.
+    end: Offset,
+    known: KnownEpochs,
 }
 
 /// Files of a segment, opened when it was planned to read them: compaction may put others in their place.
@@ -132,7 +146,11 @@ impl PartitionLog {
     /// [`ReadError::Closed`], [`ReadError::OutOfRange`].
     pub fn read_memory(&self, request: ReadRequest) -> Result<Option<ReadResult>, ReadError> {
         match self.plan(request, request.offset)? {
-            Plan::Done(result) => Ok(Some(result)),
+            Plan::Done(result) => match self.with_aborted(request, result, IndexSource::Memory) {
+                Ok(result) => Ok(result),
+                // Another plan tells.
+                Err(_) => Ok(None),
+            },
             Plan::Wal { .. } | Plan::Segment { .. } => Ok(None),
         }
     }
@@ -147,47 +165,52 @@ impl PartitionLog {
         loop {
             let (plan, files) = self.plan_and_open(request, offset)?;
             let (offsets, found) = match (plan, files) {
-                (Plan::Done(result), _) => return Ok(result),
-                (Plan::Wal { offsets, run, known }, _) => {
-                    (offsets, self.read_wal(&run, offset, request, &known))
+                (Plan::Done(result), _) => (result.offsets, Ok(result.batches)),
+                (Plan::Wal { offsets, run, want }, _) => {
+                    let found = self.read_wal(&run, offset, &want);
+                    (offsets, found.map(|batches| vec![batches]))
                 }
                 (Plan::Segment { offsets, .. }, None) => (offsets, Err(Lost::Race)),
                 (
                     Plan::Segment {
                         offsets,
                         segment,
-                        known,
+                        want,
                     },
                     Some(files),
                 ) => {
-                    let found = self.read_segment((&segment, files), (offset, request), &known);
+                    let found = self.read_segment((&segment, files), offset, &want);
                     if let Ok(batches) = &found
                         && batches.is_empty()
                         && segment.next_offset > offset
+                        && request.min_one == MinOne::Yes
                     {
-                        // A gap at the end of the segment: the next one, or the tail, has what follows.
+                        // A gap at the end of the segment: the next one, or the tail, has what follows. Without the
+                        // right to one batch it may be one that does not fit, which must not be passed over.
                         offset = segment.next_offset;
                         continue;
                     }
-                    (offsets, found)
+                    (offsets, found.map(|batches| vec![batches]))
                 }
             };
             // A topic of the same name may have the directory by now: what was read may be another log's.
             if self.state.lock().status == Status::Closed {
                 return Err(ReadError::Closed);
             }
+            let found = found.and_then(|mut batches| {
+                batches.retain(|part| !part.is_empty());
+                let result = ReadResult {
+                    offsets,
+                    bytes: batches.iter().map(Bytes::len).sum(),
+                    batches,
+                    aborted: Vec::new(),
+                };
+                self.with_aborted(request, result, IndexSource::Disk)
+            });
             match found {
-                Ok(batches) => {
-                    let bytes = batches.len();
-                    let batches = if bytes == 0 { Vec::new() } else { vec![batches] };
-                    return Ok(ReadResult {
-                        offsets,
-                        batches,
-                        bytes,
-                    });
-                }
-                Err(Lost::Race) if lost_races < REPLANS_MAX => lost_races += 1,
-                Err(Lost::Race) => {
+                Ok(Some(result)) => return Ok(result),
+                Ok(None) | Err(Lost::Race) if lost_races < REPLANS_MAX => lost_races += 1,
+                Ok(None) | Err(Lost::Race) => {
                     let path = self.directory().display().to_string();
                     let what = "the files of this offset were removed while it was read".into();
                     return Err(ReadError::Io { path, what });
@@ -253,7 +276,14 @@ impl PartitionLog {
                 offsets,
                 batches: Vec::new(),
                 bytes: 0,
+                aborted: Vec::new(),
             })
+        };
+        let want = || Want {
+            max_bytes: request.max_bytes,
+            min_one: request.min_one,
+            end,
+            known: state.known_epochs(),
         };
         if offset >= end || (request.max_bytes == 0 && request.min_one == MinOne::No) {
             return Ok(nothing());
@@ -268,7 +298,7 @@ impl PartitionLog {
                 return Ok(Plan::Segment {
                     offsets,
                     segment,
-                    known: state.known_epochs(),
+                    want: want(),
                 });
             }
         }
@@ -280,12 +310,12 @@ impl PartitionLog {
                     return Ok(Plan::Wal {
                         offsets,
                         run: Box::new(run.clone()),
-                        known: state.known_epochs(),
+                        want: want(),
                     });
                 }
                 break;
             };
-            if run.run.base_offset >= end || !gather(parts, offset, request, (&mut batches, &mut bytes)) {
+            if run.run.base_offset >= end || !gather(parts, (offset, end), request, (&mut batches, &mut bytes)) {
                 break;
             }
         }
@@ -293,20 +323,15 @@ impl PartitionLog {
             offsets,
             batches,
             bytes,
+            aborted: Vec::new(),
         }))
     }
 
-    fn read_wal(
-        &self,
-        run: &TailRun,
-        offset: Offset,
-        request: ReadRequest,
-        known: &KnownEpochs,
-    ) -> Result<Bytes, Lost> {
+    fn read_wal(&self, run: &TailRun, offset: Offset, want: &Want) -> Result<Bytes, Lost> {
         let bytes = self.wal_bytes(run)?;
         let walk = Walk::over(run.run.base_offset, run.run.last_offset);
         let peek = |at: usize| bytes.get(at..).and_then(|rest| BatchHeader::parse(rest).ok());
-        cut(&bytes, (offset, request), (walk, known), &peek).map_err(|(position, what)| {
+        cut(&bytes, (offset, want), walk, &peek).map_err(|(position, what)| {
             Lost::Error(ReadError::Corrupt {
                 path: format!("write-ahead log file {}", run.location.file),
                 position: run.wal_location().position + position,
@@ -333,8 +358,8 @@ impl PartitionLog {
     fn read_segment(
         &self,
         (segment, files): (&Segment, SegmentFiles),
-        (offset, request): (Offset, ReadRequest),
-        known: &KnownEpochs,
+        offset: Offset,
+        request: &Want,
     ) -> Result<Bytes, Lost> {
         let (path, file, direct) = (files.path, files.log?, files.direct);
         let mut hint = self.index_entries(segment, files.index, offset);
@@ -419,8 +444,7 @@ impl PartitionLog {
                 }
                 Some(_) => {
                     let peek = |at: usize| peek(skipped + at);
-                    let wanted = (offset, request);
-                    return cut(&buffer.slice(skipped..), wanted, (walk, known), &peek)
+                    return cut(&buffer.slice(skipped..), (offset, request), walk, &peek)
                         .map_err(|(at, what)| corrupt(position + skipped as u64 + at, what));
                 }
                 None if skipped == 0 => {
@@ -496,8 +520,13 @@ pub(super) enum Lost {
     Error(ReadError),
 }
 
-/// Adds a run's batches from `offset` on; `false` when the reply is full.
-fn gather(parts: &[Bytes], offset: Offset, request: ReadRequest, out: (&mut Vec<Bytes>, &mut usize)) -> bool {
+/// Adds a run's batches from `offset` on and below `end`; `false` when the reply is full.
+fn gather(
+    parts: &[Bytes],
+    (offset, end): (Offset, Offset),
+    request: ReadRequest,
+    out: (&mut Vec<Bytes>, &mut usize),
+) -> bool {
     let (batches, bytes) = out;
     for part in parts {
         // Our own bytes, checked on the way in.
@@ -506,6 +535,9 @@ fn gather(parts: &[Bytes], offset: Offset, request: ReadRequest, out: (&mut Vec<
         };
         if header.last_offset() < offset {
             continue;
+        }
+        if header.base_offset >= end {
+            return false;
         }
         let first = batches.is_empty() && request.min_one == MinOne::Yes;
         if !first && *bytes + part.len() > request.max_bytes {
@@ -592,8 +624,8 @@ fn skip_below(
 /// Returns the whole, checked batches from `offset` on that fit.
 fn cut(
     buffer: &Bytes,
-    (offset, request): (Offset, ReadRequest),
-    (mut walk, known): (Walk, &KnownEpochs),
+    (offset, request): (Offset, &Want),
+    mut walk: Walk,
     peek: &Peek<'_>,
 ) -> Result<Bytes, (u64, String)> {
     let mut start = None;
@@ -605,6 +637,9 @@ fn cut(
             Err(_) if start.is_some() => break,
             Err(error) => return Err((end as u64, error.to_string())),
         };
+        if batch.header.base_offset >= request.end {
+            break;
+        }
         let batch_end = batch.position + batch.bytes.len();
         let wanted = batch.header.last_offset() >= offset;
         let placed = judge(&walk, &batch.header, batch.position, peek).and_then(|_| {
@@ -612,7 +647,7 @@ fn cut(
                 return Ok(());
             }
             let behind = || peek(batch_end);
-            let checked = walk.check_epoch(&batch.header, known, behind);
+            let checked = walk.check_epoch(&batch.header, &request.known, behind);
             checked.map_err(|what| (batch.position, what))
         });
         match placed {
