@@ -220,7 +220,7 @@ fn the_active_segment_is_never_touched() {
 }
 
 #[test]
-fn a_tombstone_stays_until_the_horizon_that_its_batch_names() {
+fn rule_16_a_tombstone_stays_until_the_horizon_that_its_batch_names() {
     let it = Compacted::new(compacted());
     it.put(BatchOptions::default(), &[("a", Some("1")), ("b", Some("1"))]);
     it.put(BatchOptions::default(), &[("a", None), ("b", Some("2"))]);

@@ -67,7 +67,8 @@ impl<'a> Output<'a> {
         if segment.size == 0 {
             segment.first_timestamp = header.max_timestamp;
         }
-        if header.max_timestamp > segment.max_timestamp {
+        // An emptied batch keeps a time of which no record is left.
+        if header.record_count > 0 && header.max_timestamp > segment.max_timestamp {
             segment.max_timestamp = header.max_timestamp;
             segment.max_timestamp_offset = header.last_offset();
         }
