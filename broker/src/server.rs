@@ -32,7 +32,7 @@ use crate::network::{
     ListenError, Listener, ListenerSettings, NetworkMetrics, NetworkSettings, ServeHandles, follow_settings,
     serve,
 };
-use crate::partition::{DiskGate, FetchSessions, ProducerIds};
+use crate::partition::{DiskGate, FetchSessions, NoTransactions, ProducerIds};
 use crate::storage::{DataDirectory, DiskReserve, OpenDataError, OpenedData, RecoveryProgress, WatchedDisk};
 use crate::topics::Topics;
 
@@ -308,6 +308,7 @@ fn context(
         fetch_sessions: Arc::new(FetchSessions::from_settings(settings)),
         producer_ids: Arc::new(ProducerIds::new(opened.metadata.clone())),
         disk_gate: Arc::new(DiskGate::default()),
+        transaction_gate: Arc::new(NoTransactions),
         disk,
         broker_configs,
         stamp: opened.stamp,

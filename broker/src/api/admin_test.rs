@@ -37,7 +37,7 @@ use crate::budget::{BudgetSettings, MemoryBudget};
 use crate::clock::Clock;
 use crate::groups::Groups;
 use crate::live_settings::LiveSettings;
-use crate::partition::{DiskGate, FetchSessions, ProducerIds};
+use crate::partition::{DiskGate, FetchSessions, NoTransactions, ProducerIds};
 use crate::storage::DataDirectory;
 use crate::topics::Topics;
 
@@ -86,6 +86,7 @@ fn broker(assignments: &[&str]) -> Broker {
         fetch_sessions: Arc::new(FetchSessions::from_settings(&start)),
         producer_ids: Arc::new(ProducerIds::new(metadata)),
         disk_gate: Arc::new(DiskGate::default()),
+        transaction_gate: Arc::new(NoTransactions),
         stamp: opened.stamp,
         topics,
         settings,

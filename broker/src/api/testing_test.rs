@@ -19,7 +19,7 @@ use crate::broker_configs::BrokerConfigs;
 use crate::budget::{BudgetSettings, MemoryBudget};
 use crate::clock::Clock;
 use crate::groups::tests::{Running, start};
-use crate::partition::{DiskGate, FetchSessions, ProducerIds};
+use crate::partition::{DiskGate, FetchSessions, NoTransactions, ProducerIds};
 
 /// A broker on a simulated disk.
 pub(super) struct TestBroker {
@@ -76,6 +76,7 @@ impl TestBroker {
             fetch_sessions: Arc::new(FetchSessions::from_settings(&current)),
             producer_ids: Arc::new(ProducerIds::new(metadata)),
             disk_gate: Arc::new(DiskGate::default()),
+            transaction_gate: Arc::new(NoTransactions),
             stamp: running.stamp,
             shutdown: running.trigger.watcher(),
         };

@@ -22,6 +22,12 @@ pub(crate) enum Bug {
     NewestDropped,
     /// A start leaves cleaned segments under the names that count for nothing.
     SwapNotFinished,
+    /// The last stable offset passes a transaction before its marker is durable.
+    StableBeforeMarker,
+    /// A read-committed reader is not told of aborted transactions.
+    AbortsForgotten,
+    /// A recovery point forgets the transactions that are open.
+    OpenTransactionsLost,
 }
 
 #[cfg(test)]

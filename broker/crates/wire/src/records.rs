@@ -14,6 +14,7 @@
 mod build;
 mod check;
 mod decode;
+mod marker;
 mod payload;
 mod recompress;
 mod retain;
@@ -24,6 +25,7 @@ mod view;
 pub use build::{BatchBuilder, BatchContent, BatchOptions, ProducerStamp, Transactionality};
 pub use check::{BatchFacts, Coverage, KEYLESS_INDEXES_MAX, Walk, check_batch, check_client_header};
 pub use decode::{OwnedRecord, decode_records};
+pub use marker::{EndTransactionMarker, TransactionOutcome};
 pub use payload::{Payload, open_records};
 pub use recompress::recompress;
 pub use retain::{retain, retain_none};

@@ -6,9 +6,12 @@ use super::{EngineConfig, EngineCounters, EngineParts, LiveTopic, LogEngine, Ope
 use crate::commit::{CommitStart, Committer, OnFatal};
 use crate::disk::CrashPoint;
 use crate::log::cleaning_row::{CleaningRow, cleaning_key};
-use crate::log::rows::{PartitionRow, RowChange, WalRow, encode_wal, partition_key, segment_key, wal_key};
+use crate::log::rows::{
+    PartitionRow, RowChange, WalRow, encode_partition, encode_wal, partition_key, segment_key, wal_key,
+};
 use crate::log::{NewLog, PartitionLog, ReplayedRun};
 use crate::recovery::{self, OpenError};
+use crate::segment::transaction_index_cache::TransactionIndexCache;
 use crate::segment::{Segment, names, render};
 use crate::wal::group::RunContent;
 use crate::wal::ring::{InventoryState, RingOpener};
@@ -171,6 +174,7 @@ fn new_shared(parts: &EngineParts, config: EngineConfig, sink: Arc<LateSink>) ->
         memory: Mutex::default(),
         memory_bytes: AtomicUsize::new(0),
         jobs: Mutex::default(),
+        transaction_indexes: TransactionIndexCache::default(),
         wake: Condvar::new(),
         problems: Mutex::default(),
         retiring: Mutex::default(),
@@ -293,7 +297,7 @@ impl Replayed {
     fn build(mut self, shared: &Arc<Shared>, parts: &EngineParts) -> Result<Logs, OpenError> {
         let present = sweep(parts)?;
         let mut logs = HashMap::with_capacity(self.partitions.len());
-        for (topic, partition, row, segments) in std::mem::take(&mut self.partitions) {
+        for (topic, partition, mut row, segments) in std::mem::take(&mut self.partitions) {
             let id = TopicPartitionId {
                 topic_id: topic.id,
                 partition,
@@ -306,10 +310,19 @@ impl Replayed {
                 let swapping = cleaning.as_ref().map_or(&[][..], |row| &row.swapping);
                 recovery::finish_swaps(&*parts.disk, &directory, swapping)?;
                 let gone = recovery::cut_partition(&*parts.disk, &directory, id, &segments)?;
+                for segment in segments.iter().filter(|s| gone.contains(&s.base_offset)) {
+                    let kept = recovery::aborts_of_quarantined(&*parts.disk, &directory, segment)?;
+                    row.transactions.aborted.extend(kept);
+                }
                 segments.retain(|segment| !gone.contains(&segment.base_offset));
                 let keys = gone.iter().map(|base| segment_key(id, *base));
-                let changes: Vec<RowChange> = keys.map(|key| RowChange { key, value: None }).collect();
+                let mut changes: Vec<RowChange> = keys.map(|key| RowChange { key, value: None }).collect();
                 if !changes.is_empty() {
+                    row.transactions.aborted.sort_by_key(|abort| abort.last_offset);
+                    changes.push(RowChange {
+                        key: partition_key(id),
+                        value: Some(encode_partition(&row)),
+                    });
                     parts
                         .recovery
                         .commit(changes)

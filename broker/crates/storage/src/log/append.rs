@@ -2,12 +2,14 @@
 
 use super::producers::{SequenceCheck, SequenceError};
 use super::rows::WriteState;
+use super::verification::VerificationGuard;
 use super::{LogState, PartitionLog};
 use crate::commit::{CommitError, EntryContent, PendingBatch, Ticket};
 use bytes::BytesMut;
 use std::sync::Arc;
-use thalweg_types::{LeaderEpoch, Offset, TimestampMs};
+use thalweg_types::{LeaderEpoch, Offset, ProducerId, TimestampMs};
 use thalweg_wire::batch::{BatchError, BatchHeader, patch_base_offset_and_epoch};
+use thalweg_wire::records::EndTransactionMarker;
 use thiserror::Error;
 
 /// Who appends.
@@ -31,6 +33,8 @@ pub struct CheckedBatch {
     pub header: BatchHeader,
     /// Its bytes; nobody else may hold them for writing.
     pub bytes: BytesMut,
+    /// The sign that the coordinator knows of the transaction that the batch may begin.
+    pub guard: Option<VerificationGuard>,
 }
 
 impl CheckedBatch {
@@ -43,7 +47,15 @@ impl CheckedBatch {
         Ok(Self {
             header: BatchHeader::parse(&bytes)?,
             bytes,
+            guard: None,
         })
+    }
+
+    /// Hands over what [`PartitionLog::begin_verification`] gave before the coordinator agreed.
+    #[must_use]
+    pub fn verified(mut self, guard: Option<VerificationGuard>) -> Self {
+        self.guard = guard;
+        self
     }
 }
 
@@ -96,6 +108,26 @@ pub enum AppendError {
     /// The producer's sequence does not fit.
     #[error(transparent)]
     Sequence(#[from] SequenceError),
+    /// The batch does not fit the producer's transaction here (KIP-890).
+    #[error("producer {producer_id}: {what}")]
+    TransactionState {
+        /// The producer.
+        producer_id: ProducerId,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A newer coordinator has ended a transaction of this producer.
+    #[error(
+        "producer {producer_id}: the marker's coordinator epoch {found} is older than {current}; another coordinator has taken over"
+    )]
+    TransactionCoordinatorFenced {
+        /// The producer.
+        producer_id: ProducerId,
+        /// Epoch in the marker.
+        found: i32,
+        /// Epoch known.
+        current: i32,
+    },
     /// The link's view of the log end is wrong, or its batch lies below it.
     #[error("the log ends at {log_end}, the mirror link expected {expected}")]
     MirrorEnd {
@@ -139,7 +171,7 @@ impl PartitionLog {
     /// [`AppendError`]; nothing was appended then.
     pub fn append(
         self: &Arc<Self>,
-        mut batch: CheckedBatch,
+        batch: CheckedBatch,
         origin: Origin,
         now: TimestampMs,
     ) -> Result<Append, AppendError> {
@@ -161,6 +193,26 @@ impl PartitionLog {
                 ticket,
             }));
         }
+        match origin {
+            Origin::Client => state.check_transaction(&batch)?,
+            Origin::Coordinator => {
+                state.producers.check_epoch(&batch.header)?;
+                state.check_transaction(&batch)?;
+            }
+            Origin::Mirror { .. } => {}
+        }
+        self.append_locked(&mut state, batch, origin, now)
+            .map(Append::Written)
+    }
+
+    /// Gives a batch that was judged its place, and pushes it.
+    pub(super) fn append_locked(
+        self: &Arc<Self>,
+        state: &mut LogState,
+        mut batch: CheckedBatch,
+        origin: Origin,
+        now: TimestampMs,
+    ) -> Result<Appended, AppendError> {
         let (base_offset, last_offset) = state.place(&batch.header, origin)?;
         let leader_epoch = match origin {
             Origin::Mirror { .. } => batch.header.leader_epoch,
@@ -170,6 +222,9 @@ impl PartitionLog {
                 epoch
             }
         };
+        let marker = Some(&batch.bytes)
+            .filter(|_| batch.header.is_control())
+            .and_then(|bytes| EndTransactionMarker::of_batch(bytes));
         let pending = PendingBatch {
             bytes: batch.bytes.freeze(),
             leader_epoch: state.leader_epoch,
@@ -177,16 +232,21 @@ impl PartitionLog {
             last_offset,
             max_timestamp: batch.header.max_timestamp,
         };
-        let ticket = self.push(&mut state, EntryContent::Batch(pending))?;
+        let ticket = self.push(state, EntryContent::Batch(pending))?;
         state.log_end = last_offset.next();
-        state.note_batch(&batch.header, base_offset, leader_epoch, now);
-        let log_start_offset = state.log_start;
-        Ok(Append::Written(Appended {
+        let noted = NotedBatch {
+            header: &batch.header,
+            base_offset,
+            leader_epoch,
+            marker,
+        };
+        state.note_batch(&noted, now);
+        Ok(Appended {
             base_offset,
             last_offset,
-            log_start_offset,
+            log_start_offset: state.log_start,
             ticket: Some(ticket),
-        }))
+        })
     }
 
     /// Moves the log end up to `offset` without records (a mirror whose source has a gap there). Durable with the
@@ -214,7 +274,7 @@ impl PartitionLog {
 }
 
 impl LogState {
-    fn check_origin(&self, origin: Origin) -> Result<(), AppendError> {
+    pub(super) fn check_origin(&self, origin: Origin) -> Result<(), AppendError> {
         let allowed = match (self.write_state, origin) {
             (WriteState::Open, Origin::Client | Origin::Coordinator) => true,
             (WriteState::OwnedByLink, Origin::Mirror { .. }) => true,
@@ -254,16 +314,30 @@ impl LogState {
         Ok((base_offset, last_offset))
     }
 
-    /// Takes note of a batch's epoch and producer, when it is appended and when it is replayed.
-    pub(super) fn note_batch(
-        &mut self,
-        header: &BatchHeader,
-        base_offset: Offset,
-        leader_epoch: LeaderEpoch,
-        now: TimestampMs,
-    ) {
-        self.epochs.note(leader_epoch, base_offset);
+    /// Takes note of a batch's epoch, producer and transaction, when it is appended and when it is replayed.
+    pub(super) fn note_batch(&mut self, batch: &NotedBatch<'_>, now: TimestampMs) {
+        let header = batch.header;
+        self.epochs.note(batch.leader_epoch, batch.base_offset);
         let producers_max = self.config.producers_max;
-        self.producers.note(header, base_offset, now, producers_max);
+        if header.is_transactional() && header.has_producer_id() {
+            self.verifications.end(header.producer_id);
+        }
+        self.transactions.note(header, batch.base_offset, batch.marker);
+        let (producers, transactions) = (&mut self.producers, &self.transactions);
+        match batch.marker {
+            Some(marker) => {
+                let epoch = marker.coordinator_epoch;
+                producers.note_marker(header, epoch, now, producers_max, transactions);
+            }
+            None => producers.note(header, batch.base_offset, now, producers_max, transactions),
+        }
     }
+}
+
+/// A batch whose place is fixed.
+pub(super) struct NotedBatch<'a> {
+    pub header: &'a BatchHeader,
+    pub base_offset: Offset,
+    pub leader_epoch: LeaderEpoch,
+    pub marker: Option<EndTransactionMarker>,
 }

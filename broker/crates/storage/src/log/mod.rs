@@ -8,11 +8,13 @@
 //! Locks, outer to inner: the engine's over cleaning, the engine's over rows → `io` (segment files of this log) →
 //! `files` (their names) → `state` → the commit queue or the engine's lists. `state` is never held over I/O.
 
+mod aborted;
 mod append;
 pub(crate) mod cleaning;
 pub mod cleaning_row;
 mod drain;
 pub mod epochs;
+mod markers;
 pub mod producers;
 mod read;
 mod replay;
@@ -20,15 +22,20 @@ mod retention;
 pub mod rows;
 mod search;
 mod tail;
+mod transaction_scan;
+pub mod transactions;
 mod truncate;
+mod verification;
 mod waiters;
 
 pub use append::{Append, AppendError, Appended, CheckedBatch, Origin};
 pub(crate) use drain::DrainError;
+pub use markers::{ProducerState, TransactionMarker, TransactionOutcome};
 pub use read::{MinOne, ReadError, ReadLimit, ReadRequest, ReadResult};
 pub(crate) use replay::ReplayedRun;
 pub use retention::RetentionReport;
 pub use search::{FoundOffset, SearchError};
+pub use verification::{TransactionStart, TransactionVersion, VerificationGuard};
 pub use waiters::Waiter;
 
 use crate::commit::{CommitError, CommittedRun, EntryContent, GroupMember, Ticket};
@@ -49,6 +56,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tail::Tail;
 use thalweg_types::{LeaderEpoch, Offset, ProducerId, TimestampMs, TopicPartitionId};
+use transactions::Transactions;
+use verification::Verifications;
 use waiters::Waiters;
 
 /// One partition log.
@@ -82,6 +91,8 @@ pub(crate) struct LogState {
     /// The producers that a reset which is not durable yet forgets.
     producers_before_reset: Option<Producers>,
     resets_pending: usize,
+    transactions: Transactions,
+    verifications: Verifications,
     /// Of the newest append: what every reply that depends on this log's state waits for.
     last_ticket: Option<Ticket>,
     /// Slots with entries of this log that no committed recovery point covers.
@@ -91,6 +102,8 @@ pub(crate) struct LogState {
     drain_queued: bool,
     /// Truncations of segments that a recovery point contains.
     truncations_committed: u64,
+    /// Times that compaction put segments in the place of others, since the start.
+    swaps: u64,
     /// How far compaction got; only logs that were compacted have it.
     cleaning: Option<Box<Cleaning>>,
 }
@@ -108,7 +121,8 @@ pub(crate) enum Status {
 pub struct LogOffsets {
     /// First offset that may be read.
     pub log_start_offset: Offset,
-    /// First offset of an open transaction, else the high watermark.
+    /// First offset of the oldest transaction whose marker is not below the high watermark, else the high watermark:
+    /// all below it is decided.
     pub last_stable_offset: Offset,
     /// First offset that is not durable.
     pub high_watermark: Offset,
@@ -151,6 +165,7 @@ impl PartitionLog {
         for (id, entry) in row.producers {
             producers.restore(id, entry);
         }
+        let transactions = Transactions::restore(row.transactions, row.log_end, row.settled);
         let state = LogState {
             config: new.config,
             status: Status::Open,
@@ -166,11 +181,14 @@ impl PartitionLog {
             producers,
             producers_before_reset: None,
             resets_pending: 0,
+            transactions,
+            verifications: Verifications::default(),
             last_ticket: None,
             uncovered: VecDeque::new(),
             covered: row.covered,
             drain_queued: false,
             truncations_committed: 0,
+            swaps: 0,
             cleaning: new.cleaning.map(|row| Box::new(Cleaning::restore(row))),
         };
         Arc::new(Self {
@@ -361,6 +379,8 @@ impl PartitionLog {
             state.uncovered.clear();
             state.producers.clear();
             state.producers_before_reset = None;
+            state.transactions.clear();
+            state.verifications = Verifications::default();
             self.shared.forget_dirty(self.id);
             state.last_ticket.clone()
         };
@@ -392,10 +412,18 @@ impl LogState {
     fn offsets(&self) -> LogOffsets {
         LogOffsets {
             log_start_offset: self.log_start,
-            last_stable_offset: self.high_watermark,
+            last_stable_offset: self.last_stable(),
             high_watermark: self.high_watermark,
             log_end_offset: self.log_end,
             leader_epoch: self.leader_epoch,
+        }
+    }
+
+    fn last_stable(&self) -> Offset {
+        match self.transactions.first_unstable() {
+            // What began below the log start cannot be read there.
+            Some(first) => first.max(self.log_start).min(self.high_watermark),
+            None => self.high_watermark,
         }
     }
 
@@ -431,6 +459,7 @@ impl LogState {
             LogEvent::LogStart(offset) => {
                 self.log_start = self.log_start.max(offset);
                 self.epochs.advance_start(self.log_start);
+                self.transactions.advance_start(self.log_start);
             }
             LogEvent::JumpTo(offset) => {
                 self.log_end = self.log_end.max(offset);
@@ -481,12 +510,15 @@ impl GroupMember for PartitionLog {
                 match run.content {
                     RunContent::Batches(batches) => {
                         in_memory += batches.len as usize;
+                        let settled = state.transactions.settled(state.high_watermark);
                         state.high_watermark = state.high_watermark.max(batches.last_offset.next());
-                        state.tail.push(run, batches);
+                        state.tail.push(run, batches, settled);
                     }
                     RunContent::Event(event) => state.apply(event),
                 }
             }
+            let high_watermark = state.high_watermark;
+            state.transactions.advance(high_watermark);
             if !state.drain_queued && state.tail.undrained_bytes() >= self.shared.config.segment_write_bytes {
                 state.drain_queued = true;
                 queue_drain = true;
@@ -554,6 +586,14 @@ impl PartitionLog {
             Ok(rebuilt) => rebuilt,
             Err(error) => return self.note_unrepaired(base_offset, &error),
         };
+        // Damaged records may hide a marker: what is left of the index then stays as it is, and its damage is told.
+        let transaction_index = match &rebuilt.damage {
+            Some(_) => segment.transaction_index,
+            None => match self.rebuilt_transaction_index(&segment) {
+                Ok(stamp) => stamp,
+                Err(error) => return self.note_unrepaired(base_offset, &error),
+            },
+        };
         {
             let mut state = self.state.lock();
             let found = state
@@ -563,6 +603,7 @@ impl PartitionLog {
             if let Some(segment) = found {
                 segment.offset_index = rebuilt.offset_index;
                 segment.time_index = rebuilt.time_index;
+                segment.transaction_index = transaction_index;
                 io.note_changed(base_offset);
             }
         }
@@ -587,7 +628,9 @@ impl PartitionLog {
     /// Forgets producers that were idle for longer than the setting says; returns how many.
     pub fn expire_producers(&self, now: TimestampMs) -> usize {
         let mut state = self.state.lock();
-        let idle_ms = state.config.producer_id_expiration_ms;
-        state.producers.expire(TimestampMs(now.0.saturating_sub(idle_ms)))
+        let before = TimestampMs(now.0.saturating_sub(state.config.producer_id_expiration_ms));
+        let state = &mut *state;
+        state.verifications.expire(before);
+        state.producers.expire(before, &state.transactions)
     }
 }

@@ -4,6 +4,7 @@
 //! Pure: time is an argument. The whole state is part of the recovery point, so the window of five survives a
 //! restart (Kafka's shrinks to one).
 
+use super::transactions::Transactions;
 use std::collections::{HashMap, VecDeque};
 use thalweg_types::{Offset, ProducerEpoch, ProducerId, TimestampMs};
 use thalweg_wire::batch::BatchHeader;
@@ -36,7 +37,14 @@ pub struct ProducerEntry {
     pub batches: VecDeque<BatchRange>,
     /// When the last batch came, by the broker's clock.
     pub last_seen: TimestampMs,
+    /// Newest term of a coordinator that ended a transaction of it; [`NO_COORDINATOR_EPOCH`] before the first.
+    pub coordinator_epoch: i32,
+    /// A marker brought this epoch and no batch of it came yet: the first one has sequence 0.
+    pub is_fresh: bool,
 }
+
+/// No coordinator has ended a transaction yet.
+pub const NO_COORDINATOR_EPOCH: i32 = -1;
 
 /// Whether a batch may be appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +93,23 @@ pub fn next_sequence(sequence: i32) -> i32 {
 }
 
 impl Producers {
+    /// Judges a batch's epoch alone: a coordinator's batches have no sequence.
+    ///
+    /// # Errors
+    /// [`SequenceError::StaleEpoch`].
+    pub fn check_epoch(&self, header: &BatchHeader) -> Result<(), SequenceError> {
+        match self.entries.get(&header.producer_id) {
+            Some(entry) if header.has_producer_id() && header.producer_epoch < entry.epoch => {
+                Err(SequenceError::StaleEpoch {
+                    producer_id: header.producer_id,
+                    found: header.producer_epoch,
+                    current: entry.epoch,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Judges a batch by what is known of its producer. Batches without a producer id are always next.
     ///
     /// An unknown producer may start anywhere: its state may have expired or its records been deleted.
@@ -99,14 +124,7 @@ impl Producers {
         let Some(entry) = self.entries.get(&producer_id) else {
             return Ok(SequenceCheck::Next);
         };
-        if header.producer_epoch < entry.epoch {
-            let (found, current) = (header.producer_epoch, entry.epoch);
-            return Err(SequenceError::StaleEpoch {
-                producer_id,
-                found,
-                current,
-            });
-        }
+        self.check_epoch(header)?;
         let found = header.base_sequence;
         if header.producer_epoch > entry.epoch {
             return match found {
@@ -125,7 +143,9 @@ impl Producers {
         if let Some(batch) = repeat {
             return Ok(SequenceCheck::Duplicate(*batch));
         }
-        match entry.batches.back().map(|last| next_sequence(last.last_sequence)) {
+        let fresh = entry.is_fresh.then_some(0);
+        let last = entry.batches.back();
+        match last.map(|last| next_sequence(last.last_sequence)).or(fresh) {
             Some(expected) if expected != found => Err(SequenceError::OutOfOrder {
                 producer_id,
                 found,
@@ -135,35 +155,33 @@ impl Producers {
         }
     }
 
-    /// Takes note of an appended batch. Repeating a note changes nothing, so that replay may overlap with a
-    /// recovery point.
+    /// Takes note of an appended batch of records. Repeating a note changes nothing, so that replay may overlap with
+    /// a recovery point. Beyond `producers_max` the longest idle producer without an open transaction is forgotten.
     pub fn note(
         &mut self,
         header: &BatchHeader,
         base_offset: Offset,
         now: TimestampMs,
         producers_max: usize,
+        transactions: &Transactions,
     ) {
         if !header.has_producer_id() || header.is_control() {
             return;
         }
-        if !self.entries.contains_key(&header.producer_id) && self.entries.len() >= producers_max {
-            self.forget_longest_idle();
-        }
-        let entry = self
-            .entries
-            .entry(header.producer_id)
-            .or_insert_with(|| ProducerEntry {
-                epoch: header.producer_epoch,
-                batches: VecDeque::new(),
-                last_seen: now,
-            });
+        self.make_room(header.producer_id, producers_max, transactions);
+        let entry = self.entry(header.producer_id, header.producer_epoch, now);
         if header.producer_epoch < entry.epoch {
             return;
         }
         if header.producer_epoch > entry.epoch {
             entry.epoch = header.producer_epoch;
             entry.batches.clear();
+            entry.is_fresh = false;
+        }
+        // What a coordinator appends has no sequence.
+        if !header.is_idempotent() {
+            entry.last_seen = entry.last_seen.max(now);
+            return;
         }
         if entry
             .batches
@@ -175,6 +193,7 @@ impl Producers {
         if entry.batches.len() == BATCHES_KEPT {
             entry.batches.pop_front();
         }
+        entry.is_fresh = false;
         entry.last_seen = now;
         entry.batches.push_back(BatchRange {
             base_sequence: header.base_sequence,
@@ -185,32 +204,77 @@ impl Producers {
         });
     }
 
-    fn forget_longest_idle(&mut self) {
-        if let Some(id) = self
+    /// Takes note of a marker: a raised epoch fences the one before, and its sequences start at 0. Repeating a note
+    /// changes nothing.
+    pub fn note_marker(
+        &mut self,
+        header: &BatchHeader,
+        coordinator_epoch: i32,
+        now: TimestampMs,
+        producers_max: usize,
+        transactions: &Transactions,
+    ) {
+        self.make_room(header.producer_id, producers_max, transactions);
+        let entry = self.entry(header.producer_id, header.producer_epoch, now);
+        entry.coordinator_epoch = entry.coordinator_epoch.max(coordinator_epoch);
+        entry.last_seen = entry.last_seen.max(now);
+        if header.producer_epoch > entry.epoch {
+            entry.epoch = header.producer_epoch;
+            entry.batches.clear();
+            entry.is_fresh = true;
+        }
+    }
+
+    fn entry(&mut self, id: ProducerId, epoch: ProducerEpoch, now: TimestampMs) -> &mut ProducerEntry {
+        self.entries.entry(id).or_insert_with(|| ProducerEntry {
+            epoch,
+            batches: VecDeque::new(),
+            last_seen: now,
+            coordinator_epoch: NO_COORDINATOR_EPOCH,
+            is_fresh: false,
+        })
+    }
+
+    fn make_room(&mut self, id: ProducerId, producers_max: usize, transactions: &Transactions) {
+        if self.entries.len() < producers_max || self.entries.contains_key(&id) {
+            return;
+        }
+        let longest_idle = self
             .entries
             .iter()
+            .filter(|(id, _)| !transactions.is_open(**id))
             .min_by_key(|(id, e)| (e.last_seen, **id))
-            .map(|(id, _)| *id)
-        {
+            .map(|(id, _)| *id);
+        if let Some(id) = longest_idle {
             self.entries.remove(&id);
         }
     }
 
-    /// Forgets producers that were last seen before `before`; returns how many.
-    pub fn expire(&mut self, before: TimestampMs) -> usize {
+    /// Returns what is known of a producer.
+    #[must_use]
+    pub fn get(&self, id: ProducerId) -> Option<&ProducerEntry> {
+        self.entries.get(&id)
+    }
+
+    /// Forgets producers that were last seen before `before` and have no open transaction; returns how many.
+    pub fn expire(&mut self, before: TimestampMs, transactions: &Transactions) -> usize {
         let count = self.entries.len();
-        self.entries.retain(|_, entry| entry.last_seen >= before);
+        self.entries
+            .retain(|id, entry| entry.last_seen >= before || transactions.is_open(*id));
         if self.entries.is_empty() {
             self.entries.shrink_to_fit();
         }
         count - self.entries.len()
     }
 
-    /// Forgets batches at and above an offset that was cut off, and producers with none left.
-    pub fn truncate_to(&mut self, offset: Offset) {
-        self.entries.retain(|_, entry| {
+    /// Forgets batches at and above an offset that was cut off, and producers with none left and no transaction that
+    /// is open there.
+    pub fn truncate_to(&mut self, offset: Offset, transactions: &Transactions) {
+        self.entries.retain(|id, entry| {
             entry.batches.retain(|batch| batch.last_offset < offset);
-            !entry.batches.is_empty()
+            // The marker that brought the epoch may be cut off.
+            entry.is_fresh = false;
+            !entry.batches.is_empty() || transactions.is_open(*id)
         });
     }
 

@@ -4,9 +4,13 @@ use proptest::prelude::*;
 
 const NOW: TimestampMs = TimestampMs(1);
 
+fn none() -> Transactions {
+    Transactions::default()
+}
+
 fn append(producers: &mut Producers, header: &BatchHeader, offset: i64) {
     assert_eq!(producers.check(header), Ok(SequenceCheck::Next));
-    producers.note(header, Offset(offset), NOW, 100);
+    producers.note(header, Offset(offset), NOW, 100, &none());
 }
 
 #[test]
@@ -81,8 +85,8 @@ fn a_new_epoch_starts_at_zero_and_fences_the_old() {
 fn rule_11_an_idle_producer_survives_until_it_expires() {
     let mut producers = Producers::default();
     append(&mut producers, &idempotent_header(7, 0, 0, 1), 0);
-    assert_eq!(producers.expire(NOW), 0);
-    assert_eq!(producers.expire(TimestampMs(2)), 1);
+    assert_eq!(producers.expire(NOW, &none()), 0);
+    assert_eq!(producers.expire(TimestampMs(2), &none()), 1);
     append(&mut producers, &idempotent_header(7, 0, 99, 1), 1);
 }
 
@@ -91,7 +95,7 @@ fn the_number_of_producers_is_bounded() {
     let mut producers = Producers::default();
     for id in 0..500 {
         let header = idempotent_header(id, 0, 0, 1);
-        producers.note(&header, Offset(id), TimestampMs(id), 100);
+        producers.note(&header, Offset(id), TimestampMs(id), 100, &none());
     }
     assert_eq!(producers.len(), 100);
     assert_eq!(producers.entries()[0].0, ProducerId(400));
@@ -108,11 +112,11 @@ proptest! {
             offset += i64::from(size);
         }
         for (header, offset) in &notes {
-            producers.note(header, *offset, NOW, 100);
+            producers.note(header, *offset, NOW, 100, &none());
         }
         let before = producers.clone();
         for (header, offset) in notes.iter().skip(from) {
-            producers.note(header, *offset, NOW, 100);
+            producers.note(header, *offset, NOW, 100, &none());
         }
         prop_assert_eq!(before, producers);
     }

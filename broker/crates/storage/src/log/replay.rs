@@ -1,6 +1,7 @@
 //! Replay of the write-ahead log into a log that was opened from its recovery point.
 
 use super::PartitionLog;
+use super::append::NotedBatch;
 use super::rows::WriteState;
 use crate::planted::{Bug, is_planted};
 use crate::wal::group::{BatchRun, LogEvent, RunContent};
@@ -8,6 +9,7 @@ use crate::wal::{Slot, WalLocation};
 use std::sync::Arc;
 use thalweg_types::TimestampMs;
 use thalweg_wire::batch::split_batches;
+use thalweg_wire::records::EndTransactionMarker;
 
 /// A run that replay found.
 #[derive(Debug)]
@@ -54,21 +56,28 @@ impl PartitionLog {
                     self.id.partition
                 ));
             }
-            state.tail.push_replayed(run.slot, run.location, batches);
+            let high_watermark = state.high_watermark;
+            let settled = state
+                .transactions
+                .settled_in_replay(batches.base_offset, high_watermark);
+            state
+                .tail
+                .push_replayed((run.slot, run.location), batches, settled);
         }
         for batch in split_batches(run.bytes) {
-            let header = batch
-                .map_err(|e| format!("{}-{}: {e}", self.topic, self.id.partition))?
-                .header;
-            state.note_batch(
-                &header,
-                header.base_offset,
-                header.leader_epoch,
-                now.max(TimestampMs(0)),
-            );
+            let batch = batch.map_err(|e| format!("{}-{}: {e}", self.topic, self.id.partition))?;
+            let noted = NotedBatch {
+                header: &batch.header,
+                base_offset: batch.header.base_offset,
+                leader_epoch: batch.header.leader_epoch,
+                marker: EndTransactionMarker::of_batch(batch.bytes),
+            };
+            state.note_batch(&noted, now.max(TimestampMs(0)));
         }
         state.log_end = state.log_end.max(batches.last_offset.next());
         state.high_watermark = state.log_end;
+        let high_watermark = state.high_watermark;
+        state.transactions.advance(high_watermark);
         self.note_replayed(&mut state, run.slot);
         Ok(())
     }

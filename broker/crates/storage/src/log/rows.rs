@@ -6,7 +6,9 @@
 
 use super::cleaning_row::{CleaningRow, decode_cleaning};
 use super::epochs::Epochs;
-use super::producers::{BATCHES_KEPT, BatchRange, ProducerEntry};
+use super::producers::{BATCHES_KEPT, BatchRange, NO_COORDINATOR_EPOCH, ProducerEntry};
+use super::transactions::{DurableTransactions, OpenTransaction};
+use crate::segment::transaction_index::{self, AbortedTransaction};
 use crate::segment::{IndexStamp, Segment};
 use crate::wal::ring::InventoryState;
 use crate::wal::{Incarnation, Slot, WalEnd, WalLocation};
@@ -16,7 +18,8 @@ use thalweg_types::{
 };
 use thiserror::Error;
 
-const VERSION: u8 = 1;
+/// 2: transactions. 1 had none, and no log of its time held one.
+const VERSION: u8 = 2;
 /// 2: a list of files; a clean end with its place. 1 had the slot of the end alone.
 const WAL_VERSION: u8 = 2;
 
@@ -85,6 +88,10 @@ pub struct PartitionRow {
     pub epochs: Epochs,
     /// Producers and their last batches.
     pub producers: Vec<(ProducerId, ProducerEntry)>,
+    /// Transactions that are open at the log end, and aborts that no segment's index holds.
+    pub transactions: DurableTransactions,
+    /// No transaction that was open at the first record which no segment holds began below this offset.
+    pub settled: Offset,
 }
 
 /// The row of the write-ahead log.
@@ -173,10 +180,11 @@ pub fn encode_segment(segment: &Segment) -> Vec<u8> {
     out.extend_from_slice(&segment.first_timestamp.0.to_be_bytes());
     out.extend_from_slice(&segment.modified.0.to_be_bytes());
     for stamp in [segment.offset_index, segment.time_index] {
-        out.extend_from_slice(&stamp.len.to_be_bytes());
-        out.extend_from_slice(&stamp.crc.to_be_bytes());
+        put_stamp(&mut out, stamp);
     }
     out.extend_from_slice(&segment.unindexed_bytes.to_be_bytes());
+    put_stamp(&mut out, segment.transaction_index);
+    out.extend_from_slice(&segment.settled.0.to_be_bytes());
     out
 }
 
@@ -212,8 +220,27 @@ pub fn encode_partition(row: &PartitionRow) -> Vec<u8> {
             out.extend_from_slice(&batch.last_offset.0.to_be_bytes());
             out.extend_from_slice(&batch.timestamp.0.to_be_bytes());
         }
+        out.extend_from_slice(&entry.coordinator_epoch.to_be_bytes());
+        out.push(u8::from(entry.is_fresh));
+    }
+    out.extend_from_slice(&row.settled.0.to_be_bytes());
+    put_count(&mut out, row.transactions.open.len());
+    for open in &row.transactions.open {
+        out.extend_from_slice(&open.producer_id.0.to_be_bytes());
+        out.extend_from_slice(&open.epoch.0.to_be_bytes());
+        out.extend_from_slice(&open.first_offset.0.to_be_bytes());
+        out.extend_from_slice(&open.started.0.to_be_bytes());
+    }
+    put_count(&mut out, row.transactions.aborted.len());
+    for abort in &row.transactions.aborted {
+        out.extend_from_slice(&transaction_index::encode(abort));
     }
     out
+}
+
+fn put_stamp(out: &mut Vec<u8>, stamp: IndexStamp) {
+    out.extend_from_slice(&stamp.len.to_be_bytes());
+    out.extend_from_slice(&stamp.crc.to_be_bytes());
 }
 
 pub(super) fn put_count(out: &mut Vec<u8>, count: usize) {
@@ -237,10 +264,10 @@ pub fn decode(key: &[u8], value: &[u8]) -> Result<Row, String> {
         Some((b'w', [])) => decode_wal(&mut reader, version).map(Row::Wal),
         Some((b'p', rest)) => id_of(rest)
             .filter(|(_, rest)| rest.is_empty())
-            .and_then(|(id, _)| Some(Row::Partition(id, decode_partition(&mut reader)?))),
+            .and_then(|(id, _)| Some(Row::Partition(id, decode_partition(&mut reader, version)?))),
         Some((b's', rest)) => id_of(rest).and_then(|(id, rest)| {
             let base = Offset(i64::from_be_bytes(rest.try_into().ok()?));
-            Some(Row::Segment(id, decode_segment(&mut reader, base)?))
+            Some(Row::Segment(id, decode_segment(&mut reader, base, version)?))
         }),
         Some((b'c', rest)) => id_of(rest)
             .filter(|(_, rest)| rest.is_empty())
@@ -285,8 +312,18 @@ impl Reader<'_> {
     fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_be_bytes)
     }
+    fn i16(&mut self) -> Option<i16> {
+        self.array().map(i16::from_be_bytes)
+    }
+    fn i32(&mut self) -> Option<i32> {
+        self.array().map(i32::from_be_bytes)
+    }
     pub(super) fn i64(&mut self) -> Option<i64> {
         self.array().map(i64::from_be_bytes)
+    }
+    fn stamp(&mut self) -> Option<IndexStamp> {
+        let (len, crc) = (self.u32()?, self.u32()?);
+        Some(IndexStamp { len, crc })
     }
     fn slot(&mut self) -> Option<Option<Slot>> {
         let present = self.u8()?;
@@ -330,8 +367,8 @@ fn decode_wal(reader: &mut Reader<'_>, version: u8) -> Option<WalRow> {
     Some(row)
 }
 
-fn decode_segment(reader: &mut Reader<'_>, base_offset: Offset) -> Option<Segment> {
-    let segment = Segment {
+fn decode_segment(reader: &mut Reader<'_>, base_offset: Offset, version: u8) -> Option<Segment> {
+    let mut segment = Segment {
         base_offset,
         next_offset: Offset(reader.i64()?),
         size: reader.array().map(u64::from_be_bytes)?,
@@ -339,20 +376,20 @@ fn decode_segment(reader: &mut Reader<'_>, base_offset: Offset) -> Option<Segmen
         max_timestamp_offset: Offset(reader.i64()?),
         first_timestamp: TimestampMs(reader.i64()?),
         modified: TimestampMs(reader.i64()?),
-        offset_index: IndexStamp {
-            len: reader.u32()?,
-            crc: reader.u32()?,
-        },
-        time_index: IndexStamp {
-            len: reader.u32()?,
-            crc: reader.u32()?,
-        },
+        offset_index: reader.stamp()?,
+        time_index: reader.stamp()?,
         unindexed_bytes: reader.u32()?,
+        transaction_index: IndexStamp::default(),
+        settled: base_offset,
     };
+    if version >= 2 {
+        segment.transaction_index = reader.stamp()?;
+        segment.settled = Offset(reader.i64()?);
+    }
     (segment.next_offset >= base_offset && base_offset >= Offset::ZERO).then_some(segment)
 }
 
-fn decode_partition(reader: &mut Reader<'_>) -> Option<PartitionRow> {
+fn decode_partition(reader: &mut Reader<'_>, version: u8) -> Option<PartitionRow> {
     let covered = reader.slot()?;
     let log_start = Offset(reader.i64()?);
     let log_end = Offset(reader.i64()?);
@@ -365,36 +402,43 @@ fn decode_partition(reader: &mut Reader<'_>) -> Option<PartitionRow> {
     };
     let mut epochs = Vec::new();
     for _ in 0..reader.count(12)? {
-        epochs.push((
-            LeaderEpoch(reader.array().map(i32::from_be_bytes)?),
-            Offset(reader.i64()?),
-        ));
+        epochs.push((LeaderEpoch(reader.i32()?), Offset(reader.i64()?)));
     }
     let mut producers = Vec::new();
     for _ in 0..reader.count(19)? {
         let id = ProducerId(reader.i64()?);
-        let epoch = ProducerEpoch(reader.array().map(i16::from_be_bytes)?);
+        let epoch = ProducerEpoch(reader.i16()?);
         let last_seen = TimestampMs(reader.i64()?);
         let count = usize::from(reader.u8()?);
         let mut batches = VecDeque::with_capacity(count.min(BATCHES_KEPT));
         for _ in 0..count {
             batches.push_back(BatchRange {
-                base_sequence: reader.array().map(i32::from_be_bytes)?,
-                last_sequence: reader.array().map(i32::from_be_bytes)?,
+                base_sequence: reader.i32()?,
+                last_sequence: reader.i32()?,
                 base_offset: Offset(reader.i64()?),
                 last_offset: Offset(reader.i64()?),
                 timestamp: TimestampMs(reader.i64()?),
             });
         }
+        let (coordinator_epoch, is_fresh) = match version {
+            1 => (NO_COORDINATOR_EPOCH, false),
+            _ => (reader.i32()?, reader.u8()? != 0),
+        };
         producers.push((
             id,
             ProducerEntry {
                 epoch,
                 batches,
                 last_seen,
+                coordinator_epoch,
+                is_fresh,
             },
         ));
     }
+    let (settled, transactions) = match version {
+        1 => (log_end, DurableTransactions::default()),
+        _ => (Offset(reader.i64()?), decode_transactions(reader)?),
+    };
     let sound = log_start >= Offset::ZERO && log_end >= log_start;
     sound.then(|| PartitionRow {
         covered,
@@ -403,7 +447,26 @@ fn decode_partition(reader: &mut Reader<'_>) -> Option<PartitionRow> {
         write_state,
         epochs: Epochs::restore(epochs),
         producers,
+        transactions,
+        settled,
     })
+}
+
+fn decode_transactions(reader: &mut Reader<'_>) -> Option<DurableTransactions> {
+    let mut transactions = DurableTransactions::default();
+    for _ in 0..reader.count(26)? {
+        transactions.open.push(OpenTransaction {
+            producer_id: ProducerId(reader.i64()?),
+            epoch: ProducerEpoch(reader.i16()?),
+            first_offset: Offset(reader.i64()?),
+            started: TimestampMs(reader.i64()?),
+        });
+    }
+    for _ in 0..reader.count(transaction_index::ENTRY_LEN)? {
+        let entry: AbortedTransaction = transaction_index::decode(&reader.array()?)?;
+        transactions.aborted.push(entry);
+    }
+    Some(transactions)
 }
 
 #[cfg(test)]

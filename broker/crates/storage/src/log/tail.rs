@@ -19,6 +19,8 @@ pub(crate) struct TailRun {
     /// The batches, one element each; `None` when only the write-ahead log has them.
     pub parts: Option<Box<[Bytes]>>,
     pub drained: bool,
+    /// No transaction that was open at a record of the run began below this offset, but for those that begin in it.
+    pub settled: Offset,
 }
 
 impl TailRun {
@@ -45,7 +47,7 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    pub(crate) fn push(&mut self, committed: CommittedRun, run: BatchRun) {
+    pub(crate) fn push(&mut self, committed: CommittedRun, run: BatchRun, settled: Offset) {
         self.undrained_bytes += run.len as usize;
         self.runs.push_back(TailRun {
             slot: committed.slot,
@@ -53,11 +55,17 @@ impl Tail {
             run,
             parts: Some(committed.parts.into_boxed_slice()),
             drained: false,
+            settled,
         });
     }
 
     /// Adds a run that replay found; its bytes stay in the write-ahead log.
-    pub(crate) fn push_replayed(&mut self, slot: Slot, location: WalLocation, run: BatchRun) {
+    pub(crate) fn push_replayed(
+        &mut self,
+        (slot, location): (Slot, WalLocation),
+        run: BatchRun,
+        settled: Offset,
+    ) {
         self.undrained_bytes += run.len as usize;
         self.runs.push_back(TailRun {
             slot,
@@ -65,6 +73,7 @@ impl Tail {
             run,
             parts: None,
             drained: false,
+            settled,
         });
     }
 
@@ -75,6 +84,11 @@ impl Tail {
     /// First slot with a run that no segment holds.
     pub(crate) fn first_undrained_slot(&self) -> Option<Slot> {
         self.runs.get(self.drained).map(|run| run.slot)
+    }
+
+    /// What [`TailRun::settled`] says of the first run that no segment holds.
+    pub(crate) fn undrained_settled(&self) -> Option<Offset> {
+        self.runs.get(self.drained).map(|run| run.settled)
     }
 
     /// Largest timestamp of what no segment holds.

@@ -12,6 +12,7 @@ use super::{PartitionLog, ReadError};
 use crate::commit::{CommitError, EntryContent, Ticket};
 use crate::disk::OpenMode;
 use crate::segment::names::{FileKind, segment_file};
+use crate::segment::transaction_index::{self, AbortedTransaction};
 use crate::segment::{IndexStamp, Segment};
 use crate::wal::group::LogEvent;
 use std::sync::Arc;
@@ -145,6 +146,9 @@ impl PartitionLog {
     ) -> Result<Vec<Offset>, TruncateError> {
         let mut io = self.io.lock();
         io.close_open_segment();
+        let place = self.directory().display().to_string();
+        let failed = |error| super::drain::drain_error(&place, error);
+        let open = self.open_transactions_at(offset).map_err(failed)?;
         let cut = self.cut_segments(offset)?;
         if cut.changed.is_some() || !cut.removed.is_empty() {
             io.note_truncation();
@@ -170,10 +174,14 @@ impl PartitionLog {
         state.log_end = offset;
         state.high_watermark = offset;
         state.epochs.truncate_to(offset);
-        state.producers.truncate_to(offset);
         if let Some(cleaning) = &mut state.cleaning {
             cleaning.truncate_to(offset);
         }
+        let now = &mut *state;
+        now.transactions.truncate_to(offset, open);
+        now.transactions.put_unindexed(cut.unindexed);
+        now.producers.truncate_to(offset, &now.transactions);
+        now.verifications = super::verification::Verifications::default();
         state.leader_epoch = state.leader_epoch.max(epoch);
         state.epochs.note(epoch, offset);
         Ok(cut.removed)
@@ -242,15 +250,45 @@ impl PartitionLog {
         let mut cut = Cut {
             removed: Vec::new(),
             changed: None,
+            unindexed: Vec::new(),
         };
         for segment in segments.iter().filter(|segment| segment.next_offset > offset) {
             if segment.base_offset >= offset {
                 cut.removed.push(segment.base_offset);
                 continue;
             }
-            cut.changed = Some(self.shorten(segment, offset)?);
+            let mut shorter = self.shorten(segment, offset)?;
+            cut.unindexed = self.cut_transaction_index(&mut shorter, segment, offset)?;
+            cut.changed = Some(shorter);
         }
         Ok(cut)
+    }
+
+    /// Lets the entries of the transaction index count whose markers are kept: they come first in the file. Entries
+    /// of a damaged index are worked out again and returned.
+    fn cut_transaction_index(
+        &self,
+        shorter: &mut Segment,
+        segment: &Segment,
+        offset: Offset,
+    ) -> Result<Vec<AbortedTransaction>, TruncateError> {
+        if segment.transaction_index.len == 0 {
+            return Ok(Vec::new());
+        }
+        let path = segment_file(&self.directory(), segment.base_offset, FileKind::TransactionIndex);
+        let failed = |error| super::drain::drain_error(&path.display().to_string(), error);
+        let entries = match self.shared.disk.open(&path, OpenMode::Read) {
+            Ok(file) => transaction_index::read(&*file, segment.transaction_index).map_err(failed)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(error).into()),
+        };
+        let Some(mut entries) = entries else {
+            tracing::warn!(file = %path.display(), "transaction index damaged, its entries are worked out again");
+            return Ok(self.aborted_by_segment(segment, offset).map_err(failed)?);
+        };
+        entries.retain(|entry| entry.last_offset < offset);
+        shorter.transaction_index = transaction_index::stamp_of(&entries);
+        Ok(Vec::new())
     }
 
     /// The segment up to a batch boundary, its indexes empty: they are hints, and grow again with the next
@@ -279,6 +317,7 @@ impl PartitionLog {
         shorter.offset_index = IndexStamp::default();
         shorter.time_index = IndexStamp::default();
         shorter.unindexed_bytes = u32::MAX;
+        shorter.settled = segment.settled;
         Ok(shorter)
     }
 }
@@ -286,4 +325,6 @@ impl PartitionLog {
 struct Cut {
     removed: Vec<Offset>,
     changed: Option<Segment>,
+    /// Aborts of the changed segment that its index cannot give.
+    unindexed: Vec<AbortedTransaction>,
 }

@@ -1,7 +1,9 @@
-//! Segment files in Kafka's layout: `<20-digit base offset>.log/.index/.timeindex` in `<topic>-<partition>/`.
+//! Segment files in Kafka's layout: `<20-digit base offset>.log/.index/.timeindex/.txnindex` in
+//! `<topic>-<partition>/`.
 //!
 //! A segment's `.log` holds record batches exactly as on the wire. `.index` maps the last offset of a batch to
-//! the batch's byte position, `.timeindex` a timestamp to the offset of a batch; both can be rebuilt from the
+//! the batch's byte position, `.timeindex` a timestamp to the offset of a batch, `.txnindex` lists the transactions
+//! whose abort lies in the segment and is there only if one does; all can be rebuilt from the
 //! `.log`, and are when they do not hold. How many bytes of each file count is said by the recovery point, not
 //! by the file's length.
 
@@ -9,6 +11,8 @@ pub mod names;
 pub mod offset_index;
 pub mod render;
 pub mod time_index;
+pub mod transaction_index;
+pub(crate) mod transaction_index_cache;
 
 use thalweg_types::{Offset, TimestampMs};
 
@@ -33,8 +37,13 @@ pub struct Segment {
     pub offset_index: IndexStamp,
     /// The `.timeindex` file.
     pub time_index: IndexStamp,
+    /// The `.txnindex` file.
+    pub transaction_index: IndexStamp,
     /// Bytes of batches since the last index entry.
     pub unindexed_bytes: u32,
+    /// No transaction that was open at the base offset began below this offset. It never falls from segment to
+    /// segment.
+    pub settled: Offset,
 }
 
 /// How many bytes of an index file count, and their CRC-32.
@@ -74,7 +83,9 @@ impl Segment {
             modified: now,
             offset_index: IndexStamp::default(),
             time_index: IndexStamp::default(),
+            transaction_index: IndexStamp::default(),
             unindexed_bytes: 0,
+            settled: base_offset,
         }
     }
 
