@@ -30,6 +30,8 @@ struct Written {
     value: Option<Vec<u8>>,
     /// Offset after its batch: what a crash may cut at.
     batch_end: i64,
+    /// A newer record of its key was cut off again, and may have made a cleaning drop this one.
+    may_be_gone: bool,
 }
 
 #[derive(Default)]
@@ -58,7 +60,11 @@ impl Partition {
     }
 
     fn cut(&mut self, to: i64) {
+        let gone: BTreeSet<u8> = self.written.iter().filter(|r| r.offset >= to).map(|r| r.key).collect();
         self.written.retain(|record| record.offset < to);
+        for record in self.written.iter_mut().filter(|r| r.offset < self.touched_end) {
+            record.may_be_gone |= gone.contains(&record.key);
+        }
         self.durable_end = to;
         self.touched_end = self.touched_end.min(to);
         self.pending.clear();
@@ -81,14 +87,14 @@ impl Partition {
         let have: BTreeSet<i64> = found.iter().map(|(offset, ..)| *offset).collect();
         let count = |record: &&Written| record.offset >= start && record.offset < self.durable_end;
         for record in self.written.iter().filter(count) {
-            if record.offset >= self.touched_end && !have.contains(&record.offset) {
+            if !record.may_be_gone && record.offset >= self.touched_end && !have.contains(&record.offset) {
                 return Err(format!("offset {} is gone, and was not to be cleaned", record.offset));
             }
         }
         for key in 0..KEYS {
             let of_key: Vec<&Written> = self.written.iter().filter(count).filter(|r| r.key == key).collect();
             let Some(newest) = of_key.last() else { continue };
-            if have.contains(&newest.offset) {
+            if newest.may_be_gone || have.contains(&newest.offset) {
                 continue;
             }
             if newest.value.is_some() {
@@ -289,6 +295,7 @@ impl Simulation {
                 key,
                 value,
                 batch_end,
+                may_be_gone: false,
             });
         }
         partition.pending.push_back((batch_end, place.ticket.unwrap()));

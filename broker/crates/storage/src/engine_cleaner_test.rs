@@ -233,8 +233,13 @@ fn rule_16_a_tombstone_stays_until_the_horizon_that_its_batch_names() {
     let found = read_records(&it.log).unwrap();
     assert_eq!(found[0].timestamp, TimestampMs(1000), "times are as before");
     let it = it.restart();
+    // Without anything dirty a log is not cleaned.
+    it.clean_at(9999).unwrap();
+    assert_eq!(it.plain(), pairs(&[(2, "a=-"), (3, "b=2")]));
+    it.seal();
     it.clean_at(5999).unwrap();
     assert_eq!(it.plain(), pairs(&[(2, "a=-"), (3, "b=2")]));
+    it.seal();
     it.clean_at(6000).unwrap();
     assert_eq!(it.plain(), pairs(&[(3, "b=2")]));
 }
@@ -333,12 +338,13 @@ fn a_damaged_segment_is_not_cleaned_and_is_told_of_once() {
     it.seal();
     let path = Path::new("/data/events-0/00000000000000000000.log");
     it.world.disk.corrupt(path, |bytes| bytes[70] ^= 1);
-    let before = it.world.disk.files();
+    let names = || it.world.disk.files().into_iter().filter(|(path, _)| path.starts_with("/data/events-0"));
+    let before: Vec<_> = names().collect();
     match it.clean_at(5000) {
         Err(CleanError::Corrupt { position: 0, path, .. }) => assert!(path.ends_with(".log"), "{path}"),
         other => panic!("{other:?}"),
     }
-    assert_eq!(it.world.disk.files(), before, "nothing is made of it, and nothing is left");
+    assert_eq!(names().collect::<Vec<_>>(), before, "nothing is made of it, and nothing is left");
     assert!(matches!(it.engine.clean_next(&parts(5000, &|_| Pace::GoOn)), CleanTurn::Idle));
     let status = it.engine.cleaner_status(TimestampMs(5000));
     assert_eq!((status.logs, status.uncleanable_logs), (1, 1));
@@ -356,14 +362,19 @@ fn a_full_disk_or_a_stop_leaves_the_log_as_it_was() {
         it.put(BatchOptions::default(), &[("a", Some(&value))]);
     }
     it.seal();
-    let (before, files) = (it.plain(), it.world.disk.files());
+    let files = || {
+        let mut files = it.world.disk.files();
+        files.retain(|(path, _)| path.starts_with("/data/events-0"));
+        files
+    };
+    let (before, files_before) = (it.plain(), files());
     let stopped = it.engine.clean_log(it.log.clone(), &parts(5000, &|_| Pace::Stop));
     assert!(matches!(stopped, CleanTurn::Failed(_, CleanError::Stopped)), "{stopped:?}");
     it.world.disk.set_capacity(it.world.disk.used());
     assert!(matches!(it.clean_at(5000), Err(CleanError::Later(_))));
     it.world.disk.set_capacity(1 << 40);
     assert_eq!(it.plain(), before);
-    assert_eq!(it.world.disk.files(), files);
+    assert_eq!(files(), files_before);
     it.clean_at(5000).unwrap();
     assert_eq!(it.plain().len(), 1);
 }
@@ -426,7 +437,7 @@ fn a_deletion_in_the_middle_of_a_cleaning_ends_it() {
     it.seal();
     let calls = AtomicU64::new(0);
     let delete = |_| {
-        if calls.fetch_add(1, Ordering::Relaxed) == 30 {
+        if calls.fetch_add(1, Ordering::Relaxed) == 10 {
             it.engine.delete(TOPIC, "events").unwrap();
         }
         Pace::GoOn

@@ -336,6 +336,9 @@ impl PartitionLog {
             let mut state = self.state.lock();
             replace(&mut state.segments, group, new);
             state.swaps += 1;
+            if let Some(last) = group.last() {
+                state.tail.forget_drained_below(last.next_offset);
+            }
             if let Some(cleaning) = &mut state.cleaning {
                 cleaning.named = true;
             }

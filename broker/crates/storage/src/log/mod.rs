@@ -36,6 +36,7 @@ pub(crate) use replay::ReplayedRun;
 pub use retention::RetentionReport;
 pub use search::{FoundOffset, SearchError};
 pub use verification::{TransactionStart, TransactionVersion, VerificationGuard};
+pub use truncate::TruncateError;
 pub use waiters::Waiter;
 
 use crate::commit::{CommitError, CommittedRun, EntryContent, GroupMember, Ticket};
