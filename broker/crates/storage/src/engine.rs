@@ -157,7 +157,8 @@ pub(crate) struct Shared {
     /// One log is cleaned at a time. Taken before any other lock.
     pub(crate) cleaner: Mutex<()>,
     committer: OnceLock<Committer>,
-    dirty: Mutex<HashMap<TopicPartitionId, Arc<PartitionLog>>>,
+    /// Sorted, so that a simulation replays.
+    dirty: Mutex<BTreeMap<TopicPartitionId, Arc<PartitionLog>>>,
     memory: Mutex<VecDeque<(Weak<PartitionLog>, Slot, usize)>>,
     memory_bytes: AtomicUsize,
     jobs: Mutex<Jobs>,

@@ -463,7 +463,7 @@ pub(crate) fn rebuild_indexes(
 /// The disk's.
 pub(crate) fn replace_index(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".cleaned");
+    temporary.push(".rebuilt");
     let temporary = PathBuf::from(temporary);
     let file = disk.open(&temporary, OpenMode::Create)?;
     file.set_len(0)?;

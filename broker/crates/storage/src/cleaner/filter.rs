@@ -8,6 +8,7 @@
 use super::offset_map::OffsetMap;
 use super::transactions::{Marker, Transactions, Worth};
 use crate::planted::{Bug, is_planted};
+use crate::segment::transaction_index::AbortedTransaction;
 use bytes::BytesMut;
 use std::collections::HashMap;
 use thalweg_types::{Offset, ProducerId, TimestampMs};
@@ -72,7 +73,7 @@ impl<'a> Filter<'a> {
     }
 
     /// Returns the aborted transactions that an index must name, of the batches judged since the last call.
-    pub(crate) fn take_kept_transactions(&mut self) -> Vec<super::CleanedTransaction> {
+    pub(crate) fn take_kept_transactions(&mut self) -> Vec<AbortedTransaction> {
         self.parts.transactions.take_kept()
     }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::cleaner::digest::DigestSeed;
-use crate::cleaner::{CleanedTransaction, MapLimits};
+use crate::cleaner::MapLimits;
+use crate::segment::transaction_index::AbortedTransaction;
 use thalweg_types::ProducerEpoch;
 use thalweg_wire::batch::patch_base_offset_and_epoch;
 use thalweg_wire::records::{BatchBuilder, BatchContent, BatchOptions, ProducerStamp, Transactionality};
@@ -58,7 +59,7 @@ fn marker(id: i64, base: i64, kind: u8) -> BytesMut {
 fn filter<'a>(
     map: &'a OffsetMap,
     last_offsets: &'a HashMap<ProducerId, Offset>,
-    aborted: Vec<CleanedTransaction>,
+    aborted: Vec<AbortedTransaction>,
     now: i64,
 ) -> Filter<'a> {
     Filter::new(FilterParts {
@@ -149,10 +150,11 @@ fn the_last_batch_of_a_producer_and_of_the_range_is_emptied_not_removed() {
 #[test]
 fn aborted_records_go_and_a_marker_goes_after_the_horizon_once_they_are_gone() {
     let (map, none) = (map(&[], 3000), HashMap::new());
-    let aborted = CleanedTransaction {
+    let aborted = AbortedTransaction {
         producer_id: ProducerId(7),
         first_offset: Offset(10),
         last_offset: Offset(12),
+        last_stable_offset: Offset(13),
     };
     let options = BatchOptions {
         producer: producer(7),

@@ -6,9 +6,10 @@ use super::digest::DigestSeed;
 use super::offset_map::OffsetMap;
 use super::source::{Source, SourceBatch};
 use super::transactions::{Marker, Transactions, Worth};
-use super::{CleanError, CleanParts, CleanedTransaction};
+use super::{CleanError, CleanParts};
 use crate::disk::Disk;
 use crate::segment::Segment;
+use crate::segment::transaction_index::AbortedTransaction;
 use std::path::Path;
 use thalweg_types::Offset;
 use thalweg_wire::batch::{BatchError, BatchHeader};
@@ -23,7 +24,7 @@ pub(crate) struct KeyRange<'a> {
     /// First dirty offset.
     pub start: Offset,
     pub end: Offset,
-    pub aborted: &'a [CleanedTransaction],
+    pub aborted: &'a [AbortedTransaction],
 }
 
 /// Reads the dirty segments and notes the newest offset of each key, until the map is full.

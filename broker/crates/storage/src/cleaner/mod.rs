@@ -26,7 +26,7 @@ use crate::log::DrainError;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use thalweg_types::{Offset, ProducerId, TimestampMs};
+use thalweg_types::{Offset, TimestampMs};
 use thalweg_wire::compression::CompressionLimits;
 use thiserror::Error;
 
@@ -146,12 +146,4 @@ impl From<DrainError> for CleanError {
             other => Self::Later(other.to_string()),
         }
     }
-}
-
-/// An aborted transaction, as the index of a segment names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CleanedTransaction {
-    pub producer_id: ProducerId,
-    pub first_offset: Offset,
-    pub last_offset: Offset,
 }

@@ -9,6 +9,7 @@ use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::planted::{Bug, is_planted};
 use crate::segment::names::{FileKind, cleaned_file};
 use crate::segment::offset_index::{self, Entry};
+use crate::segment::transaction_index::{self, AbortedTransaction};
 use crate::segment::{IndexStamp, Segment, time_index};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,7 +68,8 @@ impl<'a> Output<'a> {
         if segment.size == 0 {
             segment.first_timestamp = header.max_timestamp;
         }
-        if header.max_timestamp > segment.max_timestamp {
+        // An emptied batch keeps a time of which no record is left.
+        if header.record_count > 0 && header.max_timestamp > segment.max_timestamp {
             segment.max_timestamp = header.max_timestamp;
             segment.max_timestamp_offset = header.last_offset();
         }
@@ -116,8 +118,12 @@ impl<'a> Output<'a> {
     }
 
     /// Writes what is left and the indexes, and syncs all but the names. The segment takes over the end and the
-    /// time of the newest segment that it is made of.
-    pub(crate) fn finish(mut self, newest: &Segment) -> Result<Segment, CleanError> {
+    /// time of the newest segment that it is made of, and what the oldest knows of the transactions before it.
+    pub(crate) fn finish(
+        mut self,
+        (oldest, newest): (&Segment, &Segment),
+        aborted: &[AbortedTransaction],
+    ) -> Result<Segment, CleanError> {
         self.flush()?;
         self.disk.reached(crate::disk::CrashPoint::CleanerWritten);
         self.add_time_entry();
@@ -128,10 +134,16 @@ impl<'a> Output<'a> {
                 .sync_data()
                 .map_err(|error| CleanError::io(&path, error))?;
         }
+        let aborts: Vec<u8> = aborted.iter().flat_map(transaction_index::encode).collect();
         for (kind, bytes) in [
             (FileKind::OffsetIndex, &self.offsets),
             (FileKind::TimeIndex, &self.times),
+            (FileKind::TransactionIndex, &aborts),
         ] {
+            // A segment without aborts has no such file, as in Kafka.
+            if kind == FileKind::TransactionIndex && bytes.is_empty() {
+                continue;
+            }
             let path = cleaned_file(&self.directory, base, kind);
             let written = self.disk.open(&path, OpenMode::Create).and_then(|file| {
                 file.set_len(0)?;
@@ -145,6 +157,8 @@ impl<'a> Output<'a> {
             modified: newest.modified,
             offset_index: IndexStamp::default().extended(&self.offsets),
             time_index: IndexStamp::default().extended(&self.times),
+            transaction_index: IndexStamp::default().extended(&aborts),
+            settled: oldest.settled,
             ..self.segment
         })
     }

@@ -4,7 +4,7 @@
 //! a reader who saw the records also sees that they count for nothing; the same holds for the marker of a commit
 //! (KIP-98). What goes after that is up to the delete horizon of the marker's batch (KIP-534).
 
-use super::CleanedTransaction;
+use crate::segment::transaction_index::AbortedTransaction;
 use std::collections::{HashMap, HashSet, VecDeque};
 use thalweg_types::{Offset, ProducerId};
 use thalweg_wire::batch::BatchHeader;
@@ -40,7 +40,7 @@ pub(crate) enum Worth {
 
 #[derive(Debug)]
 struct Ongoing {
-    transaction: CleanedTransaction,
+    transaction: AbortedTransaction,
     observed: bool,
 }
 
@@ -48,15 +48,15 @@ struct Ongoing {
 #[derive(Debug, Default)]
 pub(crate) struct Transactions {
     /// By first offset.
-    upcoming: VecDeque<CleanedTransaction>,
+    upcoming: VecDeque<AbortedTransaction>,
     aborted: HashMap<ProducerId, Ongoing>,
     committed: HashSet<ProducerId>,
-    kept: Vec<CleanedTransaction>,
+    kept: Vec<AbortedTransaction>,
 }
 
 impl Transactions {
     /// Starts a walk that meets these aborted transactions.
-    pub(crate) fn new(mut aborted: Vec<CleanedTransaction>) -> Self {
+    pub(crate) fn new(mut aborted: Vec<AbortedTransaction>) -> Self {
         aborted.sort_by_key(|transaction| transaction.first_offset);
         Self {
             upcoming: aborted.into(),
@@ -106,7 +106,7 @@ impl Transactions {
     }
 
     /// Returns the aborted transactions whose markers were met since the last call and are needed still.
-    pub(crate) fn take_kept(&mut self) -> Vec<CleanedTransaction> {
+    pub(crate) fn take_kept(&mut self) -> Vec<AbortedTransaction> {
         std::mem::take(&mut self.kept)
     }
 

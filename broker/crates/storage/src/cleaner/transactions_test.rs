@@ -17,10 +17,11 @@ fn marker(producer: i64, base: i64) -> BatchHeader {
     batch(producer, base, 1 << 4 | 1 << 5)
 }
 
-const ABORTED: CleanedTransaction = CleanedTransaction {
+const ABORTED: AbortedTransaction = AbortedTransaction {
     producer_id: ProducerId(7),
     first_offset: Offset(10),
     last_offset: Offset(20),
+    last_stable_offset: Offset(21),
 };
 
 #[test]

@@ -41,6 +41,14 @@ struct Inode {
     durable: Vec<u8>,
     /// Writes since the last sync: position and length in `current`, or a change of length.
     unsynced: Vec<(usize, usize)>,
+    /// Shared with every open handle: a file without a name lives while one is open.
+    handles: Arc<()>,
+}
+
+impl Inode {
+    fn is_open(&self) -> bool {
+        Arc::strong_count(&self.handles) > 1
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -328,6 +336,7 @@ impl State {
 struct SimulatedFile {
     state: Arc<Mutex<State>>,
     inode: u64,
+    _handle: Arc<()>,
     life: u64,
     sync: SyncEach,
     alignment: Alignment,
@@ -402,9 +411,11 @@ impl Disk for SimulatedDisk {
         } else {
             SyncEach::Request
         };
+        let handle = state.inodes.get(&inode).map(|inode| inode.handles.clone());
         Ok(Arc::new(SimulatedFile {
             state: self.state.clone(),
             inode,
+            _handle: handle.unwrap_or_default(),
             life: state.life,
             sync,
             alignment: match mode {
@@ -456,8 +467,9 @@ impl Disk for SimulatedDisk {
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let mut state = self.call()?;
         let id = state.names.remove(path).ok_or(io::ErrorKind::NotFound)?;
-        // The bytes stay while the durable name may come back.
-        if !state.durable_names.values().any(|durable| *durable == id) {
+        // The bytes stay while the durable name may come back, or somebody reads them.
+        let is_open = state.inodes.get(&id).is_some_and(Inode::is_open);
+        if !is_open && !state.durable_names.values().any(|durable| *durable == id) {
             state.inodes.remove(&id);
         }
         Ok(())
@@ -477,7 +489,9 @@ impl Disk for SimulatedDisk {
             .chain(state.durable_names.values())
             .copied()
             .collect();
-        state.inodes.retain(|id, _| live.contains(id));
+        state
+            .inodes
+            .retain(|id, inode| live.contains(id) || inode.is_open());
         Ok(())
     }
 
@@ -499,7 +513,9 @@ impl Disk for SimulatedDisk {
             .chain(state.durable_names.values())
             .copied()
             .collect();
-        state.inodes.retain(|id, _| live.contains(id));
+        state
+            .inodes
+            .retain(|id, inode| live.contains(id) || inode.is_open());
         Ok(())
     }
 

@@ -7,7 +7,9 @@
 //! `.cleaned` file of a segment that a durable row names as changing is never written again before that row is gone.
 
 use super::cleaning_row::{CleaningRow, cleaning_key, encode_cleaning};
+use super::aborted::IndexSource;
 use super::drain::SegmentWriter;
+use super::read::Lost;
 use super::rows::{RecoveryStoreError, RowChange, encode_segment, segment_key};
 use super::{LogState, PartitionLog, Status};
 use crate::cleaner::choice::{GroupLimits, LogFacts, cleanable, groups};
@@ -16,12 +18,13 @@ use crate::cleaner::keys::{KeyRange, fill_map};
 use crate::cleaner::output::{Output, discard};
 use crate::cleaner::source::Source;
 use crate::cleaner::transactions::Transactions;
-use crate::cleaner::{CleanError, CleanParts, CleanReport, Cleanable, CleanedTransaction};
+use crate::cleaner::{CleanError, CleanParts, CleanReport, Cleanable};
 use crate::disk::CrashPoint;
 use crate::log_config::{CompactionConfig, LogConfig};
 use crate::planted::{Bug, is_planted};
 use crate::segment::Segment;
 use crate::segment::names::{FileKind, cleaned_file, segment_file};
+use crate::segment::transaction_index::AbortedTransaction;
 use crate::wal::Slot;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -68,7 +71,7 @@ struct Snapshot {
     cleanable: Cleanable,
     segments: Vec<Segment>,
     last_offsets: HashMap<ProducerId, Offset>,
-    aborted: Vec<CleanedTransaction>,
+    aborted: Vec<AbortedTransaction>,
     truncations: u64,
 }
 
@@ -136,7 +139,8 @@ impl PartitionLog {
     /// [`CleanError`]; what was swapped before it stays, and is as good as what was there before.
     pub fn clean(self: &Arc<Self>, parts: &CleanParts<'_>) -> Result<CleanReport, CleanError> {
         let _one = self.shared.cleaner.lock();
-        let snapshot = self.snapshot(parts.now)?;
+        let mut snapshot = self.snapshot(parts.now)?;
+        snapshot.aborted = self.aborted_before(snapshot.cleanable.end)?;
         let outcome = self.clean_with(&snapshot, parts);
         match outcome {
             // A truncation writes over what it cut, so a reader may have seen half of it.
@@ -185,6 +189,20 @@ impl PartitionLog {
             aborted: Vec::new(),
             truncations: io.truncations(),
         })
+    }
+
+    /// Returns the aborted transactions with records below `end`, wherever their markers lie.
+    fn aborted_before(&self, end: Offset) -> Result<Vec<AbortedTransaction>, CleanError> {
+        let start = self.offsets().log_start_offset;
+        if start >= end {
+            return Ok(Vec::new());
+        }
+        match self.aborted_in((start, end), IndexSource::Disk) {
+            Ok(Some(aborted)) => Ok(aborted),
+            Ok(None) | Err(Lost::Race) => Err(CleanError::Overtaken),
+            // The index is built again; without it aborted records would overwrite committed ones.
+            Err(Lost::Error(error)) => Err(CleanError::Later(error.to_string())),
+        }
     }
 
     fn clean_with(
@@ -278,17 +296,12 @@ impl PartitionLog {
                 parts.go_on(written)?;
             }
         }
-        // What an index of aborted transactions must still name.
-        drop(filter.take_kept_transactions());
+        let aborted = filter.take_kept_transactions();
         if !is_changed || is_empty {
             discard(disk, directory, first.base_offset);
-            return Ok(if is_changed {
-                Outcome::Changed(None)
-            } else {
-                Outcome::Same
-            });
+            return Ok(if is_changed { Outcome::Changed(None) } else { Outcome::Same });
         }
-        let segment = output.finish(last)?;
+        let segment = output.finish((first, last), &aborted)?;
         self.sync_names(snapshot)?;
         disk.reached(CrashPoint::CleanerSynced);
         Ok(Outcome::Changed(Some(segment)))
@@ -322,6 +335,10 @@ impl PartitionLog {
             let changed = self.change_names(group, new);
             let mut state = self.state.lock();
             replace(&mut state.segments, group, new);
+            state.swaps += 1;
+            if let Some(last) = group.last() {
+                state.tail.forget_drained_below(last.next_offset);
+            }
             if let Some(cleaning) = &mut state.cleaning {
                 cleaning.named = true;
             }
@@ -355,9 +372,7 @@ impl PartitionLog {
             first_dirty: self.state.lock().first_dirty(),
             swapping: new.iter().map(|segment| segment.base_offset).collect(),
         };
-        let gone = group
-            .iter()
-            .map(|segment| (segment_key(self.id, segment.base_offset), None));
+        let gone = group.iter().map(|segment| (segment_key(self.id, segment.base_offset), None));
         let added = new.map(|new| (segment_key(self.id, new.base_offset), Some(encode_segment(&new))));
         let state = (cleaning_key(self.id), Some(encode_cleaning(&cleaning)));
         for (key, value) in gone.chain(added).chain([state]) {
@@ -375,20 +390,19 @@ impl PartitionLog {
         let new_base = new.map(|segment| segment.base_offset);
         if let Some(base) = new_base {
             for kind in FileKind::CLEANED {
-                let (from, to) = (
-                    cleaned_file(&directory, base, kind),
-                    segment_file(&directory, base, kind),
-                );
+                if kind == FileKind::TransactionIndex && new.is_some_and(|new| new.transaction_index.len == 0) {
+                    // Nothing of it counts; one that stays is cut at the next start.
+                    let _ = disk.remove_file(&segment_file(&directory, base, kind));
+                    continue;
+                }
+                let (from, to) = (cleaned_file(&directory, base, kind), segment_file(&directory, base, kind));
                 if !(is_planted(Bug::SwappedBeforeRow) && disk.file_len(&from).ok().flatten().is_none()) {
                     disk.rename(&from, &to)
                         .map_err(|error| CleanError::io(&from, error))?;
                 }
             }
         }
-        for segment in group
-            .iter()
-            .filter(|segment| Some(segment.base_offset) != new_base)
-        {
+        for segment in group.iter().filter(|segment| Some(segment.base_offset) != new_base) {
             for kind in FileKind::ALL {
                 // One that stays is named by no row, and goes at the next start.
                 let _ = disk.remove_file(&segment_file(&directory, segment.base_offset, kind));
@@ -465,9 +479,7 @@ impl PartitionLog {
             return false;
         }
         let Some(first) = group.first() else { return true };
-        let at = state
-            .segments
-            .partition_point(|s| s.base_offset < first.base_offset);
+        let at = state.segments.partition_point(|s| s.base_offset < first.base_offset);
         let found = state.segments.get(at..at + group.len()).unwrap_or_default();
         let same = |(a, b): (&Segment, &Segment)| {
             (a.base_offset, a.next_offset, a.size) == (b.base_offset, b.next_offset, b.size)

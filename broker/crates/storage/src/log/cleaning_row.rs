@@ -5,7 +5,7 @@
 use super::rows::{Reader, id_key, put_count};
 use thalweg_types::{Offset, TopicPartitionId};
 
-const VERSION: u8 = 1;
+pub(super) const CLEANING_VERSION: u8 = 1;
 
 /// How far compaction got in a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub fn cleaning_key(id: TopicPartitionId) -> Vec<u8> {
 /// Encodes the row.
 #[must_use]
 pub fn encode_cleaning(row: &CleaningRow) -> Vec<u8> {
-    let mut out = vec![VERSION];
+    let mut out = vec![CLEANING_VERSION];
     out.extend_from_slice(&row.first_dirty.0.to_be_bytes());
     put_count(&mut out, row.swapping.len());
     for base in &row.swapping {

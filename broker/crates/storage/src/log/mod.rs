@@ -37,6 +37,7 @@ pub(crate) use replay::ReplayedRun;
 pub use retention::RetentionReport;
 pub use search::{FoundOffset, SearchError};
 pub use verification::{TransactionStart, TransactionVersion, VerificationGuard};
+pub use truncate::TruncateError;
 pub use waiters::Waiter;
 
 use crate::commit::{CommitError, CommittedRun, EntryContent, GroupMember, Ticket};
@@ -103,6 +104,8 @@ pub(crate) struct LogState {
     drain_queued: bool,
     /// Truncations of segments that a recovery point contains.
     truncations_committed: u64,
+    /// Times that compaction put segments in the place of others, since the start.
+    swaps: u64,
     /// How far compaction got; only logs that were compacted have it.
     cleaning: Option<Box<Cleaning>>,
 }
@@ -191,6 +194,7 @@ impl PartitionLog {
             covered: row.covered,
             drain_queued: false,
             truncations_committed: 0,
+            swaps: 0,
             cleaning: new.cleaning.map(|row| Box::new(Cleaning::restore(row))),
         };
         Arc::new(Self {

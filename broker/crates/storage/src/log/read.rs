@@ -163,7 +163,7 @@ impl PartitionLog {
         let mut offset = request.offset;
         let mut lost_races = 0;
         loop {
-            let (plan, files) = self.plan_and_open(request, offset)?;
+            let (plan, files, swaps) = self.plan_and_open(request, offset)?;
             let (offsets, found) = match (plan, files) {
                 (Plan::Done(result), _) => (result.offsets, Ok(result.batches)),
                 (Plan::Wal { offsets, run, want }, _) => {
@@ -205,7 +205,12 @@ impl PartitionLog {
                     batches,
                     aborted: Vec::new(),
                 };
-                self.with_aborted(request, result, IndexSource::Disk)
+                let result = self.with_aborted(request, result, IndexSource::Disk)?;
+                // Compaction forgets an abort when its records are gone; these may have been read before.
+                if request.limit == ReadLimit::LastStable && self.state.lock().swaps != swaps {
+                    return Err(Lost::Race);
+                }
+                Ok(result)
             });
             match found {
                 Ok(Some(result)) => return Ok(result),
@@ -230,14 +235,15 @@ impl PartitionLog {
         &self,
         request: ReadRequest,
         offset: Offset,
-    ) -> Result<(Plan, Option<SegmentFiles>), ReadError> {
+    ) -> Result<(Plan, Option<SegmentFiles>, u64), ReadError> {
         let _files = self.files.read();
+        let swaps = self.state.lock().swaps;
         let plan = self.plan(request, offset)?;
         let files = match &plan {
             Plan::Segment { segment, .. } => Some(self.open_segment_files(segment, request.max_bytes)),
             Plan::Done(_) | Plan::Wal { .. } => None,
         };
-        Ok((plan, files))
+        Ok((plan, files, swaps))
     }
 
     fn open_segment_files(&self, segment: &Segment, max_bytes: usize) -> SegmentFiles {

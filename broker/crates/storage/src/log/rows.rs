@@ -4,7 +4,7 @@
 //! Rows are written through [`RecoveryStore`], all that changed in one transaction. Every row starts with a
 //! format version; a newer one is refused. Integers are big-endian, so that keys sort.
 
-use super::cleaning_row::{CleaningRow, decode_cleaning};
+use super::cleaning_row::{CLEANING_VERSION, CleaningRow, decode_cleaning};
 use super::epochs::Epochs;
 use super::producers::{BATCHES_KEPT, BatchRange, NO_COORDINATOR_EPOCH, ProducerEntry};
 use super::transactions::{DurableTransactions, OpenTransaction};
@@ -254,7 +254,11 @@ pub(super) fn put_count(out: &mut Vec<u8>, count: usize) {
 pub fn decode(key: &[u8], value: &[u8]) -> Result<Row, String> {
     let mut reader = Reader { bytes: value };
     let version = reader.u8().ok_or("an empty row")?;
-    let newest = if key == wal_key() { WAL_VERSION } else { VERSION };
+    let newest = match key.first() {
+        Some(b'w') => WAL_VERSION,
+        Some(b'c') => CLEANING_VERSION,
+        _ => VERSION,
+    };
     if version > newest {
         return Err(format!(
             "row version {version} is newer than {newest}, the newest this program reads"

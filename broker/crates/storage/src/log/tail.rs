@@ -158,6 +158,17 @@ impl Tail {
         self.drop_front();
     }
 
+    /// Forgets the drained runs that begin below an offset: their segments hold other batches now.
+    pub(crate) fn forget_drained_below(&mut self, offset: Offset) {
+        for run in self.runs.iter_mut().take(self.drained) {
+            if run.run.base_offset >= offset {
+                break;
+            }
+            run.parts = None;
+        }
+        self.drop_front();
+    }
+
     fn drop_front(&mut self) {
         while self
             .runs

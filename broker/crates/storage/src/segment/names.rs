@@ -38,7 +38,12 @@ impl FileKind {
     ];
 
     /// Those that compaction writes anew.
-    pub const CLEANED: [Self; 3] = [Self::Log, Self::OffsetIndex, Self::TimeIndex];
+    pub const CLEANED: [Self; 4] = [
+        Self::Log,
+        Self::OffsetIndex,
+        Self::TimeIndex,
+        Self::TransactionIndex,
+    ];
 
     /// Returns the ending of the file's name, without the dot.
     #[must_use]
