@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::admin::{self, AdminParts, AdminState};
+use crate::api::errors::transaction_error_code;
 use crate::api::{Authorizer, Context, Throttle, advertised, dispatcher};
 use crate::broker_configs::{BrokerConfigs, apply_stored};
 use crate::budget::{BudgetSettings, MemoryBudget};
@@ -34,7 +35,7 @@ use crate::network::{
 use crate::partition::{DiskGate, FetchSessions, ProducerIds};
 use crate::storage::{DataDirectory, DiskReserve, OpenDataError, OpenedData, RecoveryProgress, WatchedDisk};
 use crate::topics::Topics;
-use crate::transactions::{TransactionParts, Transactions};
+use crate::transactions::{CoordinatorGate, TransactionParts, Transactions};
 
 /// Exit code when an acknowledgement can no longer be trusted (`EX_IOERR` of sysexits).
 const EXIT_STORAGE_FAILED: i32 = 74;
@@ -300,6 +301,7 @@ fn context(
         clock: clock.clone(),
         shutdown: shutdown.watcher(),
     });
+    let gate = CoordinatorGate::new(transactions.clone(), transaction_error_code);
     Arc::new(Context {
         settings: live,
         clock,
@@ -313,6 +315,7 @@ fn context(
         fetch_sessions: Arc::new(FetchSessions::from_settings(settings)),
         producer_ids,
         disk_gate: Arc::new(DiskGate::default()),
+        transaction_gate: Arc::new(gate),
         disk,
         broker_configs,
         stamp: opened.stamp,

@@ -146,7 +146,7 @@ impl TestBroker {
         let log = self.log(topic, partition);
         let limits = CompressionLimits::default();
         let now = Clock::System.now();
-        let produced = append_from_client(&log, topic, bytes, now, &limits).expect("an append");
+        let produced = append_from_client(&log, topic, bytes.into(), now, &limits).expect("an append");
         match produced.place.ticket {
             Some(ticket) => ticket.durable().await,
             None => Ok(()),

@@ -37,9 +37,10 @@ use crate::budget::{BudgetSettings, MemoryBudget};
 use crate::clock::Clock;
 use crate::groups::Groups;
 use crate::live_settings::LiveSettings;
-use crate::partition::{DiskGate, FetchSessions, ProducerIds};
+use crate::partition::{DiskGate, FetchSessions, NoTransactions, ProducerIds};
 use crate::storage::DataDirectory;
 use crate::topics::Topics;
+use crate::transactions::{TransactionParts, Transactions};
 
 struct Broker {
     dispatch: Dispatcher,
@@ -70,6 +71,16 @@ fn broker(assignments: &[&str]) -> Broker {
     ));
     let (trigger, shutdown) = shutdown_channel();
     let budget = MemoryBudget::new(BudgetSettings::from_settings(&start));
+    let groups = Groups::start(topics.clone(), settings.clone(), clock.clone(), shutdown.clone());
+    let producer_ids = Arc::new(ProducerIds::new(metadata.clone()));
+    let transactions = Transactions::start(TransactionParts {
+        topics: topics.clone(),
+        groups: groups.clone(),
+        producer_ids: producer_ids.clone(),
+        settings: settings.clone(),
+        clock: clock.clone(),
+        shutdown: shutdown.clone(),
+    });
     let context = Context {
         authorizer: Authorizer::allow_all(),
         throttle: Throttle::unlimited(),
@@ -82,10 +93,12 @@ fn broker(assignments: &[&str]) -> Broker {
             clock.clone(),
         )),
         disk,
-        groups: Groups::start(topics.clone(), settings.clone(), clock.clone(), shutdown.clone()),
+        groups,
+        transactions,
         fetch_sessions: Arc::new(FetchSessions::from_settings(&start)),
-        producer_ids: Arc::new(ProducerIds::new(metadata)),
+        producer_ids,
         disk_gate: Arc::new(DiskGate::default()),
+        transaction_gate: Arc::new(NoTransactions),
         stamp: opened.stamp,
         topics,
         settings,

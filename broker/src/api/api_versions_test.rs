@@ -10,3 +10,19 @@ fn client_software_follows_the_pattern_of_kip_511() {
         assert!(!is_software_text(bad), "{bad:?}");
     }
 }
+
+/// Clients use version 2 of transactions only when it is finalized. A feature with level 0 would confuse older ones.
+#[test]
+fn the_transaction_version_is_finalized_and_its_levels_are_told_from_version_4() {
+    for version in 0..=4 {
+        let response = response(ErrorCode::None, version);
+        let finalized: Vec<_> = response
+            .finalized_features
+            .iter()
+            .map(|feature| (feature.name.as_str(), feature.min_version_level, feature.max_version_level))
+            .collect();
+        let expected: &[_] = if version >= 3 { &[("transaction.version", 2, 2)] } else { &[] };
+        assert_eq!(finalized, expected, "v{version}");
+        assert_eq!(response.supported_features.len(), usize::from(version >= 4));
+    }
+}

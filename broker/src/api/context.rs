@@ -13,7 +13,7 @@ use crate::budget::MemoryBudget;
 use crate::clock::Clock;
 use crate::groups::Groups;
 use crate::live_settings::LiveSettings;
-use crate::partition::{DiskGate, FetchSessions, ProducerIds};
+use crate::partition::{DiskGate, FetchSessions, ProducerIds, TransactionGate};
 use crate::topics::Topics;
 use crate::transactions::Transactions;
 use thalweg_metadata::Stamp;
@@ -49,6 +49,8 @@ pub struct Context {
     pub producer_ids: Arc<ProducerIds>,
     /// Whether the disk has room for clients' records.
     pub disk_gate: Arc<DiskGate>,
+    /// Whether a batch may begin a transaction.
+    pub transaction_gate: Arc<dyn TransactionGate>,
     /// Identity of the cluster and of the data directory.
     pub stamp: Stamp,
     /// Raised when the broker stops: stage-2 waits race against [`Shutdown::requested`] and answer with what

@@ -56,6 +56,12 @@ impl From<Response> for ApiError {
     }
 }
 
+/// Returns the code of a refusal by the transaction coordinator, for those below `api` that speak for a client.
+#[must_use]
+pub fn transaction_error_code(error: thalweg_coordinator::transaction::TransactionError) -> ErrorCode {
+    error.error_code()
+}
+
 /// A domain error that a client can be told about.
 pub trait ToErrorCode {
     /// Returns the code Kafka uses for this failure.

@@ -49,34 +49,36 @@ async fn a_group_is_coordinated_here_in_every_version() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn transactions_and_share_groups_are_refused_with_a_text() {
+async fn a_transactional_id_is_coordinated_here_and_its_topic_is_made() {
     let broker = TestBroker::start();
-    for (version, key_type) in [
-        (1, TRANSACTION),
-        (3, TRANSACTION),
-        (4, TRANSACTION),
-        (6, SHARE),
-        (6, 9),
-    ] {
-        let response = broker.call(version, &request(version, key_type, &["t"])).await;
-        let (code, message, node_id) = match response.coordinators.first() {
-            Some(found) => (found.error_code, &found.error_message, found.node_id),
-            None => (response.error_code, &response.error_message, response.node_id),
+    for version in 1..=6 {
+        let response = broker
+            .call(version, &request(version, TRANSACTION, &["t"]))
+            .await;
+        let found = match response.coordinators.first() {
+            Some(found) => (found.error_code, found.node_id),
+            None => (response.error_code, response.node_id),
         };
-        let expected = if key_type == TRANSACTION {
-            ErrorCode::TransactionalIdAuthorizationFailed
-        } else {
-            ErrorCode::InvalidRequest
-        };
-        assert_eq!((code, node_id), (expected.code(), BrokerId(-1)));
-        assert!(message.as_ref().is_some_and(|message| !message.is_empty()));
+        assert_eq!(found, (0, BrokerId(0)), "v{version}");
     }
-    assert!(
-        broker
-            .running
-            .topics
-            .by_name(crate::groups::OFFSETS_TOPIC)
-            .is_none()
-    );
+    let topics = &broker.running.topics;
+    let topic = topics.by_name(crate::transactions::TRANSACTION_TOPIC).unwrap();
+    assert!(topic.is_internal() && topic.is_compacted());
+    assert!(topics.by_name(crate::groups::OFFSETS_TOPIC).is_none());
+    broker.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn share_groups_and_unknown_kinds_are_refused_with_a_text() {
+    let broker = TestBroker::start();
+    for key_type in [SHARE, 9] {
+        let response = broker.call(6, &request(6, key_type, &["t"])).await;
+        let found = &response.coordinators[0];
+        assert_eq!(
+            (found.error_code, found.node_id),
+            (ErrorCode::InvalidRequest.code(), BrokerId(-1))
+        );
+        assert!(found.error_message.as_ref().is_some_and(|message| !message.is_empty()));
+    }
     broker.running.stop().await;
 }

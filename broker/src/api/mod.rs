@@ -75,6 +75,8 @@ pub mod table;
 mod testing;
 pub mod throttle;
 mod transactional;
+#[cfg(test)]
+mod transactions_test;
 mod txn_offset_commit;
 mod write_txn_markers;
 

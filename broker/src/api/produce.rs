@@ -2,8 +2,9 @@
 //! (KIP-467), v9 flexible, v10 current leader (KIP-951), v13 topic ids (KIP-516).
 //!
 //! Versions 0–2 are advertised and refused: older librdkafka drops compression without them (KAFKA-18659).
-//! acks=1 and acks=all are both answered after the flush. Left out: transactions (a named error), v11–12's
-//! implicit transaction partitions (KIP-890) with them.
+//! acks=1 and acks=all are both answered after the flush. A batch that begins a transaction in its partition is
+//! appended only when the transaction coordinator agrees (KIP-890): up to v11 it must know of the partition, from v12
+//! on it adds the partition.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,9 @@ use std::time::Duration;
 use bytes::BytesMut;
 use thalweg_storage::commit::Ticket;
 use thalweg_storage::engine::NoRoom;
-use thalweg_types::{ErrorCode, Offset, TimestampMs};
+use thalweg_storage::log::VerificationGuard;
+use thalweg_types::{ErrorCode, Offset, PartitionIndex, TimestampMs};
+use thalweg_wire::batch::BatchHeader;
 use thalweg_wire::produce::{
     ProducePartition, ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopic,
     ProduceTopicResponse, RecordError, TopicKey, encode_produce_response, parse_produce_request,
@@ -19,7 +22,7 @@ use thalweg_wire::produce::{
 
 use super::codec::{compression_limits, guard_limits, malformed};
 use super::{ApiError, Charge, Context, Operation, Reply, Request, Resource, Response};
-use crate::partition::{ProduceError, append_from_client};
+use crate::partition::{ClientBatch, ProduceError, TransactionalBatch, admit, append_from_client};
 use crate::topics::TopicView;
 
 /// A batch smaller than this fraction of its request is copied out of it.
@@ -53,20 +56,28 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
         header.client_id.as_deref(),
         Charge::ProduceBytes(body_len),
     );
-    let refused = match refusal(&context, &produce) {
+    let access = |resource: Resource<'_>| {
+        let access = context
+            .authorizer
+            .authorize(&connection, Operation::Write, resource);
+        access.is_allowed()
+    };
+    let refused = match refusal(&context, &produce, &access) {
         Some(code) => Some(code),
         None => wait_for_room(&context).await?,
     };
-    let mut topics = Vec::with_capacity(produce.topics.len());
-    for topic in produce.topics {
-        let access = |name: &str| {
-            context
-                .authorizer
-                .authorize(&connection, Operation::Write, Resource::topic(name))
-                .is_allowed()
-        };
-        topics.push(produce_topic(&context, topic, (refused, body_len), &access));
+    let mut resolved: Vec<Resolved> = produce
+        .topics
+        .into_iter()
+        .map(|topic| resolve(&context, topic, refused, &access))
+        .collect();
+    if let Some(id) = &produce.transactional_id {
+        admit_transactions(&context, (id, header.api_version), &mut resolved).await;
     }
+    let topics: Vec<(TopicKey, Vec<Outcome>)> = resolved
+        .into_iter()
+        .map(|topic| produce_topic(&context, topic, body_len))
+        .collect();
     if acks == 0 {
         drop(memory);
         return Ok(answer_nothing(&topics, throttle));
@@ -106,13 +117,28 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     }))
 }
 
+/// A topic of the request: where its batches go, and whether they may.
+struct Resolved {
+    topic: TopicKey,
+    view: Result<Arc<TopicView>, ErrorCode>,
+    partitions: Vec<(ProducePartition, Result<Option<VerificationGuard>, ErrorCode>)>,
+}
+
 /// A reason that refuses every partition of the request.
-fn refusal(context: &Context, produce: &ProduceRequest) -> Option<ErrorCode> {
+fn refusal(
+    context: &Context,
+    produce: &ProduceRequest,
+    access: &dyn Fn(Resource<'_>) -> bool,
+) -> Option<ErrorCode> {
     if !matches!(produce.acks, -1..=1) {
         return Some(ErrorCode::InvalidRequiredAcks);
     }
-    if produce.transactional_id.is_some() {
-        return Some(ProduceError::Transactional.error_code());
+    let mut partitions = produce.topics.iter().flat_map(|topic| &topic.partitions);
+    let id = produce.transactional_id.as_deref();
+    if partitions.any(|partition| transactional_header(partition).is_some())
+        && !id.is_some_and(|id| access(Resource::transactional_id(id)))
+    {
+        return Some(ErrorCode::TransactionalIdAuthorizationFailed);
     }
     // Clients do not produce to internal topics, so the gate closes for the whole request.
     if !context.disk_gate.is_open() {
@@ -130,12 +156,44 @@ async fn wait_for_room(context: &Context) -> Result<Option<ErrorCode>, ApiError>
     }
 }
 
-fn produce_topic(
+/// The header of a partition's batch, unchecked, if it belongs to a transaction.
+fn transactional_header(partition: &ProducePartition) -> Option<BatchHeader> {
+    let header = BatchHeader::parse(partition.records.as_deref()?).ok()?;
+    header.is_transactional().then_some(header)
+}
+
+/// Asks the transaction coordinator for the batches that begin a transaction in their partition.
+async fn admit_transactions(
+    context: &Context,
+    (transactional_id, api_version): (&str, i16),
+    topics: &mut [Resolved],
+) {
+    let (mut batches, mut places) = (Vec::new(), Vec::new());
+    for topic in topics.iter_mut() {
+        let Ok(view) = &topic.view else { continue };
+        for (partition, guard) in &mut topic.partitions {
+            if let Some(header) = transactional_header(partition)
+                && let Some(log) = context.topics.log(view, partition.index)
+            {
+                batches.push(TransactionalBatch { log, header });
+                places.push(guard);
+            }
+        }
+    }
+    let gate = &*context.transaction_gate;
+    let now = context.clock.now();
+    let admitted = admit(gate, transactional_id, api_version, &batches, now).await;
+    for (place, admitted) in places.into_iter().zip(admitted) {
+        *place = admitted;
+    }
+}
+
+fn resolve(
     context: &Context,
     topic: ProduceTopic,
-    (refused, body_len): (Option<ErrorCode>, u64),
-    access: &dyn Fn(&str) -> bool,
-) -> (TopicKey, Vec<Outcome>) {
+    refused: Option<ErrorCode>,
+    access: &dyn Fn(Resource<'_>) -> bool,
+) -> Resolved {
     let view = match &topic.topic {
         TopicKey::Name(name) => context
             .topics
@@ -146,7 +204,7 @@ fn produce_topic(
     let view = match refused {
         Some(code) => Err(code),
         None => view.and_then(|view| {
-            if !access(&view.name) {
+            if !access(Resource::topic(&view.name)) {
                 Err(ErrorCode::TopicAuthorizationFailed)
             } else if view.is_internal() {
                 // A client's records there could be taken for the coordinator's.
@@ -156,18 +214,32 @@ fn produce_topic(
             }
         }),
     };
-    let outcomes = topic.partitions.into_iter().map(|partition| {
+    let partitions = topic.partitions.into_iter();
+    Resolved {
+        topic: topic.topic,
+        view,
+        partitions: partitions.map(|partition| (partition, Ok(None))).collect(),
+    }
+}
+
+fn produce_topic(context: &Context, topic: Resolved, body_len: u64) -> (TopicKey, Vec<Outcome>) {
+    let view = topic.view;
+    let outcomes = topic.partitions.into_iter().map(|(partition, admitted)| {
         let index = partition.index;
-        match &view {
-            Ok(view) => produce_partition(context, view, unpinned(partition, body_len)),
-            Err(code) => Outcome {
-                response: ProducePartitionResponse::refused(index, *code),
-                ticket: None,
-            },
+        match (&view, admitted) {
+            (Ok(view), Ok(guard)) => produce_partition(context, view, unpinned(partition, body_len), guard),
+            (Err(code), _) => refuse(index, *code),
+            (Ok(_), Err(code)) => refuse(index, code),
         }
     });
-    let outcomes = outcomes.collect();
-    (topic.topic, outcomes)
+    (topic.topic, outcomes.collect())
+}
+
+fn refuse(index: PartitionIndex, code: ErrorCode) -> Outcome {
+    Outcome {
+        response: ProducePartitionResponse::refused(index, code),
+        ticket: None,
+    }
 }
 
 /// A stored batch keeps its whole frame in memory: one that is a small part of it is copied out, so that a large
@@ -181,20 +253,22 @@ fn unpinned(mut partition: ProducePartition, body_len: u64) -> ProducePartition 
     partition
 }
 
-fn produce_partition(context: &Context, topic: &TopicView, partition: ProducePartition) -> Outcome {
+fn produce_partition(
+    context: &Context,
+    topic: &TopicView,
+    partition: ProducePartition,
+    guard: Option<VerificationGuard>,
+) -> Outcome {
     let index = partition.index;
-    let refuse = |code| Outcome {
-        response: ProducePartitionResponse::refused(index, code),
-        ticket: None,
-    };
     let Some(log) = context.topics.log(topic, index) else {
-        return refuse(ErrorCode::UnknownTopicOrPartition);
+        return refuse(index, ErrorCode::UnknownTopicOrPartition);
     };
     let Some(records) = partition.records else {
-        return refuse(ErrorCode::InvalidRecord);
+        return refuse(index, ErrorCode::InvalidRecord);
     };
     let limits = compression_limits(&context.settings.current());
-    match append_from_client(&log, topic, records, context.clock.now(), &limits) {
+    let batch = ClientBatch { records, guard };
+    match append_from_client(&log, topic, batch, context.clock.now(), &limits) {
         Ok(produced) => {
             let mut response = ProducePartitionResponse::refused(index, ErrorCode::None);
             response.base_offset = produced.place.base_offset;

@@ -11,6 +11,7 @@ use thalweg_storage::disk::SimulatedDisk;
 use thalweg_telemetry::Metrics;
 use thalweg_wire::frame::response_header_version;
 
+use super::errors::transaction_error_code;
 use super::{
     ApiError, Authorizer, ConnectionInfo, Context, Dispatcher, Reply, Request, RequestHeader, Throttle,
     dispatcher, table,
@@ -20,6 +21,7 @@ use crate::budget::{BudgetSettings, MemoryBudget};
 use crate::clock::Clock;
 use crate::groups::tests::{Running, start};
 use crate::partition::{DiskGate, FetchSessions, ProducerIds};
+use crate::transactions::{CoordinatorGate, TransactionParts, Transactions};
 
 /// A broker on a simulated disk.
 pub(super) struct TestBroker {
@@ -57,6 +59,16 @@ impl TestBroker {
         let (topics, settings) = (running.topics.clone(), running.settings.clone());
         let metadata = topics.metadata().clone();
         let current = settings.current();
+        let producer_ids = Arc::new(ProducerIds::new(metadata.clone()));
+        let transactions = Transactions::start(TransactionParts {
+            topics: topics.clone(),
+            groups: running.groups.clone(),
+            producer_ids: producer_ids.clone(),
+            settings: settings.clone(),
+            clock: Clock::System,
+            shutdown: running.trigger.watcher(),
+        });
+        let gate = CoordinatorGate::new(transactions.clone(), transaction_error_code);
         let context = Context {
             settings: settings.clone(),
             clock: Clock::System,
@@ -73,9 +85,11 @@ impl TestBroker {
             )),
             disk: Arc::new(disk.clone()),
             groups: running.groups.clone(),
+            transactions,
             fetch_sessions: Arc::new(FetchSessions::from_settings(&current)),
-            producer_ids: Arc::new(ProducerIds::new(metadata)),
+            producer_ids,
             disk_gate: Arc::new(DiskGate::default()),
+            transaction_gate: Arc::new(gate),
             stamp: running.stamp,
             shutdown: running.trigger.watcher(),
         };

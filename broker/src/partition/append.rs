@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use thalweg_settings::{CompressionType, TimestampType, TopicConfig};
-use thalweg_storage::log::{AppendError, Appended, CheckedBatch, Origin, PartitionLog};
+use thalweg_storage::log::{AppendError, Appended, CheckedBatch, Origin, PartitionLog, VerificationGuard};
 use thalweg_types::{ErrorCode, TimestampMs};
 use thalweg_wire::batch::{
     BatchError, BatchHeader, LOG_OVERHEAD, patch_log_append_time, patch_max_timestamp, verify_crc,
@@ -53,9 +53,6 @@ pub enum ProduceError {
     /// A codec nobody knows.
     #[error("{0}")]
     Compression(String),
-    /// Transactions do not exist yet.
-    #[error("transactions are not supported by this broker yet; produce without a transactional.id")]
-    Transactional,
     /// The log refused it.
     #[error(transparent)]
     Append(#[from] AppendError),
@@ -81,7 +78,6 @@ impl ProduceError {
             Self::Timestamp(_) => ErrorCode::InvalidTimestamp,
             Self::TooLarge { .. } => ErrorCode::MessageTooLarge,
             Self::Compression(_) => ErrorCode::UnsupportedCompressionType,
-            Self::Transactional => ErrorCode::TransactionalIdAuthorizationFailed,
             Self::Append(error) => append_error_code(error),
         }
     }
@@ -126,6 +122,21 @@ impl From<BatchError> for ProduceError {
     }
 }
 
+/// One batch of a client, unchecked.
+#[derive(Debug)]
+pub struct ClientBatch {
+    /// Its bytes.
+    pub records: BytesMut,
+    /// What a batch needs that begins a transaction (see [`super::admit`]).
+    pub guard: Option<VerificationGuard>,
+}
+
+impl From<BytesMut> for ClientBatch {
+    fn from(records: BytesMut) -> Self {
+        Self { records, guard: None }
+    }
+}
+
 /// Appends one client's batch. Returns when its place is fixed; the ticket says when it is durable.
 ///
 /// # Errors
@@ -133,11 +144,11 @@ impl From<BatchError> for ProduceError {
 pub fn append_from_client(
     log: &Arc<PartitionLog>,
     topic: &TopicView,
-    records: BytesMut,
+    batch: ClientBatch,
     now: TimestampMs,
     inflate: &CompressionLimits,
 ) -> Result<Produced, ProduceError> {
-    let prepared = prepare(records, topic, now, inflate)?;
+    let prepared = prepare(batch.records, topic, now, inflate)?.verified(batch.guard);
     let log_append_time = match topic.config.message_timestamp_type {
         TimestampType::LogAppendTime => Some(now),
         TimestampType::CreateTime => None,
@@ -167,9 +178,6 @@ fn prepare(
     let config = &topic.config;
     check_size(records.len(), config)?;
     let header = check_whole_batch(&records)?;
-    if header.is_transactional() {
-        return Err(ProduceError::Transactional);
-    }
     if header.is_control() {
         return Err(ProduceError::InvalidRecord(
             "a client may not produce control batches".into(),

@@ -16,6 +16,7 @@
 mod asked;
 mod config;
 mod events;
+mod gate;
 mod load;
 mod markers;
 mod shard;
@@ -25,6 +26,7 @@ mod tasks;
 mod view;
 
 pub use asked::{Answer, Ask, Asked};
+pub use gate::CoordinatorGate;
 pub use markers::{MarkerError, MarkerTarget, storage_version};
 pub use state_topic::TRANSACTION_TOPIC;
 pub use view::TransactionStats;

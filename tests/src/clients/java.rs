@@ -37,6 +37,7 @@ pub enum Tool {
     LogDirs,
     ProducerPerformance,
     Topics,
+    Transactions,
     VerifiableConsumer,
     VerifiableProducer,
 }
@@ -57,6 +58,7 @@ impl Tool {
             Tool::LogDirs => "org.apache.kafka.tools.LogDirsCommand",
             Tool::ProducerPerformance => "org.apache.kafka.tools.ProducerPerformance",
             Tool::Topics => "org.apache.kafka.tools.TopicCommand",
+            Tool::Transactions => "org.apache.kafka.tools.TransactionsCommand",
             Tool::VerifiableConsumer => "org.apache.kafka.tools.VerifiableConsumer",
             Tool::VerifiableProducer => "org.apache.kafka.tools.VerifiableProducer",
         }
@@ -175,5 +177,42 @@ impl Java {
             .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn");
         command.arg("-cp").arg(&self.class_path);
         command
+    }
+}
+
+/// What `tests/clients/java/Transactions.java` is told, and what it must answer.
+#[derive(Debug, Clone, Default)]
+pub struct Transactions {
+    lines: Vec<(String, String)>,
+}
+
+impl Transactions {
+    /// Nothing to tell yet.
+    pub fn new() -> Transactions {
+        Transactions::default()
+    }
+
+    /// Tells one line, which must be answered like this.
+    #[must_use]
+    pub fn tell(mut self, line: &str, answer: &str) -> Transactions {
+        self.lines.push((line.to_owned(), answer.to_owned()));
+        self
+    }
+
+    /// Tells everything to a new process of clients of `broker`, and compares the answers.
+    #[track_caller]
+    pub fn run(self, java: &Java, broker: &Broker) {
+        let source = places::repository().join("tests/clients/java/Transactions.java");
+        let command = java.class(&source.display().to_string(), &[broker.bootstrap()]);
+        let input: String = self.lines.iter().map(|(line, _)| format!("{line}\n")).collect();
+        let finished = process::run(command, input.as_bytes(), TIMEOUT).ok();
+        let expected: Vec<String> = self
+            .lines
+            .iter()
+            .map(|(line, answer)| format!("{line}: {answer}"))
+            .collect();
+        let text = finished.stdout_text();
+        let told: Vec<&str> = text.lines().collect();
+        assert_eq!(told, expected, "{}", finished.describe());
     }
 }

@@ -17,6 +17,7 @@ use crate::log::{AppendError, NewLog, PartitionLog};
 use crate::log_config::LogConfig;
 use crate::recovery;
 use crate::segment::names;
+use crate::segment::transaction_index_cache::TransactionIndexCache;
 use crate::wal::group::RUN_LEN;
 use crate::wal::ring::{InventoryState, RingConfig};
 use crate::wal::{Incarnation, Slot, WalEnd, WalOpenError, WalOpener, WalSink, WalUsage, group};
@@ -135,6 +136,7 @@ pub(crate) struct Shared {
     memory: Mutex<VecDeque<(Weak<PartitionLog>, Slot, usize)>>,
     memory_bytes: AtomicUsize,
     jobs: Mutex<Jobs>,
+    pub(crate) transaction_indexes: TransactionIndexCache,
     wake: Condvar,
     problems: Mutex<BTreeMap<String, String>>,
     /// Newest appends of closed logs that were not durable when they were closed.

@@ -10,6 +10,8 @@ mod model;
 mod race;
 #[path = "engine_simulation_test.rs"]
 mod simulation;
+#[path = "engine_transactions_test.rs"]
+mod transactions;
 
 use super::*;
 use crate::clock::ManualClock;

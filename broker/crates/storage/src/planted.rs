@@ -14,6 +14,12 @@ pub(crate) enum Bug {
     TrimmedTooSoon,
     /// Replay brings back what a truncation cut.
     TruncationResurrected,
+    /// The last stable offset passes a transaction before its marker is durable.
+    StableBeforeMarker,
+    /// A read-committed reader is not told of aborted transactions.
+    AbortsForgotten,
+    /// A recovery point forgets the transactions that are open.
+    OpenTransactionsLost,
 }
 
 #[cfg(test)]

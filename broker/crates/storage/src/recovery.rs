@@ -9,6 +9,7 @@ use crate::log::rows::PartitionRow;
 use crate::log::rows::{RecoveryStore, Row, WalRow, decode};
 use crate::segment::names::{self, FileKind, parse_segment_file, segment_file};
 use crate::segment::offset_index::{self, Entry};
+use crate::segment::transaction_index::{self, AbortedTransaction};
 use crate::segment::{IndexStamp, Segment, render, time_index};
 use crate::wal::WalOpenError;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -20,6 +21,8 @@ use thiserror::Error;
 
 /// What stands between a file's name and its number when it was moved aside.
 const QUARANTINED_INFIX: &str = ".quarantined-";
+/// Stands for the number where a file is lost and its owner wants to go on.
+const QUARANTINED_LOST: &str = "lost";
 
 /// Why the logs cannot be opened.
 #[derive(Debug, Error)]
@@ -50,6 +53,14 @@ pub enum OpenError {
         found: u64,
         /// Bytes that must be there.
         expected: u64,
+    },
+    /// A segment was moved aside, and what it said of earlier segments' transactions is gone with it.
+    #[error(
+        "{path}: is missing or damaged, and says which transactions were aborted in a segment that was moved aside: aborted          records before that segment would be served as committed. Restore the file; or, to go on all the same, create an          empty file {path}.quarantined-lost"
+    )]
+    AbortsLost {
+        /// File.
+        path: PathBuf,
     },
     /// A directory belongs to another topic of the same name.
     #[error(
@@ -196,6 +207,52 @@ pub(crate) fn cut_partition(
     Ok(gone)
 }
 
+/// Returns the transactions that were aborted in a segment which was moved aside, and have records in segments before
+/// it: they must go on being known.
+pub(crate) fn aborts_of_quarantined(
+    disk: &dyn Disk,
+    directory: &Path,
+    segment: &Segment,
+) -> Result<Vec<AbortedTransaction>, OpenError> {
+    let stamp = segment.transaction_index;
+    if stamp.len == 0 {
+        return Ok(Vec::new());
+    }
+    let original = segment_file(directory, segment.base_offset, FileKind::TransactionIndex);
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| OpenError::Io { path, source }
+    };
+    let name = original.file_name().unwrap_or_default().to_string_lossy();
+    let accepted = format!("{name}{QUARANTINED_INFIX}{QUARANTINED_LOST}");
+    let mut is_accepted = false;
+    for entry in disk.list(directory).map_err(failed(directory))? {
+        is_accepted |= entry.name == accepted;
+        let is_index = entry.name == name
+            || entry
+                .name
+                .split_once(QUARANTINED_INFIX)
+                .is_some_and(|(of, _)| of == name);
+        if !is_index || entry.kind != EntryKind::File {
+            continue;
+        }
+        let path = directory.join(&entry.name);
+        let file = disk.open(&path, OpenMode::Read).map_err(failed(&path))?;
+        if let Some(mut entries) = transaction_index::read(&*file, stamp).map_err(failed(&path))? {
+            entries.retain(|entry| entry.first_offset < segment.base_offset);
+            return Ok(entries);
+        }
+    }
+    if is_accepted {
+        tracing::error!(
+            file = %original.display(),
+            "which transactions were aborted in a quarantined segment is lost: records of them may be served as committed"
+        );
+        return Ok(Vec::new());
+    }
+    Err(OpenError::AbortsLost { path: original })
+}
+
 fn cut_file(disk: &dyn Disk, path: &Path, expected: u64) -> Result<(), OpenError> {
     let failed = |source| OpenError::Io {
         path: path.to_owned(),
@@ -324,13 +381,7 @@ pub(crate) fn rebuild_indexes(
     };
     let mut stamps = Vec::new();
     for (kind, bytes) in [(FileKind::OffsetIndex, &offsets), (FileKind::TimeIndex, &times)] {
-        let path = segment_file(directory, segment.base_offset, kind);
-        let temporary = path.with_extension(format!("{}.cleaned", kind.extension()));
-        let file = disk.open(&temporary, OpenMode::Create)?;
-        file.set_len(0)?;
-        file.write_all_at(bytes, 0)?;
-        file.sync_data()?;
-        disk.rename(&temporary, &path)?;
+        replace_index(disk, &segment_file(directory, segment.base_offset, kind), bytes)?;
         stamps.push(IndexStamp::default().extended(bytes));
     }
     disk.sync_dir(directory)?;
@@ -339,6 +390,21 @@ pub(crate) fn rebuild_indexes(
         time_index: stamps[1],
         damage,
     })
+}
+
+/// Puts an index in the place of one that does not hold. Durable once the directory is synced.
+///
+/// # Errors
+/// The disk's.
+pub(crate) fn replace_index(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".cleaned");
+    let temporary = PathBuf::from(temporary);
+    let file = disk.open(&temporary, OpenMode::Create)?;
+    file.set_len(0)?;
+    file.write_all_at(bytes, 0)?;
+    file.sync_data()?;
+    disk.rename(&temporary, path)
 }
 
 /// Bytes that are not what was written, or are not there: not the device's refusal.

@@ -5,9 +5,12 @@ use super::late_sink::LateSink;
 use super::{EngineConfig, EngineCounters, EngineParts, LiveTopic, LogEngine, OpenReport, Shared};
 use crate::commit::{CommitStart, Committer, OnFatal};
 use crate::disk::CrashPoint;
-use crate::log::rows::{PartitionRow, RowChange, WalRow, encode_wal, partition_key, segment_key, wal_key};
+use crate::log::rows::{
+    PartitionRow, RowChange, WalRow, encode_partition, encode_wal, partition_key, segment_key, wal_key,
+};
 use crate::log::{NewLog, PartitionLog, ReplayedRun};
 use crate::recovery::{self, OpenError};
+use crate::segment::transaction_index_cache::TransactionIndexCache;
 use crate::segment::{Segment, names, render};
 use crate::wal::group::RunContent;
 use crate::wal::ring::{InventoryState, RingOpener};
@@ -169,6 +172,7 @@ fn new_shared(parts: &EngineParts, config: EngineConfig, sink: Arc<LateSink>) ->
         memory: Mutex::default(),
         memory_bytes: AtomicUsize::new(0),
         jobs: Mutex::default(),
+        transaction_indexes: TransactionIndexCache::default(),
         wake: Condvar::new(),
         problems: Mutex::default(),
         retiring: Mutex::default(),
@@ -284,7 +288,7 @@ impl Replayed {
     fn build(self, shared: &Arc<Shared>, parts: &EngineParts) -> Result<Logs, OpenError> {
         let present = sweep(parts)?;
         let mut logs = HashMap::with_capacity(self.partitions.len());
-        for (topic, partition, row, segments) in self.partitions {
+        for (topic, partition, mut row, segments) in self.partitions {
             let id = TopicPartitionId {
                 topic_id: topic.id,
                 partition,
@@ -294,10 +298,19 @@ impl Replayed {
             let mut segments = segments;
             if present.contains(&name) {
                 let gone = recovery::cut_partition(&*parts.disk, &directory, id, &segments)?;
+                for segment in segments.iter().filter(|s| gone.contains(&s.base_offset)) {
+                    let kept = recovery::aborts_of_quarantined(&*parts.disk, &directory, segment)?;
+                    row.transactions.aborted.extend(kept);
+                }
                 segments.retain(|segment| !gone.contains(&segment.base_offset));
                 let keys = gone.iter().map(|base| segment_key(id, *base));
-                let changes: Vec<RowChange> = keys.map(|key| RowChange { key, value: None }).collect();
+                let mut changes: Vec<RowChange> = keys.map(|key| RowChange { key, value: None }).collect();
                 if !changes.is_empty() {
+                    row.transactions.aborted.sort_by_key(|abort| abort.last_offset);
+                    changes.push(RowChange {
+                        key: partition_key(id),
+                        value: Some(encode_partition(&row)),
+                    });
                     parts
                         .recovery
                         .commit(changes)

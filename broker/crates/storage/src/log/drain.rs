@@ -13,7 +13,8 @@ use crate::log_config::LogConfig;
 use crate::planted::{Bug, is_planted};
 use crate::segment::names::{FileKind, segment_file};
 use crate::segment::offset_index::Entry;
-use crate::segment::{Segment, offset_index, render, time_index};
+use crate::segment::transaction_index::{self, AbortedTransaction};
+use crate::segment::{IndexStamp, Segment, offset_index, render, time_index};
 use crate::wal::Slot;
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -96,6 +97,8 @@ struct OpenSegment {
     log: Arc<dyn DiskFile>,
     offset_index: Arc<dyn DiskFile>,
     time_index: Arc<dyn DiskFile>,
+    /// Opened with the first aborted transaction.
+    transaction_index: Option<Arc<dyn DiskFile>>,
     /// Timestamp of the last time index entry.
     last_indexed: TimestampMs,
 }
@@ -119,6 +122,27 @@ struct Pending {
     index_position: u64,
     times: Vec<u8>,
     times_position: u64,
+    aborts: Vec<u8>,
+    aborts_position: u64,
+}
+
+/// What one pass writes.
+struct Pass<'a> {
+    runs: &'a [TailRun],
+    /// The transactions whose abort lies in the runs, by the offset of the marker.
+    aborts: &'a [AbortedTransaction],
+    config: &'a LogConfig,
+    active: Option<Segment>,
+}
+
+impl Pending {
+    /// What comes next goes to the end of the segment's files.
+    fn begin_at(&mut self, segment: &Segment) {
+        self.position = segment.size;
+        self.index_position = u64::from(segment.offset_index.len);
+        self.times_position = u64::from(segment.time_index.len);
+        self.aborts_position = u64::from(segment.transaction_index.len);
+    }
 }
 
 impl SegmentWriter {
@@ -187,7 +211,7 @@ impl PartitionLog {
         let mut io = self.io.lock();
         let mut total = 0;
         while total < bytes {
-            let (runs, config, active) = {
+            let (runs, aborts, config, active) = {
                 let mut state = self.state.lock();
                 state.drain_queued = false;
                 if state.status == Status::Closed {
@@ -198,13 +222,22 @@ impl PartitionLog {
                     return Err(DrainError::RowsFirst { path });
                 }
                 let runs = state.tail.next_to_drain(DRAIN_BYTES.min(bytes - total), through);
-                (runs, state.config.clone(), state.segments.last().copied())
+                let last = runs.last().map_or(Offset::UNKNOWN, |run| run.run.last_offset);
+                let first = runs.first().map_or(Offset::ZERO, |run| run.run.base_offset);
+                let aborts = state.transactions.unindexed(first, last);
+                (runs, aborts, state.config.clone(), state.segments.last().copied())
             };
             if runs.is_empty() {
                 return Ok(total);
             }
             let written: usize = runs.iter().map(TailRun::len).sum();
-            let segments = match self.write_runs(&mut io, &runs, &config, active) {
+            let pass = Pass {
+                runs: &runs,
+                aborts: &aborts,
+                config: &config,
+                active,
+            };
+            let segments = match self.write_runs(&mut io, &pass) {
                 Ok(segments) => segments,
                 Err(error) => {
                     // What was indexed in vain must be indexed again.
@@ -223,26 +256,30 @@ impl PartitionLog {
             }
             for segment in &segments {
                 io.note_changed(segment.base_offset);
+                let added = aborts.partition_point(|abort| abort.last_offset < segment.base_offset)
+                    ..aborts.partition_point(|abort| abort.last_offset < segment.next_offset);
+                if !added.is_empty() {
+                    let before = active.filter(|active| active.base_offset == segment.base_offset);
+                    let stamp = before.map_or_else(IndexStamp::default, |active| active.transaction_index);
+                    self.note_indexed(stamp, segment, &aborts[added]);
+                }
             }
             state.segments.extend(segments);
             state.tail.mark_drained(runs.len());
+            state.transactions.mark_indexed(&aborts);
             total += written;
         }
         Ok(total)
     }
 
-    fn write_runs(
-        &self,
-        io: &mut SegmentWriter,
-        runs: &[TailRun],
-        config: &LogConfig,
-        active: Option<Segment>,
-    ) -> Result<Vec<Segment>, DrainError> {
+    fn write_runs(&self, io: &mut SegmentWriter, pass: &Pass<'_>) -> Result<Vec<Segment>, DrainError> {
         let now = self.shared.clock.now();
+        let config = pass.config;
+        let mut aborts = pass.aborts.iter().peekable();
         let mut done = Vec::new();
-        let mut current = active;
+        let mut current = pass.active;
         let mut pending = Pending::default();
-        for run in runs {
+        for run in pass.runs {
             for part in self.checked_parts(run)? {
                 let Ok(header) = BatchHeader::parse(&part) else {
                     continue;
@@ -258,7 +295,10 @@ impl PartitionLog {
                 }
                 let segment = match &mut current {
                     Some(segment) => segment,
-                    None => current.insert(Segment::new(header.base_offset, now)),
+                    None => current.insert(Segment {
+                        settled: run.settled,
+                        ..Segment::new(header.base_offset, now)
+                    }),
                 };
                 if io
                     .open
@@ -266,18 +306,17 @@ impl PartitionLog {
                     .is_none_or(|open| open.base_offset != segment.base_offset)
                 {
                     self.open_segment(io, segment)?;
-                    pending = Pending {
-                        position: segment.size,
-                        index_position: u64::from(segment.offset_index.len),
-                        times_position: u64::from(segment.time_index.len),
-                        ..Pending::default()
-                    };
+                    pending = Pending::default();
+                    pending.begin_at(segment);
                 } else if pending.parts.is_empty() && pending.position == 0 {
-                    pending.position = segment.size;
-                    pending.index_position = u64::from(segment.offset_index.len);
-                    pending.times_position = u64::from(segment.time_index.len);
+                    pending.begin_at(segment);
                 }
                 add_batch(io, segment, &header, config, &mut pending);
+                while let Some(abort) = aborts.next_if(|abort| abort.last_offset <= header.last_offset()) {
+                    let entry = transaction_index::encode(abort);
+                    segment.transaction_index = segment.transaction_index.extended(&entry);
+                    pending.aborts.extend_from_slice(&entry);
+                }
                 segment.size += part.len() as u64;
                 segment.modified = now;
                 pending.parts.push(part);
@@ -331,6 +370,7 @@ impl PartitionLog {
             log: open(FileKind::Log)?,
             offset_index: open(FileKind::OffsetIndex)?,
             time_index: open(FileKind::TimeIndex)?,
+            transaction_index: None,
             last_indexed: TimestampMs(i64::MIN),
         };
         io.unsynced_names |= segment.size == 0;
@@ -364,9 +404,7 @@ impl PartitionLog {
             self.open_segment(io, segment)?;
         }
         if pending.parts.is_empty() {
-            pending.position = segment.size;
-            pending.index_position = u64::from(segment.offset_index.len);
-            pending.times_position = u64::from(segment.time_index.len);
+            pending.begin_at(segment);
         }
         add_time_entry(io, segment, pending);
         self.render(segment.next_offset)
@@ -375,17 +413,26 @@ impl PartitionLog {
 
     /// Writes the producer snapshot at `offset` and the epoch checkpoint: renderings for Kafka's tools.
     pub(crate) fn render(&self, offset: Offset) -> io::Result<()> {
-        let (epochs, producers) = {
+        let (epochs, producers, transactions) = {
             let state = self.state.lock();
-            (state.epochs.clone(), state.producers.clone())
+            (
+                state.epochs.clone(),
+                state.producers.clone(),
+                state.transactions.clone(),
+            )
         };
         let directory = self.directory();
         render::epoch_checkpoint(&*self.shared.disk, &directory, &epochs)?;
-        render::producer_snapshot(&*self.shared.disk, &directory, offset, &producers)
+        render::producer_snapshot(
+            &*self.shared.disk,
+            &directory,
+            offset,
+            (&producers, &transactions),
+        )
     }
 
     fn flush(&self, io: &mut SegmentWriter, pending: &mut Pending) -> Result<(), DrainError> {
-        let Some(open) = &io.open else { return Ok(()) };
+        let Some(open) = &mut io.open else { return Ok(()) };
         let path = segment_file(&self.directory(), open.base_offset, FileKind::Log);
         let failed = |error| drain_error(&path.display().to_string(), error);
         let log_len = write_parts(&*open.log, &pending.parts, pending.position).map_err(failed)?;
@@ -395,10 +442,25 @@ impl PartitionLog {
         open.time_index
             .write_all_at(&pending.times, pending.times_position)
             .map_err(failed)?;
+        let aborts = if pending.aborts.is_empty() {
+            &open.log
+        } else {
+            let path = segment_file(&self.directory(), open.base_offset, FileKind::TransactionIndex);
+            let failed = |error| drain_error(&path.display().to_string(), error);
+            let file = match open.transaction_index.take() {
+                Some(file) => file,
+                None => self.shared.disk.open(&path, OpenMode::Create).map_err(failed)?,
+            };
+            io.unsynced_names |= pending.aborts_position == 0;
+            file.write_all_at(&pending.aborts, pending.aborts_position)
+                .map_err(failed)?;
+            &*open.transaction_index.insert(file)
+        };
         for (file, written) in [
             (&open.log, log_len > 0),
             (&open.offset_index, !pending.index.is_empty()),
             (&open.time_index, !pending.times.is_empty()),
+            (aborts, !pending.aborts.is_empty()),
         ] {
             if written && !io.unsynced.iter().any(|other| Arc::ptr_eq(other, file)) {
                 io.unsynced.push(file.clone());
@@ -563,6 +625,11 @@ fn must_roll(segment: &Segment, header: &BatchHeader, config: &LogConfig) -> boo
             .time_index
             .len
             .saturating_add(2 * time_index::ENTRY_LEN as u32)
+            > config.segment_index_bytes
+        || segment
+            .transaction_index
+            .len
+            .saturating_add(transaction_index::ENTRY_LEN as u32)
             > config.segment_index_bytes;
     by_size || by_time || by_offset || by_index
 }

@@ -180,7 +180,3 @@ impl LogState {
         Ok(())
     }
 }
-
-#[cfg(test)]
-#[path = "markers_test.rs"]
-mod tests;

@@ -8,6 +8,7 @@
 //! Locks, outer to inner: `io` (segment files of this log) → `state` → the commit queue or the engine's lists.
 //! `state` is never held over I/O.
 
+mod aborted;
 mod append;
 mod drain;
 pub mod epochs;
@@ -572,6 +573,14 @@ impl PartitionLog {
             Ok(rebuilt) => rebuilt,
             Err(error) => return self.note_unrepaired(base_offset, &error),
         };
+        // Damaged records may hide a marker: what is left of the index then stays as it is, and its damage is told.
+        let transaction_index = match &rebuilt.damage {
+            Some(_) => segment.transaction_index,
+            None => match self.rebuilt_transaction_index(&segment) {
+                Ok(stamp) => stamp,
+                Err(error) => return self.note_unrepaired(base_offset, &error),
+            },
+        };
         {
             let mut state = self.state.lock();
             let found = state
@@ -581,6 +590,7 @@ impl PartitionLog {
             if let Some(segment) = found {
                 segment.offset_index = rebuilt.offset_index;
                 segment.time_index = rebuilt.time_index;
+                segment.transaction_index = transaction_index;
                 io.note_changed(base_offset);
             }
         }

@@ -3,10 +3,12 @@
 //! Whatever comes from a disk is CRC-checked before it is given out; damage is an error that names the file and
 //! the position, and is never skipped. Data from memory was checked on its way in.
 
+use super::aborted::IndexSource;
 use super::tail::TailRun;
 use super::{LogOffsets, PartitionLog, Status};
 use crate::disk::{DiskFile, OpenMode};
 use crate::segment::names::{FileKind, segment_file};
+use crate::segment::transaction_index::AbortedTransaction;
 use crate::segment::{Segment, offset_index};
 use bytes::Bytes;
 use std::io;
@@ -26,7 +28,7 @@ const REPLANS_MAX: usize = 16;
 pub enum ReadLimit {
     /// Up to the high watermark.
     HighWatermark,
-    /// Up to the last stable offset (`isolation.level=read_committed`).
+    /// Up to the last stable offset, with the aborted transactions (`isolation.level=read_committed`).
     LastStable,
 }
 
@@ -61,6 +63,9 @@ pub struct ReadResult {
     pub batches: Vec<Bytes>,
     /// Their bytes.
     pub bytes: usize,
+    /// With [`ReadLimit::LastStable`]: the aborted transactions with records or a marker from the offset asked for to
+    /// the end of the batches, in the order of their markers.
+    pub aborted: Vec<AbortedTransaction>,
 }
 
 /// Why nothing was read.
@@ -101,8 +106,25 @@ pub enum ReadError {
 
 enum Plan {
     Done(ReadResult),
-    Wal { offsets: LogOffsets, run: Box<TailRun> },
-    Segment { offsets: LogOffsets, segment: Segment },
+    Wal {
+        offsets: LogOffsets,
+        run: Box<TailRun>,
+        want: Want,
+    },
+    Segment {
+        offsets: LogOffsets,
+        segment: Segment,
+        want: Want,
+    },
+}
+
+/// What may be given out of the place where the records lie.
+#[derive(Clone, Copy)]
+struct Want {
+    max_bytes: usize,
+    min_one: MinOne,
+    /// No batch from here on.
+    end: Offset,
 }
 
 impl PartitionLog {
@@ -112,7 +134,11 @@ impl PartitionLog {
     /// [`ReadError::Closed`], [`ReadError::OutOfRange`].
     pub fn read_memory(&self, request: ReadRequest) -> Result<Option<ReadResult>, ReadError> {
         match self.plan(request, request.offset)? {
-            Plan::Done(result) => Ok(Some(result)),
+            Plan::Done(result) => match self.with_aborted(request, result, IndexSource::Memory) {
+                Ok(result) => Ok(result),
+                // Another plan tells.
+                Err(_) => Ok(None),
+            },
             Plan::Wal { .. } | Plan::Segment { .. } => Ok(None),
         }
     }
@@ -126,37 +152,48 @@ impl PartitionLog {
         let mut lost_races = 0;
         loop {
             let (offsets, found) = match self.plan(request, offset)? {
-                Plan::Done(result) => return Ok(result),
-                Plan::Wal { offsets, run } => (offsets, self.read_wal(&run, offset, request)),
-                Plan::Segment { offsets, segment } => {
-                    let found = self.read_segment(&segment, offset, request);
+                Plan::Done(result) => (result.offsets, Ok(result.batches)),
+                Plan::Wal { offsets, run, want } => {
+                    let found = self.read_wal(&run, offset, want);
+                    (offsets, found.map(|batches| vec![batches]))
+                }
+                Plan::Segment {
+                    offsets,
+                    segment,
+                    want,
+                } => {
+                    let found = self.read_segment(&segment, offset, want);
                     if let Ok(batches) = &found
                         && batches.is_empty()
                         && segment.next_offset > offset
+                        && request.min_one == MinOne::Yes
                     {
-                        // A gap at the end of the segment: the next one, or the tail, has what follows.
+                        // A gap at the end of the segment: the next one, or the tail, has what follows. Without the
+                        // right to one batch it may be one that does not fit, which must not be passed over.
                         offset = segment.next_offset;
                         continue;
                     }
-                    (offsets, found)
+                    (offsets, found.map(|batches| vec![batches]))
                 }
             };
             // A topic of the same name may have the directory by now: what was read may be another log's.
             if self.state.lock().status == Status::Closed {
                 return Err(ReadError::Closed);
             }
+            let found = found.and_then(|mut batches| {
+                batches.retain(|part| !part.is_empty());
+                let result = ReadResult {
+                    offsets,
+                    bytes: batches.iter().map(Bytes::len).sum(),
+                    batches,
+                    aborted: Vec::new(),
+                };
+                self.with_aborted(request, result, IndexSource::Disk)
+            });
             match found {
-                Ok(batches) => {
-                    let bytes = batches.len();
-                    let batches = if bytes == 0 { Vec::new() } else { vec![batches] };
-                    return Ok(ReadResult {
-                        offsets,
-                        batches,
-                        bytes,
-                    });
-                }
-                Err(Lost::Race) if lost_races < REPLANS_MAX => lost_races += 1,
-                Err(Lost::Race) => {
+                Ok(Some(result)) => return Ok(result),
+                Ok(None) | Err(Lost::Race) if lost_races < REPLANS_MAX => lost_races += 1,
+                Ok(None) | Err(Lost::Race) => {
                     let path = self.directory().display().to_string();
                     let what = "the files of this offset were removed while it was read".into();
                     return Err(ReadError::Io { path, what });
@@ -194,7 +231,13 @@ impl PartitionLog {
                 offsets,
                 batches: Vec::new(),
                 bytes: 0,
+                aborted: Vec::new(),
             })
+        };
+        let want = Want {
+            max_bytes: request.max_bytes,
+            min_one: request.min_one,
+            end,
         };
         if offset >= end || (request.max_bytes == 0 && request.min_one == MinOne::No) {
             return Ok(nothing());
@@ -206,7 +249,11 @@ impl PartitionLog {
                 .partition_point(|segment| segment.base_offset <= offset);
             let candidates = state.segments[below.saturating_sub(1)..].iter();
             if let Some(segment) = candidates.copied().find(|s| s.next_offset > offset && s.size > 0) {
-                return Ok(Plan::Segment { offsets, segment });
+                return Ok(Plan::Segment {
+                    offsets,
+                    segment,
+                    want,
+                });
             }
         }
         let mut batches = Vec::new();
@@ -217,11 +264,12 @@ impl PartitionLog {
                     return Ok(Plan::Wal {
                         offsets,
                         run: Box::new(run.clone()),
+                        want,
                     });
                 }
                 break;
             };
-            if run.run.base_offset >= end || !gather(parts, offset, request, (&mut batches, &mut bytes)) {
+            if run.run.base_offset >= end || !gather(parts, offset, want, (&mut batches, &mut bytes)) {
                 break;
             }
         }
@@ -229,10 +277,11 @@ impl PartitionLog {
             offsets,
             batches,
             bytes,
+            aborted: Vec::new(),
         }))
     }
 
-    fn read_wal(&self, run: &TailRun, offset: Offset, request: ReadRequest) -> Result<Bytes, Lost> {
+    fn read_wal(&self, run: &TailRun, offset: Offset, request: Want) -> Result<Bytes, Lost> {
         let bytes = self.wal_bytes(run)?;
         let bounds = (run.run.base_offset, run.run.last_offset);
         cut(&bytes, offset, request, bounds).map_err(|(position, what)| {
@@ -259,7 +308,7 @@ impl PartitionLog {
         }
     }
 
-    fn read_segment(&self, segment: &Segment, offset: Offset, request: ReadRequest) -> Result<Bytes, Lost> {
+    fn read_segment(&self, segment: &Segment, offset: Offset, request: Want) -> Result<Bytes, Lost> {
         let path = segment_file(&self.directory(), segment.base_offset, FileKind::Log);
         let file = self.open(&path)?;
         let mut position = self.start_position(segment, &*file, offset)?;
@@ -379,7 +428,7 @@ pub(super) enum Lost {
 }
 
 /// Adds a run's batches from `offset` on; `false` when the reply is full.
-fn gather(parts: &[Bytes], offset: Offset, request: ReadRequest, out: (&mut Vec<Bytes>, &mut usize)) -> bool {
+fn gather(parts: &[Bytes], offset: Offset, request: Want, out: (&mut Vec<Bytes>, &mut usize)) -> bool {
     let (batches, bytes) = out;
     for part in parts {
         // Our own bytes, checked on the way in.
@@ -388,6 +437,9 @@ fn gather(parts: &[Bytes], offset: Offset, request: ReadRequest, out: (&mut Vec<
         };
         if header.last_offset() < offset {
             continue;
+        }
+        if header.base_offset >= request.end {
+            return false;
         }
         let first = batches.is_empty() && request.min_one == MinOne::Yes;
         if !first && *bytes + part.len() > request.max_bytes {
@@ -428,7 +480,7 @@ fn skip_below(
 fn cut(
     buffer: &Bytes,
     offset: Offset,
-    request: ReadRequest,
+    request: Want,
     bounds: (Offset, Offset),
 ) -> Result<Bytes, (u64, String)> {
     let mut lowest = bounds.0;
@@ -445,6 +497,9 @@ fn cut(
             Ok(()) => lowest = batch.header.next_offset(),
             Err(_) if start.is_some() => break,
             Err(what) => return Err((batch.position as u64, what)),
+        }
+        if batch.header.base_offset >= request.end {
+            break;
         }
         if batch.header.last_offset() >= offset {
             let from = *start.get_or_insert(batch.position);

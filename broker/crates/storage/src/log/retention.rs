@@ -67,6 +67,7 @@ impl PartitionLog {
             state.log_start = state.log_start.max(new_start);
             let log_start = state.log_start;
             state.epochs.advance_start(log_start);
+            state.transactions.advance_start(log_start);
             state
                 .segments
                 .retain(|segment| doomed.iter().all(|gone| gone.base_offset != segment.base_offset));

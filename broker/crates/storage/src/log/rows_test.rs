@@ -20,6 +20,8 @@ fn partition() -> PartitionRow {
         epoch: ProducerEpoch(2),
         batches: VecDeque::from([batch; 5]),
         last_seen: TimestampMs(78),
+        coordinator_epoch: 6,
+        is_fresh: true,
     };
     PartitionRow {
         covered: Some(Slot(9)),
@@ -28,6 +30,21 @@ fn partition() -> PartitionRow {
         write_state: WriteState::SealedAt(Offset(104)),
         epochs: Epochs::restore(vec![(LeaderEpoch(1), Offset(5)), (LeaderEpoch(2), Offset(60))]),
         producers: vec![(ProducerId(1000), entry)],
+        transactions: DurableTransactions {
+            open: vec![OpenTransaction {
+                producer_id: ProducerId(1000),
+                epoch: ProducerEpoch(2),
+                first_offset: Offset(98),
+                started: TimestampMs(76),
+            }],
+            aborted: vec![AbortedTransaction {
+                producer_id: ProducerId(1001),
+                first_offset: Offset(90),
+                last_offset: Offset(97),
+                last_stable_offset: Offset(98),
+            }],
+        },
+        settled: Offset(88),
     }
 }
 
@@ -60,6 +77,8 @@ fn rows_read_back_as_written() {
     let mut segment = Segment::new(Offset(100), TimestampMs(5));
     segment.next_offset = Offset(200);
     segment.time_index = IndexStamp { len: 12, crc: 99 };
+    segment.transaction_index = IndexStamp { len: 34, crc: 98 };
+    segment.settled = Offset(77);
     let key = segment_key(id(), Offset(100));
     assert_eq!(
         decode(&key, &encode_segment(&segment)),
@@ -101,4 +120,69 @@ fn the_first_version_of_the_wal_row_is_read_without_its_clean_end() {
         list: InventoryState::NotYet,
     };
     assert_eq!(decode(&wal_key(), &old), Ok(Row::Wal(expected)));
+}
+
+/// Bytes of the first version, which knew no transactions, written out field by field.
+#[test]
+fn the_first_version_of_a_partition_and_of_a_segment_is_read() {
+    let mut old = vec![1, 1];
+    old.extend_from_slice(&9u64.to_be_bytes());
+    for number in [5i64, 104] {
+        old.extend_from_slice(&number.to_be_bytes());
+    }
+    old.push(2);
+    old.extend_from_slice(&104i64.to_be_bytes());
+    old.extend_from_slice(&2u32.to_be_bytes());
+    for (epoch, start) in [(1i32, 5i64), (2, 60)] {
+        old.extend_from_slice(&epoch.to_be_bytes());
+        old.extend_from_slice(&start.to_be_bytes());
+    }
+    old.extend_from_slice(&1u32.to_be_bytes());
+    old.extend_from_slice(&1000i64.to_be_bytes());
+    old.extend_from_slice(&2i16.to_be_bytes());
+    old.extend_from_slice(&78i64.to_be_bytes());
+    old.push(5);
+    for _ in 0..5 {
+        for sequence in [1i32, 4] {
+            old.extend_from_slice(&sequence.to_be_bytes());
+        }
+        for number in [100i64, 103, 77] {
+            old.extend_from_slice(&number.to_be_bytes());
+        }
+    }
+    let mut expected = partition();
+    expected.producers[0].1.coordinator_epoch = NO_COORDINATOR_EPOCH;
+    expected.producers[0].1.is_fresh = false;
+    expected.transactions = DurableTransactions::default();
+    expected.settled = Offset(104);
+    assert_eq!(
+        decode(&partition_key(id()), &old),
+        Ok(Row::Partition(id(), expected))
+    );
+
+    let mut old = vec![1];
+    for number in [200i64, 4096, 70, 150, 60, 80] {
+        old.extend_from_slice(&number.to_be_bytes());
+    }
+    for number in [8u32, 11, 12, 12, 33] {
+        old.extend_from_slice(&number.to_be_bytes());
+    }
+    let expected = Segment {
+        base_offset: Offset(100),
+        next_offset: Offset(200),
+        size: 4096,
+        max_timestamp: TimestampMs(70),
+        max_timestamp_offset: Offset(150),
+        first_timestamp: TimestampMs(60),
+        modified: TimestampMs(80),
+        offset_index: IndexStamp { len: 8, crc: 11 },
+        time_index: IndexStamp { len: 12, crc: 12 },
+        transaction_index: IndexStamp::default(),
+        unindexed_bytes: 33,
+        settled: Offset(100),
+    };
+    assert_eq!(
+        decode(&segment_key(id(), Offset(100)), &old),
+        Ok(Row::Segment(id(), expected))
+    );
 }

@@ -11,9 +11,9 @@ use super::tail::TailRun;
 use super::transactions::{OpenTransaction, Transactions};
 use crate::disk::{DiskFile, OpenMode};
 use crate::recovery::{Scan, scan_batches};
-use crate::segment::Segment;
 use crate::segment::names::{FileKind, segment_file};
-use crate::segment::transaction_index::AbortedTransaction;
+use crate::segment::transaction_index::{self, AbortedTransaction};
+use crate::segment::{IndexStamp, Segment};
 use std::io;
 use thalweg_types::Offset;
 use thalweg_wire::batch::{BatchHeader, split_batches, verify_crc};
@@ -75,6 +75,32 @@ impl PartitionLog {
             self.scan_segment(&mut scan, one)?;
         }
         Ok(scan.found.unindexed(segment.base_offset, scan.end))
+    }
+
+    /// Writes a segment's transaction index again if the file does not hold what its stamp says; returns the stamp
+    /// then in force. The caller holds the segment files.
+    ///
+    /// # Errors
+    /// The disk's, with the file; `InvalidData` for damage.
+    pub(super) fn rebuilt_transaction_index(&self, segment: &Segment) -> io::Result<IndexStamp> {
+        if segment.transaction_index.len == 0 {
+            return Ok(segment.transaction_index);
+        }
+        let path = segment_file(&self.directory(), segment.base_offset, FileKind::TransactionIndex);
+        let disk = &*self.shared.disk;
+        let found = match disk.open(&path, OpenMode::Read) {
+            Ok(file) => transaction_index::read(&*file, segment.transaction_index)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        if found.is_some() {
+            return Ok(segment.transaction_index);
+        }
+        let entries = self.aborted_by_segment(segment, segment.next_offset)?;
+        let bytes: Vec<u8> = entries.iter().flat_map(transaction_index::encode).collect();
+        crate::recovery::replace_index(disk, &path, &bytes)?;
+        disk.sync_dir(&self.directory())?;
+        Ok(IndexStamp::default().extended(&bytes))
     }
 
     fn scan_segment(&self, scan: &mut TransactionScan, segment: &Segment) -> io::Result<()> {

@@ -7,6 +7,7 @@
 //! Noting is idempotent: what lies below the offset up to which the state speaks is passed over, so that replay may
 //! overlap with a recovery point.
 
+use crate::planted::{Bug, is_planted};
 use crate::segment::transaction_index::AbortedTransaction;
 use std::collections::{BTreeMap, HashMap};
 use thalweg_types::{Offset, ProducerEpoch, ProducerId, TimestampMs};
@@ -149,7 +150,8 @@ impl Transactions {
 
     /// Takes note that all below `high_watermark` is durable: transactions whose marker is there are decided.
     pub fn advance(&mut self, high_watermark: Offset) {
-        let is_decided = |other: &Undecided| other.end.is_some_and(|end| end < high_watermark);
+        let early = is_planted(Bug::StableBeforeMarker);
+        let is_decided = |other: &Undecided| other.end.is_some_and(|end| end < high_watermark || early);
         // Mostly the oldest ends first; a scan is needed only when something behind it did.
         while self
             .undecided
@@ -261,8 +263,9 @@ impl Transactions {
                 first_offset: *first,
                 started: other.started,
             });
+        let forgotten = is_planted(Bug::OpenTransactionsLost);
         DurableTransactions {
-            open: open.collect(),
+            open: open.filter(|_| !forgotten).collect(),
             aborted: self
                 .aborted
                 .range(..high_watermark)

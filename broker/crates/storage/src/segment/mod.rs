@@ -12,6 +12,7 @@ pub mod offset_index;
 pub mod render;
 pub mod time_index;
 pub mod transaction_index;
+pub(crate) mod transaction_index_cache;
 
 use thalweg_types::{Offset, TimestampMs};
 

@@ -5,7 +5,8 @@
 use super::names::{FileKind, segment_file};
 use crate::disk::{Disk, OpenMode, read_file, replace_file};
 use crate::log::epochs::Epochs;
-use crate::log::producers::Producers;
+use crate::log::producers::{NO_COORDINATOR_EPOCH, Producers};
+use crate::log::transactions::Transactions;
 use std::io;
 use std::path::Path;
 use thalweg_types::{Offset, TopicId};
@@ -58,7 +59,8 @@ pub fn epoch_checkpoint(disk: &dyn Disk, directory: &Path, epochs: &Epochs) -> i
     rewrite(disk, &directory.join(EPOCH_CHECKPOINT), text.as_bytes())
 }
 
-/// Writes `<offset>.snapshot`: the last batch of each producer (Kafka keeps one, we keep five elsewhere).
+/// Writes `<offset>.snapshot`: the last batch of each producer (Kafka keeps one, we keep five elsewhere), and its open
+/// transaction.
 ///
 /// # Errors
 /// As the disk says.
@@ -66,25 +68,27 @@ pub fn producer_snapshot(
     disk: &dyn Disk,
     directory: &Path,
     offset: Offset,
-    producers: &Producers,
+    (producers, transactions): (&Producers, &Transactions),
 ) -> io::Result<()> {
     let mut rows = Vec::new();
     let mut count: i32 = 0;
     for (id, entry) in producers.entries() {
-        let Some(last) = entry.batches.back() else {
+        let open = transactions.of_producer(id);
+        let last = entry.batches.back();
+        if last.is_none() && open.is_none() && entry.coordinator_epoch == NO_COORDINATOR_EPOCH {
             continue;
-        };
+        }
         count += 1;
-        let delta = last.last_offset.0.saturating_sub(last.base_offset.0);
+        let delta = last.map_or(0, |last| last.last_offset.0.saturating_sub(last.base_offset.0));
+        let timestamp = last.map_or(entry.last_seen, |last| last.timestamp);
         rows.extend_from_slice(&id.0.to_be_bytes());
         rows.extend_from_slice(&entry.epoch.0.to_be_bytes());
-        rows.extend_from_slice(&last.last_sequence.to_be_bytes());
-        rows.extend_from_slice(&last.last_offset.0.to_be_bytes());
+        rows.extend_from_slice(&last.map_or(-1, |last| last.last_sequence).to_be_bytes());
+        rows.extend_from_slice(&last.map_or(-1, |last| last.last_offset.0).to_be_bytes());
         rows.extend_from_slice(&i32::try_from(delta).unwrap_or(i32::MAX).to_be_bytes());
-        rows.extend_from_slice(&last.timestamp.0.to_be_bytes());
-        // Coordinator epoch and first offset of an open transaction: none.
-        rows.extend_from_slice(&(-1i32).to_be_bytes());
-        rows.extend_from_slice(&(-1i64).to_be_bytes());
+        rows.extend_from_slice(&timestamp.0.to_be_bytes());
+        rows.extend_from_slice(&entry.coordinator_epoch.to_be_bytes());
+        rows.extend_from_slice(&open.map_or(-1, |open| open.first_offset.0).to_be_bytes());
     }
     let mut body = count.to_be_bytes().to_vec();
     body.extend_from_slice(&rows);
