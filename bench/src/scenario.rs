@@ -352,7 +352,12 @@ pub fn profiled(only: Option<&str>) -> Vec<Scenario> {
         None => PROFILED.contains(&scenario.name),
     };
     let profiled = |scenario: &&Scenario| matches!(scenario.work, Work::Produce(_) | Work::Fetch(_));
-    SCENARIOS.iter().filter(profiled).filter(wanted).copied().collect()
+    SCENARIOS
+        .iter()
+        .filter(profiled)
+        .filter(wanted)
+        .copied()
+        .collect()
 }
 
 /// The scenarios of `groups` whose name contains `only`.

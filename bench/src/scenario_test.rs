@@ -25,7 +25,10 @@ fn scenarios_are_chosen_by_group_and_by_a_part_of_the_name() {
 fn profiles_are_drawn_of_each_way_that_records_take_unless_others_are_asked_for() {
     let names = |only| -> Vec<&str> { profiled(only).iter().map(|scenario| scenario.name).collect() };
     assert_eq!(names(None), PROFILED);
-    assert_eq!(names(Some("spread.100")), ["spread.100", "spread.1000", "spread.10000"]);
+    assert_eq!(
+        names(Some("spread.100")),
+        ["spread.100", "spread.1000", "spread.10000"]
+    );
     assert!(names(Some("start")).is_empty());
 }
 

@@ -246,7 +246,11 @@ impl Served {
     pub fn last_line(&self) -> String {
         let tail = self.log_tail();
         let lines = tail.lines().rev().filter(|line| !line.starts_with("---"));
-        lines.map(str::trim).find(|line| !line.is_empty()).unwrap_or("none").to_owned()
+        lines
+            .map(str::trim)
+            .find(|line| !line.is_empty())
+            .unwrap_or("none")
+            .to_owned()
     }
 
     /// The end of its output.

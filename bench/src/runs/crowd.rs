@@ -133,7 +133,9 @@ fn load(partitions: i32, bytes: u64) -> Produce {
 fn fill(served: &mut Served, topics: &Topics, load: &Produce) -> Result<()> {
     let sent = lineup::produce_by_librdkafka(served.bootstrap(), topics, load);
     sent.map(drop).map_err(|error| {
-        let ended = served.exit_status().map(|status| format!("; the broker ended: {status}"));
+        let ended = served
+            .exit_status()
+            .map(|status| format!("; the broker ended: {status}"));
         let ended = ended.unwrap_or_default();
         error.context(format!(
             "{} partitions were not filled{ended}; its last words: {}",

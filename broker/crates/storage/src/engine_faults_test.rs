@@ -325,7 +325,12 @@ fn a_read_error_at_any_call_of_a_start_is_an_error_and_never_a_shorter_log() {
             Ok((engine, _)) => {
                 for (index, expected) in expected.iter().enumerate() {
                     let found = read_all(&log(&engine, index as i32));
-                    assert!(found == *expected, "call {call}: {} of {}", found.len(), expected.len());
+                    assert!(
+                        found == *expected,
+                        "call {call}: {} of {}",
+                        found.len(),
+                        expected.len()
+                    );
                 }
             }
             Err(_) => {

@@ -70,9 +70,14 @@ impl BufferPool {
     pub fn take(self: &Arc<Self>, len: usize) -> PooledBuffer {
         let found = {
             let mut free = self.free.lock();
-            let fitting = free.iter().enumerate().filter(|(_, buffer)| buffer.has_room_for(len));
+            let fitting = free
+                .iter()
+                .enumerate()
+                .filter(|(_, buffer)| buffer.has_room_for(len));
             let smallest = fitting.min_by_key(|(_, buffer)| buffer.capacity());
-            smallest.map(|(index, _)| index).map(|index| free.swap_remove(index))
+            smallest
+                .map(|(index, _)| index)
+                .map(|index| free.swap_remove(index))
         };
         let mut buffer = found.unwrap_or_default();
         if !buffer.has_room_for(len) {

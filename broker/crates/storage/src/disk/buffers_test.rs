@@ -8,7 +8,10 @@ fn a_buffer_that_came_back_is_lent_again() {
     assert_eq!(address as usize % BLOCK, 0);
     drop(first);
     let again = pool.take(7 * BLOCK);
-    assert_eq!((again.as_ref().as_ptr(), again.as_ref().len()), (address, 7 * BLOCK));
+    assert_eq!(
+        (again.as_ref().as_ptr(), again.as_ref().len()),
+        (address, 7 * BLOCK)
+    );
     let other = pool.take(BLOCK);
     assert_ne!(other.as_ref().as_ptr(), address, "that one is lent out");
 }

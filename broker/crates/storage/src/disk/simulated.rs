@@ -4,7 +4,9 @@
 //! sectors of 512 bytes), independently of its neighbours; an unsynced name may be lost or kept, in any
 //! order. What was synced always stays.
 
-use super::{BLOCK, CrashPlan, CrashPoint, DirEntry, Disk, DiskFile, DiskLock, DiskSpace, EntryKind, OpenMode};
+use super::{
+    BLOCK, CrashPlan, CrashPoint, DirEntry, Disk, DiskFile, DiskLock, DiskSpace, EntryKind, OpenMode,
+};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

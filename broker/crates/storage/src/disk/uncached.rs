@@ -126,7 +126,8 @@ impl UncachedWriter {
                 Err(error) => return Err(error),
             }
         }
-        self.buffered.write_all_at(&blocks[done..], position + done as u64)
+        self.buffered
+            .write_all_at(&blocks[done..], position + done as u64)
     }
 }
 

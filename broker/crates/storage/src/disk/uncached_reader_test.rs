@@ -100,6 +100,7 @@ fn a_file_that_lost_its_name_is_read_all_the_same() {
     let disk = SimulatedDisk::new();
     let setup = Setup::new(Arc::new(disk.clone()), Path::new("/data"), LARGE);
     disk.sync_dir(Path::new("/data")).unwrap();
-    disk.rename(&setup.path, Path::new("/data/segment.deleted")).unwrap();
+    disk.rename(&setup.path, Path::new("/data/segment.deleted"))
+        .unwrap();
     assert!(setup.read(LARGE, 0).unwrap() == pattern()[..LARGE]);
 }

@@ -28,7 +28,17 @@ fn new_file(disk: &dyn Disk, directory: &Path) -> (PathBuf, Arc<dyn DiskFile>) {
 }
 
 /// Lengths of writes, one behind the other: within a block, to its end, over many, small again.
-const WRITES: [usize; 9] = [100, 3_996, 70_000, 4_096, 131_072, 1, 3_300_000, 50, 65_536 + 4_095];
+const WRITES: [usize; 9] = [
+    100,
+    3_996,
+    70_000,
+    4_096,
+    131_072,
+    1,
+    3_300_000,
+    50,
+    65_536 + 4_095,
+];
 
 fn write_all(disk: &dyn Disk, directory: &Path, bytes_min: usize) {
     let (path, file) = new_file(disk, directory);
@@ -46,7 +56,10 @@ fn write_all(disk: &dyn Disk, directory: &Path, bytes_min: usize) {
         position += len as u64;
         expected.extend_from_slice(&bytes);
         // What is read through the page cache is what was written past it.
-        assert!(read_file(disk, &path, 1 << 30).unwrap() == expected, "after write {index}");
+        assert!(
+            read_file(disk, &path, 1 << 30).unwrap() == expected,
+            "after write {index}"
+        );
     }
     writer.file().sync_data().unwrap();
     assert!(read_file(disk, &path, 1 << 30).unwrap() == expected);
@@ -250,7 +263,10 @@ fn a_short_or_interrupted_or_refused_direct_write_is_gone_on_with() {
 fn a_disk_that_fills_up_behind_a_short_direct_write_says_so() {
     let disk = Stubborn {
         inner: SimulatedDisk::new(),
-        answers: Arc::new(Mutex::new(vec![Err(io::ErrorKind::StorageFull.into()), Ok(8_192)])),
+        answers: Arc::new(Mutex::new(vec![
+            Err(io::ErrorKind::StorageFull.into()),
+            Ok(8_192),
+        ])),
     };
     let (path, file) = new_file(&disk, Path::new("/data"));
     let pool = Arc::default();

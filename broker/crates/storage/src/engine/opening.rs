@@ -306,7 +306,12 @@ impl Replayed {
             };
             let name = names::partition_directory(&topic.name, *partition);
             let holder = present.get(&name)?;
-            Some(recovery::cut_partition(disk, (&root.join(&name), *holder), id, segments))
+            Some(recovery::cut_partition(
+                disk,
+                (&root.join(&name), *holder),
+                id,
+                segments,
+            ))
         });
         let mut logs = HashMap::with_capacity(self.partitions.len());
         for ((topic, partition, row, segments), cut) in self.partitions.into_iter().zip(cuts) {
@@ -350,10 +355,7 @@ impl Replayed {
 }
 
 /// Removes directories of deleted topics; returns the names of the others, each with the topic that it says is its.
-fn sweep(
-    parts: &EngineParts,
-    threads: NonZeroUsize,
-) -> Result<BTreeMap<String, Option<TopicId>>, OpenError> {
+fn sweep(parts: &EngineParts, threads: NonZeroUsize) -> Result<BTreeMap<String, Option<TopicId>>, OpenError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| OpenError::Io { path, source }

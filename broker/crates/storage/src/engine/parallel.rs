@@ -5,9 +5,16 @@
 use std::num::NonZeroUsize;
 
 /// Applies `work` to every item, by `threads` threads at most; with one, in order and in the caller's.
-pub(super) fn map<T: Sync, R: Send>(items: &[T], threads: NonZeroUsize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(super) fn map<T: Sync, R: Send>(
+    items: &[T],
+    threads: NonZeroUsize,
+    work: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
     let share = items.len().div_ceil(threads.get()).max(1);
-    let Some((first, others)) = items.split_at_checked(share).filter(|(_, others)| !others.is_empty()) else {
+    let Some((first, others)) = items
+        .split_at_checked(share)
+        .filter(|(_, others)| !others.is_empty())
+    else {
         return items.iter().map(work).collect();
     };
     std::thread::scope(|scope| {
@@ -15,7 +22,12 @@ pub(super) fn map<T: Sync, R: Send>(items: &[T], threads: NonZeroUsize, work: im
         let share_of = |items| move || Vec::from_iter(<[T]>::iter(items).map(work));
         let spawned: Vec<_> = others
             .chunks(share)
-            .map(|items| (items, std::thread::Builder::new().spawn_scoped(scope, share_of(items))))
+            .map(|items| {
+                (
+                    items,
+                    std::thread::Builder::new().spawn_scoped(scope, share_of(items)),
+                )
+            })
             .collect();
         let mut results: Vec<R> = first.iter().map(work).collect();
         for (items, thread) in spawned {

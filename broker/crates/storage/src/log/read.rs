@@ -6,9 +6,9 @@
 use super::tail::TailRun;
 use super::{LogOffsets, PartitionLog, Status};
 use crate::disk::{DiskFile, OpenMode};
+use crate::segment::Segment;
 use crate::segment::names::{FileKind, segment_file};
 use crate::segment::offset_index::{self, Neighbours};
-use crate::segment::Segment;
 use bytes::Bytes;
 use std::io;
 use std::path::Path;
@@ -309,7 +309,9 @@ impl PartitionLog {
             }
             hint = Neighbours {
                 below: None,
-                above: hint.above.filter(|above| above.position >= position + count as u64),
+                above: hint
+                    .above
+                    .filter(|above| above.position >= position + count as u64),
             };
             let (skipped, first_len) = skip_below(&buffer, offset, bounds)
                 .map_err(|(at, what)| corrupt(position + at as u64, what))?;

@@ -143,7 +143,9 @@ struct RingReader {
 impl WalReader for RingReader {
     fn read(&self, location: WalLocation, len: usize) -> io::Result<Bytes> {
         let path = self.files.get(&location.file).ok_or(io::ErrorKind::NotFound)?;
-        self.disk.open(path, OpenMode::Read)?.read_new(len, location.position)
+        self.disk
+            .open(path, OpenMode::Read)?
+            .read_new(len, location.position)
     }
 }
 
