@@ -208,9 +208,11 @@ fn random_histories_with_crashes_agree_with_the_model() {
         }
     }
     println!("crash points reached: {reached:?}");
-    // Topics are deleted, retention by age and size happens, and logs are compacted, in other tests.
+    // Topics are deleted, logs are compacted, and transactions are ended by their coordinator, in other tests.
     for point in CrashPoint::ALL {
-        let elsewhere = point == CrashPoint::DirectoryDoomed || point.name().starts_with("cleaner-");
+        let elsewhere = point == CrashPoint::DirectoryDoomed
+            || point.name().starts_with("cleaner-")
+            || point.name().starts_with("transaction-");
         assert!(
             elsewhere || reached.contains_key(&point),
             "{point} was never reached: {reached:?}"
