@@ -260,7 +260,12 @@ impl PartitionLog {
         let bytes = self.wal_bytes(run)?;
         let walk = Walk::over(run.run.base_offset, run.run.last_offset);
         let peek = |at: usize| bytes.get(at..).and_then(|rest| BatchHeader::parse(rest).ok());
-        cut(&bytes, (offset, request), (walk, known), &peek).map_err(|(position, what)| {
+        let witnesses = Witnesses {
+            known,
+            peek: &peek,
+            first: &|| None,
+        };
+        cut(&bytes, (offset, request), walk, &witnesses).map_err(|(position, what)| {
             Lost::Error(ReadError::Corrupt {
                 path: format!("write-ahead log file {}", run.location.file),
                 position: run.wal_location().position + position,
@@ -351,9 +356,12 @@ impl PartitionLog {
                     want = len.max(request.max_bytes);
                 }
                 Some(_) => {
-                    let peek = |at: usize| peek(skipped + at);
-                    let wanted = (offset, request);
-                    return cut(&buffer.slice(skipped..), wanted, (walk, known), &peek)
+                    let witnesses = Witnesses {
+                        known,
+                        peek: &|at| peek(skipped + at),
+                        first: &|| header_at(&*file, 0, segment.size),
+                    };
+                    return cut(&buffer.slice(skipped..), (offset, request), walk, &witnesses)
                         .map_err(|(at, what)| corrupt(position + skipped as u64 + at, what));
                 }
                 None if skipped == 0 => {
@@ -442,6 +450,14 @@ fn gather(parts: &[Bytes], offset: Offset, request: ReadRequest, out: (&mut Vec<
 /// Reads a batch's header at a position of a buffer; `None` where there is none.
 type Peek<'a> = dyn Fn(usize) -> Option<BatchHeader> + 'a;
 
+/// What a batch is compared with.
+struct Witnesses<'a> {
+    known: &'a KnownEpochs,
+    peek: &'a Peek<'a>,
+    /// Reads the header of the first batch of the segment.
+    first: &'a dyn Fn() -> Option<BatchHeader>,
+}
+
 fn header_at(file: &dyn DiskFile, position: u64, size: u64) -> Option<BatchHeader> {
     let mut bytes = [0; HEADER_LEN];
     let is_inside = position
@@ -515,9 +531,10 @@ fn skip_below(
 fn cut(
     buffer: &Bytes,
     (offset, request): (Offset, ReadRequest),
-    (mut walk, known): (Walk, &KnownEpochs),
-    peek: &Peek<'_>,
+    mut walk: Walk,
+    witnesses: &Witnesses<'_>,
 ) -> Result<Bytes, (u64, String)> {
+    let peek = witnesses.peek;
     let mut start = None;
     let mut end = 0;
     for batch in split_batches(buffer) {
@@ -534,7 +551,7 @@ fn cut(
                 return Ok(());
             }
             let behind = || peek(batch_end);
-            let checked = walk.check_epoch(&batch.header, known, behind);
+            let checked = walk.check_epoch(&batch.header, witnesses.known, witnesses.first, behind);
             checked.map_err(|what| (batch.position, what))
         });
         match placed {
