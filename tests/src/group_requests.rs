@@ -10,10 +10,12 @@ use crate::raw::{HeaderForm, request};
 pub const NONE: i16 = 0;
 /// REBALANCE_IN_PROGRESS.
 pub const REBALANCE_IN_PROGRESS: i16 = 27;
-/// COORDINATOR_LOAD_IN_PROGRESS.
-pub const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
-/// NOT_COORDINATOR.
-pub const NOT_COORDINATOR: i16 = 16;
+/// FindCoordinator (version 0); the first of a cluster makes the internal topic.
+pub fn find(group: &str) -> Vec<u8> {
+    let mut body = Body::default();
+    body.text(group);
+    body.request(10, 0)
+}
 
 /// JoinGroup (version 3: the first answer is already the member's). An empty member id asks for one.
 pub fn join(group: &str, member: &str, session_ms: i32, rebalance_ms: i32) -> Vec<u8> {
@@ -93,6 +95,11 @@ pub fn leave(group: &str, member: &str) -> Vec<u8> {
 /// The error code in an answer to [`heartbeat`] or [`leave`]; `None` if it is none.
 pub fn read_error(answer: &[u8]) -> Option<i16> {
     Answer(answer.get(8..)?).short()
+}
+
+/// The error code in an answer to [`find`]; `None` if it is none.
+pub fn read_find(answer: &[u8]) -> Option<i16> {
+    Answer(answer.get(4..)?).short()
 }
 
 /// OffsetCommit (version 5) of one partition; generation −1 and no member for a client that only commits.

@@ -3,9 +3,8 @@
 
 use thalweg_tests::clients::librdkafka::create_topic;
 use thalweg_tests::group_requests::{
-    COORDINATOR_LOAD_IN_PROGRESS, Joined, NONE, NOT_COORDINATOR, REBALANCE_IN_PROGRESS, commit, committed,
-    heartbeat, join, leave, list, read_commit, read_committed, read_error, read_join, read_list, read_sync,
-    sync,
+    Joined, NONE, REBALANCE_IN_PROGRESS, commit, committed, find, heartbeat, join, leave, list, read_commit,
+    read_committed, read_error, read_find, read_join, read_list, read_sync, sync,
 };
 use thalweg_tests::memory;
 use thalweg_tests::raw::{Heard, Raw};
@@ -19,8 +18,8 @@ const MEMBERS: usize = 1_000;
 const GROUPS: i64 = 10_000;
 /// Requests of one connection that wait for their answers together.
 const PIPELINED: usize = 500;
-/// So many groups are in every partition of the internal topic.
-const WARM_UP: i64 = 40;
+/// Among so many groups each partition of the internal topic has one.
+const SAMPLE: i64 = 40;
 /// A member is not missed while the machine is busy with something else.
 const SESSION_MS: i32 = 120_000;
 const REBALANCE_MS: i32 = 60_000;
@@ -114,10 +113,28 @@ fn beat(members: &mut [Member], generation: i32, expected: i16) {
     }
 }
 
+/// Waits until each partition of the internal topic is there and loaded.
+#[track_caller]
+fn wait_for_coordinators(broker: &Broker) {
+    let mut connection = Raw::connect(broker.bootstrap()).expect("the broker takes connections");
+    for number in 0..SAMPLE {
+        let group = group_name(number);
+        let ready = wait::poll(wait::PATIENCE, || {
+            connection.send(&find(&group));
+            let found = hear(&mut connection, "find", read_find);
+            connection.send(&committed(&group, TOPIC, 0));
+            let (loaded, _) = hear(&mut connection, "committed", read_committed);
+            (found == NONE && loaded == NONE).then_some(())
+        });
+        assert!(ready.is_some(), "{group} has no coordinator");
+    }
+}
+
 #[test]
 fn a_group_of_a_thousand_members_forms_anew_and_outlives_a_kill() {
     let mut broker = start();
     create_topic(&broker, TOPIC, 1, &[]);
+    wait_for_coordinators(&broker);
     let before = memory::of(broker.pid()).resident;
     let mut members: Vec<Member> = (0..MEMBERS).map(|_| Member::connect(&broker, "")).collect();
     let first = form(&mut members);
@@ -145,14 +162,7 @@ fn a_group_of_a_thousand_members_forms_anew_and_outlives_a_kill() {
     for member in &mut members {
         *member = Member::connect(&broker, &member.id);
     }
-    let loaded = wait::poll(wait::PATIENCE, || {
-        let member = &mut members[0];
-        let request = heartbeat(GROUP, second, &member.id);
-        member.connection.send(&request);
-        let error = member.hear("heartbeat", read_error);
-        (!matches!(error, COORDINATOR_LOAD_IN_PROGRESS | NOT_COORDINATOR)).then_some(error)
-    });
-    assert_eq!(loaded, Some(NONE), "the group is loaded with its members");
+    wait_for_coordinators(&broker);
     beat(&mut members, second, NONE);
 }
 
@@ -164,22 +174,10 @@ fn group_name(number: i64) -> String {
 fn ten_thousand_groups_commit_and_lose_nothing_over_a_kill() {
     let mut broker = start();
     create_topic(&broker, TOPIC, 1, &[]);
+    wait_for_coordinators(&broker);
     let before = memory::of(broker.pid()).resident;
     let mut connection = Raw::connect(broker.bootstrap()).expect("the broker takes connections");
     let offset_of = |number: i64| number * 3 + 1;
-    // The internal topic is made for the first ones; each of its partitions has one of them.
-    for number in 0..WARM_UP {
-        let taken = wait::poll(wait::PATIENCE, || {
-            connection.send(&commit(
-                &group_name(number),
-                (-1, ""),
-                (TOPIC, 0),
-                offset_of(number),
-            ));
-            (hear(&mut connection, "commit", read_commit) == NONE).then_some(())
-        });
-        assert!(taken.is_some(), "the coordinator takes no commits");
-    }
     for start in (0..GROUPS).step_by(PIPELINED) {
         for number in (start..GROUPS).take(PIPELINED) {
             connection.send(&commit(

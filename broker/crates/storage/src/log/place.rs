@@ -72,7 +72,8 @@ impl Walk {
         self.epoch = Some(header.leader_epoch);
     }
 
-    /// Judges the leader epoch of the next batch; `behind` reads the header of the batch after it.
+    /// Judges the leader epoch of the next batch; `behind` reads the header of the batch after it, `first` that of the
+    /// first batch of the segment. Both are asked only where the epoch is not the one that is known.
     ///
     /// # Errors
     /// Why it cannot be true.
@@ -80,6 +81,7 @@ impl Walk {
         &self,
         header: &BatchHeader,
         known: &KnownEpochs,
+        first: impl FnOnce() -> Option<BatchHeader>,
         behind: impl FnOnce() -> Option<BatchHeader>,
     ) -> Result<(), String> {
         let (base, epoch) = (header.base_offset, header.leader_epoch);
@@ -90,7 +92,10 @@ impl Walk {
         }
         // A mirror keeps its source's epochs, which may be older than the one that a truncation has raised; they do not
         // fall either, and where the log is a link's no more, its own epoch lies above.
-        let fell = self.epoch.is_some_and(|before| before > epoch);
+        let older =
+            || first().filter(|first| first.next_offset() <= base && known.at_end_of(first) == expected);
+        let before = self.epoch.or_else(|| older().map(|first| first.leader_epoch));
+        let fell = before.is_some_and(|before| before > epoch && before <= expected);
         let rises = self.epoch.is_none()
             && known.write_state != WriteState::OwnedByLink
             && behind().is_some_and(|behind| {

@@ -54,7 +54,7 @@ fn an_epoch_is_the_one_that_the_log_knows() {
     let known_here = known(&[(3, 0), (5, 10)], WriteState::Open);
     let walk = Walk::over(Offset(0), Offset(99));
     let judge = |walk: &Walk, batch: &BatchHeader, behind: Option<BatchHeader>| {
-        walk.check_epoch(batch, &known_here, || behind).is_ok()
+        walk.check_epoch(batch, &known_here, || None, || behind).is_ok()
     };
     assert!(judge(&walk, &header(0, 1, 3), None));
     assert!(judge(&walk, &header(10, 1, 5), None));
@@ -67,6 +67,9 @@ fn an_epoch_is_the_one_that_the_log_knows() {
     let mut behind_one = walk;
     behind_one.pass(&header(20, 1, 5));
     assert!(!judge(&behind_one, &header(21, 1, 4), None), "epochs do not fall");
+    let first = || Some(header(12, 1, 5));
+    let fallen = walk.check_epoch(&header(21, 1, 4), &known_here, first, || None);
+    assert!(fallen.is_err(), "the segment began with a newer one");
 }
 
 /// After a truncation the log's epoch is above those that the source's batches carry.
@@ -75,12 +78,28 @@ fn a_mirrors_older_epochs_are_believed() {
     let mirror = known(&[(3, 0), (9, 10)], WriteState::OwnedByLink);
     let mut walk = Walk::over(Offset(10), Offset(99));
     let next = || Some(header(11, 1, 9));
-    assert!(walk.check_epoch(&header(10, 1, 4), &mirror, next).is_ok());
+    assert!(
+        walk.check_epoch(&header(10, 1, 4), &mirror, || None, next)
+            .is_ok()
+    );
     walk.pass(&header(10, 1, 4));
-    assert!(walk.check_epoch(&header(11, 1, 4), &mirror, || None).is_ok());
-    assert!(walk.check_epoch(&header(11, 1, 10), &mirror, || None).is_err());
+    assert!(
+        walk.check_epoch(&header(11, 1, 4), &mirror, || None, || None)
+            .is_ok()
+    );
+    assert!(
+        walk.check_epoch(&header(11, 1, 10), &mirror, || None, || None)
+            .is_err()
+    );
     let none = known(&[], WriteState::OwnedByLink);
-    assert!(walk.check_epoch(&header(11, 1, 4), &none, || None).is_err());
+    assert!(
+        walk.check_epoch(&header(11, 1, 4), &none, || None, || None)
+            .is_err()
+    );
     let unknown = Walk::over(Offset(0), Offset(9));
-    assert!(unknown.check_epoch(&header(1, 1, -1), &none, || None).is_ok());
+    assert!(
+        unknown
+            .check_epoch(&header(1, 1, -1), &none, || None, || None)
+            .is_ok()
+    );
 }

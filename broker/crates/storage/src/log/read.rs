@@ -337,7 +337,12 @@ impl PartitionLog {
         let bytes = self.wal_bytes(run)?;
         let walk = Walk::over(run.run.base_offset, run.run.last_offset);
         let peek = |at: usize| bytes.get(at..).and_then(|rest| BatchHeader::parse(rest).ok());
-        cut(&bytes, (offset, want), walk, &peek).map_err(|(position, what)| {
+        let witnesses = Witnesses {
+            known: &want.known,
+            peek: &peek,
+            first: &|| None,
+        };
+        cut(&bytes, (offset, want), walk, &witnesses).map_err(|(position, what)| {
             Lost::Error(ReadError::Corrupt {
                 path: format!("write-ahead log file {}", run.location.file),
                 position: run.wal_location().position + position,
@@ -449,8 +454,12 @@ impl PartitionLog {
                     want = len.max(request.max_bytes);
                 }
                 Some(_) => {
-                    let peek = |at: usize| peek(skipped + at);
-                    return cut(&buffer.slice(skipped..), (offset, request), walk, &peek)
+                    let witnesses = Witnesses {
+                        known: &request.known,
+                        peek: &|at| peek(skipped + at),
+                        first: &|| header_at(&*file, 0, segment.size),
+                    };
+                    return cut(&buffer.slice(skipped..), (offset, request), walk, &witnesses)
                         .map_err(|(at, what)| corrupt(position + skipped as u64 + at, what));
                 }
                 None if skipped == 0 => {
@@ -558,6 +567,14 @@ fn gather(
 /// Reads a batch's header at a position of a buffer; `None` where there is none.
 type Peek<'a> = dyn Fn(usize) -> Option<BatchHeader> + 'a;
 
+/// What a batch is compared with.
+struct Witnesses<'a> {
+    known: &'a KnownEpochs,
+    peek: &'a Peek<'a>,
+    /// Reads the header of the first batch of the segment.
+    first: &'a dyn Fn() -> Option<BatchHeader>,
+}
+
 fn header_at(file: &dyn DiskFile, position: u64, size: u64) -> Option<BatchHeader> {
     let mut bytes = [0; HEADER_LEN];
     let is_inside = position
@@ -632,8 +649,9 @@ fn cut(
     buffer: &Bytes,
     (offset, request): (Offset, &Want),
     mut walk: Walk,
-    peek: &Peek<'_>,
+    witnesses: &Witnesses<'_>,
 ) -> Result<Bytes, (u64, String)> {
+    let peek = witnesses.peek;
     let mut start = None;
     let mut end = 0;
     for batch in split_batches(buffer) {
@@ -653,7 +671,7 @@ fn cut(
                 return Ok(());
             }
             let behind = || peek(batch_end);
-            let checked = walk.check_epoch(&batch.header, &request.known, behind);
+            let checked = walk.check_epoch(&batch.header, witnesses.known, witnesses.first, behind);
             checked.map_err(|what| (batch.position, what))
         });
         match placed {
