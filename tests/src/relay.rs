@@ -70,7 +70,8 @@ impl Relay {
     /// When no port can be had.
     pub fn start(chance: Chance) -> Relay {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, crate::ports::free()));
-        let listener = TcpListener::bind(address).unwrap_or_else(|error| panic!("listen at {address}: {error}"));
+        let listener =
+            TcpListener::bind(address).unwrap_or_else(|error| panic!("listen at {address}: {error}"));
         listener
             .set_nonblocking(true)
             .expect("a listener can be made non-blocking");

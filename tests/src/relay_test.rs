@@ -45,9 +45,7 @@ fn bytes_pass_in_clear_weather_and_late_when_delayed() {
     let stream = dial(&relay);
     assert_eq!(ask(&stream).expect("an answer"), *b"ping");
     relay.set(Weather::Delayed { millis_max: 50 });
-    stream
-        .set_read_timeout(Some(wait::PATIENCE))
-        .expect("a timeout");
+    stream.set_read_timeout(Some(wait::PATIENCE)).expect("a timeout");
     assert_eq!(ask(&stream).expect("a late answer"), *b"ping");
     assert_eq!((relay.connections(), relay.passed()), (1, 16));
 }
@@ -60,9 +58,7 @@ fn a_stall_holds_bytes_back_and_gives_them_later() {
     relay.set(Weather::Stalled);
     ask(&stream).expect_err("nothing passes");
     relay.set(Weather::Clear);
-    stream
-        .set_read_timeout(Some(wait::PATIENCE))
-        .expect("a timeout");
+    stream.set_read_timeout(Some(wait::PATIENCE)).expect("a timeout");
     let mut answer = [0; 4];
     stream.read_exact(&mut answer).expect("what was held back");
     assert_eq!(answer, *b"ping");
@@ -76,9 +72,7 @@ fn a_connection_that_lost_an_answer_is_cut() {
     relay.set(Weather::AnswersLost);
     ask(&stream).expect_err("the answer is lost");
     relay.set(Weather::Clear);
-    stream
-        .set_read_timeout(Some(wait::PATIENCE))
-        .expect("a timeout");
+    stream.set_read_timeout(Some(wait::PATIENCE)).expect("a timeout");
     assert_eq!(stream.read(&mut [0; 4]).unwrap_or(0), 0, "no byte comes any more");
     assert_eq!(ask(&dial(&relay)).expect("a new connection"), *b"ping");
 }

@@ -25,7 +25,10 @@ pub fn check(events: &[Event]) -> Vec<Violation> {
 
 /// Nothing is read as committed that was aborted, or not yet asked to be committed.
 fn judge_visibility(facts: &Facts, found: &mut Vec<Violation>) {
-    let committed = facts.polls.iter().filter(|poll| poll.isolation == Isolation::Committed);
+    let committed = facts
+        .polls
+        .iter()
+        .filter(|poll| poll.isolation == Isolation::Committed);
     for poll in committed {
         let Some(transaction) = facts.transactions.get(&poll.write.transaction) else {
             continue;
@@ -71,7 +74,11 @@ fn judge_committed_reading(facts: &Facts, reading: &Reading, found: &mut Vec<Vio
                 missing,
             });
         } else if outcome == Outcome::Committed {
-            found.extend(missing.into_iter().map(|write| lost(facts, write, Isolation::Committed)));
+            found.extend(
+                missing
+                    .into_iter()
+                    .map(|write| lost(facts, write, Isolation::Committed)),
+            );
         }
     }
     let seen_before = facts
@@ -82,7 +89,10 @@ fn judge_committed_reading(facts: &Facts, reading: &Reading, found: &mut Vec<Vio
         .map(|poll| poll.write)
         .filter(|write| !reading.writes.contains(write))
         .collect();
-    found.extend(gone.into_iter().map(|write| lost(facts, write, Isolation::Committed)));
+    found.extend(
+        gone.into_iter()
+            .map(|write| lost(facts, write, Isolation::Committed)),
+    );
 }
 
 /// A reading of all records: what was acknowledged or read before is there, whatever became of its transaction.

@@ -51,21 +51,25 @@ impl List {
     }
 
     fn polls(&self, mut wanted: impl FnMut(&Seen) -> bool) -> Vec<Seen> {
-        let polls = self.events.iter().enumerate().filter_map(|(at, event)| match event {
-            Event::Polled {
-                consumer,
-                place,
-                offset,
-                value: Ok(value),
-            } => Some(Seen {
-                at,
-                consumer: *consumer,
-                place: *place,
-                offset: *offset,
-                value: *value,
-            }),
-            _ => None,
-        });
+        let polls = self
+            .events
+            .iter()
+            .enumerate()
+            .filter_map(|(at, event)| match event {
+                Event::Polled {
+                    consumer,
+                    place,
+                    offset,
+                    value: Ok(value),
+                } => Some(Seen {
+                    at,
+                    consumer: *consumer,
+                    place: *place,
+                    offset: *offset,
+                    value: *value,
+                }),
+                _ => None,
+            });
         polls.filter(|seen| wanted(seen)).collect()
     }
 
@@ -128,9 +132,15 @@ fn a_kept_word_passes() {
 fn a_recorded_list_has_everything_in_it() {
     for_seeds(|seed, list| {
         for outcome in [Outcome::Committed, Outcome::Aborted, Outcome::Unknown] {
-            assert!(list.outcomes.values().any(|one| *one == outcome), "seed {seed}: {outcome:?}");
+            assert!(
+                list.outcomes.values().any(|one| *one == outcome),
+                "seed {seed}: {outcome:?}"
+            );
         }
-        assert!(list.polls(|seen| seen.value.source.is_some()).len() > 10, "seed {seed}");
+        assert!(
+            list.polls(|seen| seen.value.source.is_some()).len() > 10,
+            "seed {seed}"
+        );
     });
 }
 
@@ -145,9 +155,11 @@ fn a_lost_transaction_is_found() {
         });
         let id = victim.value.write.transaction;
         list.hide(|seen| seen.consumer == reader && seen.value.write.transaction == id);
-        list.must_show(seed, "the loss", |violation| {
-            matches!(violation, Violation::LostWrite { write, .. } if write.transaction == id)
-        });
+        list.must_show(
+            seed,
+            "the loss",
+            |violation| matches!(violation, Violation::LostWrite { write, .. } if write.transaction == id),
+        );
     });
 }
 
@@ -160,12 +172,16 @@ fn a_loss_of_what_was_read_before_is_found_even_if_nobody_knows_the_end() {
                 && list.is_ended(seen.value.write, Outcome::Unknown)
                 && list.isolations[&seen.consumer] == Isolation::Committed
         });
-        let Some(victim) = read_twice.first().copied() else { return };
+        let Some(victim) = read_twice.first().copied() else {
+            return;
+        };
         let id = victim.value.write.transaction;
         list.hide(|seen| seen.consumer == reader && seen.value.write.transaction == id);
-        list.must_show(seed, "the loss", |violation| {
-            matches!(violation, Violation::LostWrite { write, .. } if write.transaction == id)
-        });
+        list.must_show(
+            seed,
+            "the loss",
+            |violation| matches!(violation, Violation::LostWrite { write, .. } if write.transaction == id),
+        );
     });
 }
 
@@ -175,18 +191,20 @@ fn a_loss_of_an_acknowledged_record_of_an_aborted_transaction_is_found() {
         let reader = list.readers.1;
         let outcomes = list.outcomes.clone();
         let victim = list.pick(|seen| {
-            seen.consumer == reader
-                && outcomes.get(&seen.value.write.transaction) == Some(&Outcome::Aborted)
+            seen.consumer == reader && outcomes.get(&seen.value.write.transaction) == Some(&Outcome::Aborted)
         });
         let lost = victim.value.write;
-        let is_known = list.events.iter().any(
-            |event| matches!(event, Event::Delivered { write, .. } if *write == lost),
-        );
+        let is_known = list
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::Delivered { write, .. } if *write == lost));
         list.hide(|seen| seen.consumer == reader && seen.value.write == lost);
         if is_known {
-            list.must_show(seed, "the loss", |violation| {
-                matches!(violation, Violation::LostWrite { write, .. } if *write == lost)
-            });
+            list.must_show(
+                seed,
+                "the loss",
+                |violation| matches!(violation, Violation::LostWrite { write, .. } if *write == lost),
+            );
         }
     });
 }
@@ -197,15 +215,16 @@ fn an_aborted_read_is_found() {
         let (committed, all) = list.readers;
         let outcomes = list.outcomes.clone();
         let mut aborted = list.pick(|seen| {
-            seen.consumer == all
-                && outcomes.get(&seen.value.write.transaction) == Some(&Outcome::Aborted)
+            seen.consumer == all && outcomes.get(&seen.value.write.transaction) == Some(&Outcome::Aborted)
         });
         aborted.consumer = committed;
         let write = aborted.value.write;
         list.insert(aborted.at, aborted);
-        list.must_show(seed, "the aborted read", |violation| {
-            matches!(violation, Violation::AbortedRead { write: found, .. } if *found == write)
-        });
+        list.must_show(
+            seed,
+            "the aborted read",
+            |violation| matches!(violation, Violation::AbortedRead { write: found, .. } if *found == write),
+        );
     });
 }
 
@@ -214,10 +233,11 @@ fn a_read_of_a_transaction_that_was_left_open_is_found() {
     for_seeds(|seed, mut list| {
         let (committed, all) = list.readers;
         let outcomes = list.outcomes.clone();
-        let left = list.polls(|seen| {
-            seen.consumer == all && !outcomes.contains_key(&seen.value.write.transaction)
-        });
-        let Some(mut left) = left.first().copied() else { return };
+        let left =
+            list.polls(|seen| seen.consumer == all && !outcomes.contains_key(&seen.value.write.transaction));
+        let Some(mut left) = left.first().copied() else {
+            return;
+        };
         left.consumer = committed;
         list.insert(left.at, left);
         list.must_show(seed, "the aborted read", |violation| {
@@ -236,7 +256,10 @@ fn an_intermediate_read_is_found() {
                 && outcomes.get(&seen.value.write.transaction) == Some(&Outcome::Committed)
         });
         let id = late.value.write.transaction;
-        let asked = list.events.iter().position(|event| *event == Event::CommitAsked(id));
+        let asked = list
+            .events
+            .iter()
+            .position(|event| *event == Event::CommitAsked(id));
         let asked = asked.expect("a committed transaction was asked to be");
         let early = Seen { consumer: 0, ..late };
         list.insert(asked, early);
@@ -271,7 +294,10 @@ fn a_torn_transaction_is_found_whether_its_end_is_known_or_not() {
             });
             torn += 1;
         });
-        assert!(torn > SEEDS / 2, "{wanted:?}: only {torn} lists could be falsified");
+        assert!(
+            torn > SEEDS / 2,
+            "{wanted:?}: only {torn} lists could be falsified"
+        );
     }
 }
 
@@ -291,9 +317,11 @@ fn a_duplicate_is_found() {
             ..first
         };
         list.insert(first.at + 1, second);
-        list.must_show(seed, "the duplicate", |violation| {
-            matches!(violation, Violation::Duplicate { write: found, .. } if *found == write)
-        });
+        list.must_show(
+            seed,
+            "the duplicate",
+            |violation| matches!(violation, Violation::Duplicate { write: found, .. } if *found == write),
+        );
     });
 }
 
@@ -303,10 +331,15 @@ fn an_inconsistent_offset_is_found() {
         let (_, reader) = list.readers;
         let first = list.pick(|seen| seen.consumer == reader);
         let (place, own) = (first.place, first.value.write);
-        let other = list.pick(|seen| {
-            seen.consumer == reader && seen.place == place && seen.value.write != own
-        });
-        list.insert(first.at, Seen { value: other.value, ..first });
+        let other =
+            list.pick(|seen| seen.consumer == reader && seen.place == place && seen.value.write != own);
+        list.insert(
+            first.at,
+            Seen {
+                value: other.value,
+                ..first
+            },
+        );
         list.must_show(seed, "the inconsistent offset", |violation| {
             matches!(violation, Violation::InconsistentOffset { offset, .. } if *offset == first.offset)
         });
@@ -326,7 +359,9 @@ fn a_wrong_order_is_found() {
                 && seen.value.write.transaction.producer == producer
                 && seen.offset > first.offset
         });
-        let Some(second) = others.first().copied() else { return };
+        let Some(second) = others.first().copied() else {
+            return;
+        };
         let swap = |write: &mut Write| {
             if *write == first.value.write {
                 *write = second.value.write;
@@ -351,9 +386,11 @@ fn a_wrong_order_is_found() {
                 _ => {}
             }
         }
-        list.must_show(seed, "the wrong order", |violation| {
-            matches!(violation, Violation::OutOfOrder { place: found, .. } if *found == place)
-        });
+        list.must_show(
+            seed,
+            "the wrong order",
+            |violation| matches!(violation, Violation::OutOfOrder { place: found, .. } if *found == place),
+        );
     });
 }
 
@@ -378,8 +415,14 @@ fn a_record_that_one_consumer_never_gets_is_found() {
             .iter()
             .filter(|one| {
                 let same = |other: &&Seen| other.place == one.place;
-                middle.iter().filter(same).any(|other| other.at < one.at && other.offset + 1 == one.offset)
-                    && middle.iter().filter(same).any(|other| other.at > one.at && other.offset == one.offset + 1)
+                middle
+                    .iter()
+                    .filter(same)
+                    .any(|other| other.at < one.at && other.offset + 1 == one.offset)
+                    && middle
+                        .iter()
+                        .filter(same)
+                        .any(|other| other.at > one.at && other.offset == one.offset + 1)
             })
             .copied()
             .collect();
@@ -399,12 +442,16 @@ fn a_record_that_nobody_sent_and_one_of_another_place_are_found() {
         let mut one = list.pick(|_| true);
         one.value.write.index += 1_000;
         list.insert(one.at, one);
-        list.must_show(seed, "the stranger", |violation| matches!(violation, Violation::NeverSent { .. }));
+        list.must_show(seed, "the stranger", |violation| {
+            matches!(violation, Violation::NeverSent { .. })
+        });
         let mut list = List::record(seed);
         let mut one = list.pick(|_| true);
         one.place.partition += 10;
         list.insert(one.at, one);
-        list.must_show(seed, "the stray", |violation| matches!(violation, Violation::NeverSent { .. }));
+        list.must_show(seed, "the stray", |violation| {
+            matches!(violation, Violation::NeverSent { .. })
+        });
     });
 }
 
@@ -419,7 +466,9 @@ fn a_damaged_value_is_found() {
             value: Err("changed bytes".to_owned()),
         };
         list.events[one.at] = damaged;
-        list.must_show(seed, "the damage", |violation| matches!(violation, Violation::Damaged { .. }));
+        list.must_show(seed, "the damage", |violation| {
+            matches!(violation, Violation::Damaged { .. })
+        });
     });
 }
 
@@ -444,7 +493,8 @@ fn an_input_that_is_processed_twice_is_found() {
             source: Some(source),
         };
         list.insert(first.at + 1, second);
-        list.events.insert(0, Event::CommitAsked(second.value.write.transaction));
+        list.events
+            .insert(0, Event::CommitAsked(second.value.write.transaction));
         list.events.insert(0, sent);
         list.must_show(seed, "the second output", |violation| {
             matches!(violation, Violation::ProcessedTwice { source: found, .. } if *found == source)
@@ -474,9 +524,11 @@ fn offsets_that_were_not_committed_with_their_outputs_are_found() {
                 *offset = source.offset;
             }
         }
-        list.must_show(seed, "the torn offsets", |violation| {
-            matches!(violation, Violation::OffsetsTorn { source: found, .. } if *found == source)
-        });
+        list.must_show(
+            seed,
+            "the torn offsets",
+            |violation| matches!(violation, Violation::OffsetsTorn { source: found, .. } if *found == source),
+        );
     });
 }
 

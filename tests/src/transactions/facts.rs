@@ -140,8 +140,7 @@ impl Facts {
         };
         let write = value.write;
         let sent = self.sent.get(&write);
-        if value.place != place
-            || sent.is_none_or(|sent| sent.place != place || sent.source != value.source)
+        if value.place != place || sent.is_none_or(|sent| sent.place != place || sent.source != value.source)
         {
             found.push(Violation::NeverSent {
                 consumer,
@@ -154,7 +153,11 @@ impl Facts {
         self.polls.push(Poll {
             at,
             consumer,
-            isolation: self.isolations.get(&consumer).copied().unwrap_or(Isolation::Uncommitted),
+            isolation: self
+                .isolations
+                .get(&consumer)
+                .copied()
+                .unwrap_or(Isolation::Uncommitted),
             place,
             offset,
             write,

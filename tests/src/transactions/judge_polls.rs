@@ -21,7 +21,10 @@ fn judge_offsets(facts: &Facts, found: &mut Vec<Violation>) -> BTreeMap<(Place, 
         .delivered
         .iter()
         .filter_map(|(write, offset)| Some((facts.sent.get(write)?.place, *offset, *write)));
-    let read = facts.polls.iter().map(|poll| (poll.place, poll.offset, poll.write));
+    let read = facts
+        .polls
+        .iter()
+        .map(|poll| (poll.place, poll.offset, poll.write));
     for (place, offset, write) in acknowledged.chain(read) {
         let first = *by_offset.entry((place, offset)).or_insert(write);
         if first != write {

@@ -184,7 +184,9 @@ impl Run {
             let topic = if self.chance.one_in(2) { INPUT } else { OTHER };
             (Place { topic, partition }, None)
         };
-        let Some(open) = self.open.get_mut(&producer) else { return };
+        let Some(open) = self.open.get_mut(&producer) else {
+            return;
+        };
         let write = Write {
             transaction: open.id,
             index: open.writes,
@@ -205,7 +207,9 @@ impl Run {
     }
 
     fn end(&mut self, producer: u32) {
-        let Some(open) = self.open.remove(&producer) else { return };
+        let Some(open) = self.open.remove(&producer) else {
+            return;
+        };
         let transaction = open.id;
         let outcome = match self.chance.index(6) {
             0..4 => Outcome::Committed,
@@ -220,7 +224,11 @@ impl Run {
             Outcome::Aborted => false,
             Outcome::Unknown => self.chance.one_in(2),
         };
-        let state = if is_committed { State::Committed } else { State::Aborted };
+        let state = if is_committed {
+            State::Committed
+        } else {
+            State::Aborted
+        };
         self.broker.end(&open, state);
         self.events.push(Event::Ended { transaction, outcome });
     }

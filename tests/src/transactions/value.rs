@@ -48,9 +48,11 @@ impl Value {
             [producer, number, index, topic, partition, size] => {
                 ([producer, number, index, topic, partition], None, *size)
             }
-            [producer, number, index, topic, partition, from, at, offset, size] => {
-                ([producer, number, index, topic, partition], Some([from, at, offset]), *size)
-            }
+            [producer, number, index, topic, partition, from, at, offset, size] => (
+                [producer, number, index, topic, partition],
+                Some([from, at, offset]),
+                *size,
+            ),
             _ => return Err(damage("a name of another length")),
         };
         let value = Value::of_numbers(name, source).ok_or_else(|| damage("a number out of range"))?;

@@ -152,7 +152,8 @@ impl Connect {
             text.push('\n');
             self.lines.push(line);
         }
-        file.write_all(text.as_bytes()).expect("the input file can be written");
+        file.write_all(text.as_bytes())
+            .expect("the input file can be written");
     }
 
     /// Makes a connector, as soon as the worker can.
@@ -183,7 +184,9 @@ impl Connect {
     #[track_caller]
     fn wait_for_some(&mut self) {
         let before = self.arrived.len();
-        self.wait_until("the source goes on", |connect| connect.arrived.len() > before + 50);
+        self.wait_until("the source goes on", |connect| {
+            connect.arrived.len() > before + 50
+        });
     }
 
     #[track_caller]
@@ -206,7 +209,10 @@ impl Connect {
 
     #[track_caller]
     fn must_equal(&self, what: &str, found: &[String]) {
-        let differs = found.iter().zip(&self.lines).position(|(one, other)| one != other);
+        let differs = found
+            .iter()
+            .zip(&self.lines)
+            .position(|(one, other)| one != other);
         assert!(
             differs.is_none() && found.len() == self.lines.len(),
             "{what} has {} lines, {} were written; the first other one: {:?}",
@@ -222,8 +228,14 @@ fn settings(bootstrap: &str, rest: &str) -> String {
         ("bootstrap.servers", bootstrap),
         ("group.id", "connect"),
         ("listeners", &format!("http://{rest}")),
-        ("key.converter", "org.apache.kafka.connect.storage.StringConverter"),
-        ("value.converter", "org.apache.kafka.connect.storage.StringConverter"),
+        (
+            "key.converter",
+            "org.apache.kafka.connect.storage.StringConverter",
+        ),
+        (
+            "value.converter",
+            "org.apache.kafka.connect.storage.StringConverter",
+        ),
         ("config.storage.topic", "connect-configs"),
         ("config.storage.replication.factor", "1"),
         ("offset.storage.topic", "connect-offsets"),
@@ -242,5 +254,8 @@ fn settings(bootstrap: &str, rest: &str) -> String {
         // The connectors name themselves; looking for others among all classes takes long.
         ("plugin.discovery", "service_load"),
     ];
-    pairs.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
+    pairs
+        .iter()
+        .map(|(key, value)| format!("{key}={value}\n"))
+        .collect()
 }

@@ -125,8 +125,8 @@ fn wait_for(hops: &mut [Hop; 2], count: usize) {
     });
     if reached.is_none() {
         let arrived: Vec<usize> = hops.iter().map(|hop| hop.arrived.len()).collect();
-        hops[1]
-            .program
-            .fail(&format!("{arrived:?} of {RECORDS} records after {PATIENCE:?}, {count} were awaited"));
+        hops[1].program.fail(&format!(
+            "{arrived:?} of {RECORDS} records after {PATIENCE:?}, {count} were awaited"
+        ));
     }
 }

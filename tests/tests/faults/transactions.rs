@@ -202,8 +202,16 @@ impl Run {
                     && now.polled > before.polled + 50)
                 .then_some(())
         });
-        let gone: Vec<&str> = self.actors.iter().filter(|actor| actor.has_ended()).map(Actor::name).collect();
-        assert!(gone.is_empty(), "THALWEG_SEED={seed}: {gone:?} gave up; the output is above");
+        let gone: Vec<&str> = self
+            .actors
+            .iter()
+            .filter(|actor| actor.has_ended())
+            .map(Actor::name)
+            .collect();
+        assert!(
+            gone.is_empty(),
+            "THALWEG_SEED={seed}: {gone:?} gave up; the output is above"
+        );
         assert!(
             goes_on.is_some(),
             "THALWEG_SEED={seed}: nothing goes on after {:?}: {before:?}, then {:?}",
@@ -264,7 +272,9 @@ impl Run {
                 }
             )
         });
-        let read_all = events.iter().filter(|event| matches!(event, Event::ReadAll { .. }));
+        let read_all = events
+            .iter()
+            .filter(|event| matches!(event, Event::ReadAll { .. }));
         eprintln!(
             "{when}: {} events, {} committed transactions, {} partitions read",
             events.len(),
@@ -300,13 +310,18 @@ fn a_reader_that_gets_aborted_records_is_found_out() {
     let deceived = start_deceived_poller(&stage, chance.fork());
     let_write(&stage, 0..2, vec![deceived], &mut chance);
     let found = check(&stage.book.events());
-    let aborted = found.iter().any(|one| matches!(one, Violation::AbortedRead { .. }));
+    let aborted = found
+        .iter()
+        .any(|one| matches!(one, Violation::AbortedRead { .. }));
     let early = found
         .iter()
         .any(|one| matches!(one, Violation::IntermediateRead { .. }));
     assert!(aborted || early, "{found:?}");
     let only = found.iter().all(|one| {
-        matches!(one, Violation::AbortedRead { .. } | Violation::IntermediateRead { .. })
+        matches!(
+            one,
+            Violation::AbortedRead { .. } | Violation::IntermediateRead { .. }
+        )
     });
     assert!(only, "{found:?}");
 }

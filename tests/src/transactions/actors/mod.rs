@@ -89,6 +89,9 @@ pub fn send_home(actors: Vec<Actor>) {
         .filter(|actor| !actor.has_ended())
         .map(Actor::name)
         .collect();
-    assert!(all_ended.is_some(), "clients hang {GOODBYE:?} after they were told to stop: {names:?}");
+    assert!(
+        all_ended.is_some(),
+        "clients hang {GOODBYE:?} after they were told to stop: {names:?}"
+    );
     actors.into_iter().for_each(Actor::stop);
 }

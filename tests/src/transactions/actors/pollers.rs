@@ -103,8 +103,8 @@ pub(super) fn note(stage: &Stage, consumer: u32, message: &BorrowedMessage<'_>) 
             offset,
             value: Value::decode(message.payload().unwrap_or_default()),
         }),
-        None => stage
-            .book
-            .note(Event::Breach(format!("a record of {topic}-{partition}, which nobody asked for"))),
+        None => stage.book.note(Event::Breach(format!(
+            "a record of {topic}-{partition}, which nobody asked for"
+        ))),
     }
 }

@@ -147,7 +147,9 @@ impl Member {
         let wanted = usize::try_from(chance.between(1, 20)).unwrap_or(1);
         while batch.len() < wanted {
             // An error says that the broker is away, or that the group forms anew: the client goes on by itself.
-            let Some(Ok(message)) = self.consumer.poll(POLL) else { break };
+            let Some(Ok(message)) = self.consumer.poll(POLL) else {
+                break;
+            };
             let Some(place) = place_of(message.topic(), message.partition()) else {
                 continue;
             };

@@ -24,9 +24,11 @@ pub fn read_everything(stage: &Stage) {
             read(stage, place, Isolation::Uncommitted, end)
         });
         if let Err(why) = read {
-            stage
-                .book
-                .note(Event::Breach(format!("{}-{}: {why}", place.name(), place.partition)));
+            stage.book.note(Event::Breach(format!(
+                "{}-{}: {why}",
+                place.name(),
+                place.partition
+            )));
         }
     }
 }

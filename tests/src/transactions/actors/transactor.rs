@@ -137,7 +137,9 @@ impl Transactor {
 
     /// Hands a record to the client; broken if it takes none, because the transaction has failed.
     pub fn write(&mut self, place: Place, source: Option<Source>, size: usize) -> Client {
-        let Some(open) = &mut self.open else { return Client::Broken };
+        let Some(open) = &mut self.open else {
+            return Client::Broken;
+        };
         let write = Write {
             transaction: open.id,
             index: open.writes,
@@ -189,7 +191,9 @@ impl Transactor {
 
     /// Commits, or aborts if the client says that it must. `stop` does not end it: the end of a transaction is awaited.
     pub fn commit(&mut self) -> Client {
-        let Some(id) = self.ask_for_commit() else { return Client::Broken };
+        let Some(id) = self.ask_for_commit() else {
+            return Client::Broken;
+        };
         let deadline = Instant::now() + END;
         loop {
             match self.producer.commit_transaction(CALL) {
@@ -221,7 +225,9 @@ impl Transactor {
 
     /// Aborts; a client that cannot is broken, and so is what it wrote if it never asked for a commit.
     pub fn abort(&mut self) -> Client {
-        let Some(open) = &self.open else { return Client::Broken };
+        let Some(open) = &self.open else {
+            return Client::Broken;
+        };
         let (id, is_commit_asked) = (open.id, open.is_commit_asked);
         let deadline = Instant::now() + END;
         loop {
@@ -234,7 +240,11 @@ impl Transactor {
                     std::thread::sleep(Duration::from_millis(5));
                 }
                 Err(_) => {
-                    let outcome = if is_commit_asked { Outcome::Unknown } else { Outcome::Aborted };
+                    let outcome = if is_commit_asked {
+                        Outcome::Unknown
+                    } else {
+                        Outcome::Aborted
+                    };
                     self.ended(id, outcome);
                     return Client::Broken;
                 }
