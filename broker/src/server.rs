@@ -329,6 +329,7 @@ fn admin_parts(context: &Context, data_directory: PathBuf) -> AdminParts {
     AdminParts {
         topics: context.topics.clone(),
         groups: context.groups.clone(),
+        transactions: context.transactions.clone(),
         settings: context.settings.clone(),
         gate: context.disk_gate.clone(),
         fetch_sessions: context.fetch_sessions.clone(),

@@ -12,4 +12,5 @@ mod hostile;
 mod kill_loop;
 mod pause;
 mod power_cut;
+mod transactions;
 mod witnesses;
