@@ -339,6 +339,7 @@ fn admin_parts(context: &Context, data_directory: PathBuf, expiry: Arc<ExpiryClo
     AdminParts {
         topics: context.topics.clone(),
         groups: context.groups.clone(),
+        transactions: context.transactions.clone(),
         settings: context.settings.clone(),
         gate: context.disk_gate.clone(),
         expiry,

@@ -18,8 +18,9 @@ use crate::admin::{AdminParts, AdminState};
 use crate::clock::Clock;
 use crate::groups::Groups;
 use crate::live_settings::LiveSettings;
-use crate::partition::{DiskGate, FetchSessions, append_from_client};
+use crate::partition::{DiskGate, FetchSessions, append_from_client, ProducerIds};
 use crate::storage::{DataDirectory, OpenedData, RecoveryProgress};
+use crate::transactions::{TransactionParts, Transactions};
 use crate::topics::{NewTopic, ReplicationFactor, TopicView, Topics};
 
 /// Parts of a broker; closed when dropped.
@@ -27,6 +28,7 @@ pub(crate) struct TestBroker {
     pub(crate) settings: LiveSettings,
     pub(crate) topics: Arc<Topics>,
     pub(crate) groups: Arc<Groups>,
+    transactions: Arc<Transactions>,
     pub(crate) trigger: ShutdownTrigger,
     pub(crate) shutdown: Shutdown,
     pub(crate) metrics: Metrics,
@@ -68,10 +70,19 @@ impl TestBroker {
         ));
         let (trigger, shutdown) = shutdown_channel();
         let groups = Groups::start(topics.clone(), settings.clone(), Clock::System, shutdown.clone());
+        let transactions = Transactions::start(TransactionParts {
+            topics: topics.clone(),
+            groups: groups.clone(),
+            producer_ids: Arc::new(ProducerIds::new(data.metadata.clone())),
+            settings: settings.clone(),
+            clock: Clock::System,
+            shutdown: shutdown.clone(),
+        });
         Self {
             settings,
             topics,
             groups,
+            transactions,
             trigger,
             shutdown,
             metrics: Metrics::new().expect("a registry"),
@@ -84,6 +95,7 @@ impl TestBroker {
         AdminParts {
             topics: self.topics.clone(),
             groups: self.groups.clone(),
+            transactions: self.transactions.clone(),
             settings: self.settings.clone(),
             gate: Arc::new(DiskGate::default()),
             expiry: Arc::default(),

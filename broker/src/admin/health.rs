@@ -114,6 +114,16 @@ fn not_able(parts: &AdminParts, reasons: &mut Vec<String>) {
             ),
         });
     }
+    let not_loaded = parts.transactions.not_loaded();
+    if let Some((partition, problem)) = not_loaded.first() {
+        let count = not_loaded.len();
+        reasons.push(match problem {
+            None => format!("transactional ids of {count} partitions of __transaction_state are being loaded"),
+            Some(problem) => format!(
+                "transactional ids of {count} partitions of __transaction_state are not loaded; partition {partition}: {problem}"
+            ),
+        });
+    }
     let problems = engine.problems();
     reasons.extend(
         problems

@@ -32,6 +32,7 @@ use crate::live_settings::LiveSettings;
 use crate::partition::{DiskGate, FetchSessions};
 use crate::storage::RecoveryProgress;
 use crate::topics::Topics;
+use crate::transactions::Transactions;
 
 /// What the answers are made from.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct AdminParts {
     pub topics: Arc<Topics>,
     /// Consumer groups.
     pub groups: Arc<Groups>,
+    /// Transactions.
+    pub transactions: Arc<Transactions>,
     /// Settings.
     pub settings: LiveSettings,
     /// Whether the disk has room.

@@ -18,5 +18,6 @@ mod pause;
 mod power_cut;
 mod programs;
 mod streams;
+mod transaction_crashes;
 mod transactions;
 mod witnesses;

@@ -11,7 +11,7 @@ use crate::sources::{self, Source, marks_test};
 const SEGMENTS: usize = 3;
 
 /// A module of the broker, and the modules of the broker it may not use.
-const FORBIDDEN: [(&str, &[&str]); 8] = [
+const FORBIDDEN: [(&str, &[&str]); 9] = [
     (
         "network",
         &[
@@ -38,7 +38,11 @@ const FORBIDDEN: [(&str, &[&str]); 8] = [
             "transactions",
         ],
     ),
-    ("groups", &["server", "cli", "admin", "network", "api"]),
+    (
+        "coordinator_log",
+        &["server", "cli", "admin", "network", "api", "groups", "transactions"],
+    ),
+    ("groups", &["server", "cli", "admin", "network", "api", "transactions"]),
     ("transactions", &["server", "cli", "admin", "network", "api"]),
     ("admin", &["server", "cli", "network", "api"]),
     (

@@ -17,11 +17,6 @@ const WAITING: &[(u8, &str)] = &[];
 /// Rules whose tests cover a part, and what the rest waits for.
 const PARTLY: &[(u8, &str)] = &[
     (
-        13,
-        "the refusal of transactional ids is tested; time-outs and aborts wait for transactions",
-    ),
-    (18, "the bounds of transaction.timeout.ms wait for transactions"),
-    (
         21,
         "the newer group protocols and the SCRAM APIs do not exist yet",
     ),

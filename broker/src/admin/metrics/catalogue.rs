@@ -5,7 +5,7 @@ use thalweg_telemetry::MetricKind::{Counter, Gauge, Histogram};
 use crate::admin::page::Declared;
 
 /// All parts.
-pub(super) const CATALOGUE: &[&[Declared]] = &[OWN, PARTITIONS, GROUPS];
+pub(super) const CATALOGUE: &[&[Declared]] = &[OWN, PARTITIONS, GROUPS, TRANSACTIONS];
 
 /// Series of one partition.
 pub(super) const PARTITION_SERIES: usize = 13;
@@ -96,6 +96,22 @@ pub(super) const PARTITIONS: &[Declared] = &[
     ("kafka_topic_partition_under_replicated_partition", Gauge, PARTITION, "1 if a copy of the partition is behind."),
     ("kafka_partition_latest_offset", Gauge, PARTITION, "End offset of a partition."),
     ("kafka_partition_earliest_offset", Gauge, PARTITION, "First offset of a partition."),
+];
+
+/// Transactions.
+#[rustfmt::skip]
+pub(super) const TRANSACTIONS: &[Declared] = &[
+    ("thalweg_transactional_ids", Gauge, &["state"], "Transactional ids by state; Ongoing ones have a transaction open."),
+    ("thalweg_transactions_started_total", Counter, &[], "Transactions begun since the start."),
+    ("thalweg_transactions_committed_total", Counter, &[], "Transactions decided to commit since the start."),
+    ("thalweg_transactions_aborted_total", Counter, &[], "Transactions decided to abort since the start, whoever wanted it."),
+    ("thalweg_transactions_timed_out_total", Counter, &[], "Transactions aborted because they were open for longer than their timeout."),
+    ("thalweg_transactions_taken_over_total", Counter, &[], "Transactions aborted because another producer took their id over."),
+    ("thalweg_transactional_ids_expired_total", Counter, &[], "Transactional ids forgotten because nobody used them."),
+    ("thalweg_transaction_impossible_moves_total", Counter, &[], "Changes of a transaction's state that must not happen; anything but 0 is a defect."),
+    ("thalweg_transaction_markers_pending", Gauge, &[], "Markers of decided transactions that are not durable yet."),
+    ("thalweg_transaction_partitions_not_loaded", Gauge, &[], "Partitions of __transaction_state whose transactional ids are not served yet."),
+    ("thalweg_transaction_load_seconds_max", Gauge, &[], "Longest load of a partition of __transaction_state since the start."),
 ];
 
 /// Groups.

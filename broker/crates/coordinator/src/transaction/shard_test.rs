@@ -1,5 +1,4 @@
 use super::super::testing::{Desk, config, with_epoch};
-use super::super::*;
 use super::*;
 use thalweg_types::ProducerEpoch;
 
