@@ -305,6 +305,14 @@ impl AttributeBits {
         Self(self.0 | ATTRIBUTE_CONTROL)
     }
 
+    pub(crate) fn delete_horizon(self) -> Self {
+        Self(self.0 | ATTRIBUTE_DELETE_HORIZON)
+    }
+
+    pub(crate) fn without_delete_horizon(self) -> Self {
+        Self(self.0 & !ATTRIBUTE_DELETE_HORIZON)
+    }
+
     pub(crate) fn of(header: &BatchHeader) -> Self {
         Self(header.attributes)
     }

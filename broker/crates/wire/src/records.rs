@@ -1,4 +1,5 @@
-//! The records inside a batch: walking, checking, searching, decoding and building them.
+//! The records inside a batch: walking, checking, searching, decoding and building them,
+//! and leaving some of them out.
 //!
 //! Owns the record encoding of format v2 (varints, deltas, headers). Leaves the 61-byte header and the
 //! checksum to [`crate::batch`], the codecs to [`crate::compression`]. None of the functions verifies the
@@ -16,6 +17,7 @@ mod decode;
 mod marker;
 mod payload;
 mod recompress;
+mod retain;
 mod search;
 mod varint;
 mod view;
@@ -26,6 +28,7 @@ pub use decode::{OwnedRecord, decode_records};
 pub use marker::{EndTransactionMarker, TransactionOutcome};
 pub use payload::{Payload, open_records};
 pub use recompress::recompress;
+pub use retain::{retain, retain_none};
 pub use search::{first_record_at_or_after, first_record_at_or_after_from, offset_of_max_timestamp};
 pub use view::{HeadersIter, RecordIter, RecordView};
 

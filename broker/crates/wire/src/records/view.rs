@@ -33,6 +33,11 @@ impl<'a> RecordView<'a> {
         }
     }
 
+    /// Returns the headers as they lie in the batch, for copying.
+    pub(super) fn header_bytes(&self) -> &'a [u8] {
+        self.headers
+    }
+
     /// Returns the record's offset. Saturates; a checked header and a checked delta cannot reach the end.
     #[must_use]
     pub fn offset(&self, header: &BatchHeader) -> Offset {
