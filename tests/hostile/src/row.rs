@@ -2,6 +2,7 @@
 
 use crate::input::Input;
 use crate::memory;
+use thalweg_storage::log::cleaning_row::{cleaning_key, encode_cleaning};
 use thalweg_storage::log::rows::{
     Row, decode, encode_partition, encode_segment, encode_wal, partition_key, segment_key, wal_key,
 };
@@ -20,6 +21,7 @@ pub fn rows(data: &[u8]) {
     let (again_key, again) = match &row {
         Row::Wal(wal) => (wal_key(), encode_wal(wal)),
         Row::Partition(id, partition) => (partition_key(*id), encode_partition(partition)),
+        Row::Cleaning(id, cleaning) => (cleaning_key(*id), encode_cleaning(cleaning)),
         Row::Segment(id, segment) => (segment_key(*id, segment.base_offset), encode_segment(segment)),
     };
     assert_eq!(again_key, key);

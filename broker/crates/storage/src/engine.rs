@@ -5,12 +5,16 @@
 //! durability in doubt is reported to the [`OnFatal`] callback; a full disk is not one.
 
 mod background;
+mod cleaning;
 mod late_sink;
 mod opening;
+
+pub use cleaning::{CleanTurn, CleanerStatus};
 
 use crate::clock::Clock;
 use crate::commit::{CommitCounters, CommitError, Committer, OnFatal, Ticket};
 use crate::disk::{BLOCK, CrashPoint, Disk};
+use crate::log::cleaning_row::cleaning_key;
 use crate::log::rows::{RecoveryStore, RecoveryStoreError, RowChange, WalRow, encode_wal, wal_key};
 use crate::log::rows::{partition_key, segment_key};
 use crate::log::{AppendError, NewLog, PartitionLog};
@@ -25,7 +29,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use thalweg_types::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartitionId};
@@ -131,8 +135,11 @@ pub(crate) struct Shared {
     /// Held from the preparation of rows to their commit: an older row must never follow a newer one. Taken before
     /// any lock of a log.
     pub(crate) rows: Mutex<()>,
+    /// One log is cleaned at a time. Taken before any other lock.
+    pub(crate) cleaner: Mutex<()>,
     committer: OnceLock<Committer>,
-    dirty: Mutex<HashMap<TopicPartitionId, Arc<PartitionLog>>>,
+    /// Sorted, so that a simulation replays.
+    dirty: Mutex<BTreeMap<TopicPartitionId, Arc<PartitionLog>>>,
     memory: Mutex<VecDeque<(Weak<PartitionLog>, Slot, usize)>>,
     memory_bytes: AtomicUsize,
     jobs: Mutex<Jobs>,
@@ -171,6 +178,20 @@ pub struct EngineCounters {
     pub disk_full: AtomicU64,
     /// Indexes rebuilt.
     pub index_rebuilds: AtomicU64,
+    /// Cleanings that were begun.
+    pub cleaner_runs: AtomicU64,
+    /// Bytes that cleanings read.
+    pub cleaner_read_bytes: AtomicU64,
+    /// Bytes of cleaned segments.
+    pub cleaner_written_bytes: AtomicU64,
+    /// Bytes that segments lost by being cleaned.
+    pub cleaner_freed_bytes: AtomicU64,
+    /// Records that cleanings removed.
+    pub cleaner_removed_records: AtomicU64,
+    /// When a log to clean was looked for last, in ms since 1970; 0 before the first time.
+    pub cleaner_looked_at_ms: AtomicI64,
+    /// How full the map of keys was in the last cleaning, in thousandths.
+    pub cleaner_map_per_mille: AtomicU64,
     /// Whether a write found the disk full, and [`LogEngine::note_disk_has_room`] was not called since.
     pub is_disk_full: AtomicBool,
 }
@@ -333,6 +354,7 @@ impl LogEngine {
                     leader_epoch: self.leader_epoch,
                     row: recovery::empty_row(),
                     segments: Vec::new(),
+                    cleaning: None,
                 };
                 PartitionLog::new(self.shared.clone(), new)
             });
@@ -365,6 +387,7 @@ impl LogEngine {
                 value: None,
             });
             let keys = bases.into_iter().map(|base| segment_key(log.id(), base));
+            let keys = keys.chain([cleaning_key(log.id())]);
             changes.extend(keys.map(|key| RowChange { key, value: None }));
             let unique = log.id().topic_id.to_string();
             let target = names::doomed_directory(name, log.id().partition, &unique);

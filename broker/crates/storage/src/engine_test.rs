@@ -1,5 +1,11 @@
 //! The logs against a simple model, over a simulated disk that forgets what was not synced.
 
+#[path = "engine_cleaner_test.rs"]
+mod cleaner;
+#[path = "engine_cleaner_simulation_test.rs"]
+mod cleaner_simulation;
+#[path = "engine_cleaner_transactions_test.rs"]
+mod cleaner_transactions;
 #[path = "engine_faults_test.rs"]
 mod faults;
 #[path = "engine_memory_test.rs"]

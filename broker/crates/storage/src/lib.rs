@@ -5,6 +5,7 @@
 //! and the [`disk::Disk`]; the logs themselves are the same. No clock, no randomness and no file system is used
 //! but those given as arguments.
 
+pub mod cleaner;
 pub mod clock;
 pub mod commit;
 pub mod disk;

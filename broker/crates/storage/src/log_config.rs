@@ -1,7 +1,7 @@
 //! The topic settings that a log needs, as plain numbers.
 
 /// Topic settings of one log; the names are Kafka's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LogConfig {
     /// A segment is closed before it passes this many bytes.
     pub segment_bytes: u64,
@@ -23,6 +23,21 @@ pub struct LogConfig {
     pub producer_id_expiration_ms: i64,
     /// Most producers whose state a log keeps; beyond, the longest idle one is forgotten.
     pub producers_max: usize,
+    /// How the log is compacted; `None` unless `cleanup.policy` contains `compact`.
+    pub compaction: Option<CompactionConfig>,
+}
+
+/// Topic settings of compaction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CompactionConfig {
+    /// Share of bytes that must be dirty before the log is worth cleaning (`min.cleanable.dirty.ratio`), 0 to 1.
+    pub dirty_ratio_min: f64,
+    /// Records younger than this are not touched, in ms (`min.compaction.lag.ms`).
+    pub lag_ms_min: i64,
+    /// A record older than this is cleaned whatever the ratio is, in ms (`max.compaction.lag.ms`).
+    pub lag_ms_max: i64,
+    /// A tombstone stays this long after the cleaning that met it first, in ms (`delete.retention.ms`).
+    pub delete_retention_ms: i64,
 }
 
 /// Whether retention applies.
@@ -47,6 +62,7 @@ impl Default for LogConfig {
             deletion: Deletion::ByRetention,
             producer_id_expiration_ms: 86_400_000,
             producers_max: 100_000,
+            compaction: None,
         }
     }
 }

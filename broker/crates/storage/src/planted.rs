@@ -14,6 +14,14 @@ pub(crate) enum Bug {
     TrimmedTooSoon,
     /// Replay brings back what a truncation cut.
     TruncationResurrected,
+    /// A cleaned segment is named by a row before its bytes are synced.
+    CleanedUnsynced,
+    /// A cleaned segment takes the old one's name before the row speaks of it.
+    SwappedBeforeRow,
+    /// Compaction keeps an old record of a key instead of the newest.
+    NewestDropped,
+    /// A start leaves cleaned segments under the names that count for nothing.
+    SwapNotFinished,
     /// The last stable offset passes a transaction before its marker is durable.
     StableBeforeMarker,
     /// A read-committed reader is not told of aborted transactions.

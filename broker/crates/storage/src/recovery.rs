@@ -5,8 +5,10 @@
 //! in a segment file is cut off unread: the write-ahead log has it. A damaged index is rebuilt.
 
 use crate::disk::{Disk, DiskFile, EntryKind, OpenMode};
+use crate::log::cleaning_row::CleaningRow;
 use crate::log::rows::PartitionRow;
 use crate::log::rows::{RecoveryStore, Row, WalRow, decode};
+use crate::planted::{Bug, is_planted};
 use crate::segment::names::{self, FileKind, parse_segment_file, segment_file};
 use crate::segment::offset_index::{self, Entry};
 use crate::segment::transaction_index::{self, AbortedTransaction};
@@ -98,6 +100,7 @@ pub(crate) struct LoadedRows {
     pub wal: Option<WalRow>,
     pub partitions: HashMap<TopicPartitionId, PartitionRow>,
     pub segments: BTreeMap<TopicPartitionId, Vec<Segment>>,
+    pub cleanings: HashMap<TopicPartitionId, CleaningRow>,
 }
 
 pub(crate) fn load_rows(store: &dyn RecoveryStore) -> Result<LoadedRows, OpenError> {
@@ -108,6 +111,9 @@ pub(crate) fn load_rows(store: &dyn RecoveryStore) -> Result<LoadedRows, OpenErr
                 Row::Wal(row) => rows.wal = Some(row),
                 Row::Partition(id, row) => {
                     rows.partitions.insert(id, row);
+                }
+                Row::Cleaning(id, row) => {
+                    rows.cleanings.insert(id, row);
                 }
                 Row::Segment(id, segment) => rows.segments.entry(id).or_default().push(segment),
             }
@@ -132,6 +138,34 @@ pub(crate) fn empty_row() -> PartitionRow {
         transactions: crate::log::transactions::DurableTransactions::default(),
         settled: Offset::ZERO,
     }
+}
+
+/// Gives cleaned segments, which their rows speak of already, the names of those whose place they take. Names that
+/// were changed before the crash are left as they are.
+pub(crate) fn finish_swaps(disk: &dyn Disk, directory: &Path, swapping: &[Offset]) -> Result<(), OpenError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| OpenError::Io { path, source }
+    };
+    if is_planted(Bug::SwapNotFinished) {
+        return Ok(());
+    }
+    for base in swapping {
+        for kind in FileKind::CLEANED {
+            let (from, to) = (
+                names::cleaned_file(directory, *base, kind),
+                segment_file(directory, *base, kind),
+            );
+            match disk.rename(&from, &to) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&from)(error)),
+                _ => {}
+            }
+        }
+    }
+    if swapping.is_empty() {
+        return Ok(());
+    }
+    disk.sync_dir(directory).map_err(failed(directory))
 }
 
 /// Cuts a partition's files at their durable end, and removes what no row names. Returns the segments that
@@ -398,7 +432,7 @@ pub(crate) fn rebuild_indexes(
 /// The disk's.
 pub(crate) fn replace_index(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".cleaned");
+    temporary.push(".rebuilt");
     let temporary = PathBuf::from(temporary);
     let file = disk.open(&temporary, OpenMode::Create)?;
     file.set_len(0)?;

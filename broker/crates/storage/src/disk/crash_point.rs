@@ -29,6 +29,16 @@ pub enum CrashPoint {
     RetentionCommitted,
     /// A deleted topic's directory has its new name, not durable yet.
     DirectoryDoomed,
+    /// Compaction has written a segment, unsynced.
+    CleanerWritten,
+    /// A cleaned segment and its name are synced; no row speaks of it.
+    CleanerSynced,
+    /// The row speaks of the cleaned segment; its files have other names yet.
+    CleanerCommitted,
+    /// The cleaned segment's files have their names, not durable yet.
+    CleanerRenamed,
+    /// The cleaned segment is in force; how far compaction got is not noted.
+    CleanerSwapped,
     /// Recovery points are read and segments cut; the write-ahead log is not replayed yet.
     RecoverySegmentsCut,
     /// A group was replayed.
@@ -41,7 +51,7 @@ pub enum CrashPoint {
 
 impl CrashPoint {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::WalGroupDurable,
         Self::WalFileFilled,
         Self::WalRolled,
@@ -52,6 +62,11 @@ impl CrashPoint {
         Self::RecoveryPointCommitted,
         Self::RetentionCommitted,
         Self::DirectoryDoomed,
+        Self::CleanerWritten,
+        Self::CleanerSynced,
+        Self::CleanerCommitted,
+        Self::CleanerRenamed,
+        Self::CleanerSwapped,
         Self::RecoverySegmentsCut,
         Self::RecoveryReplaying,
         Self::RecoveryReplayed,
@@ -72,6 +87,11 @@ impl CrashPoint {
             Self::RecoveryPointCommitted => "recovery-point-committed",
             Self::RetentionCommitted => "retention-committed",
             Self::DirectoryDoomed => "directory-doomed",
+            Self::CleanerWritten => "cleaner-written",
+            Self::CleanerSynced => "cleaner-synced",
+            Self::CleanerCommitted => "cleaner-committed",
+            Self::CleanerRenamed => "cleaner-renamed",
+            Self::CleanerSwapped => "cleaner-swapped",
             Self::RecoverySegmentsCut => "recovery-segments-cut",
             Self::RecoveryReplaying => "recovery-replaying",
             Self::RecoveryReplayed => "recovery-replayed",

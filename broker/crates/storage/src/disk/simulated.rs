@@ -2,7 +2,8 @@
 //!
 //! The model is harsher than real file systems: an unsynced write may be lost, kept, or kept in part (by
 //! sectors of 512 bytes), independently of its neighbours; an unsynced name may be lost or kept, in any
-//! order. What was synced always stays.
+//! order, but a file's rename happens or does not, as on every file system with a journal. What was synced always
+//! stays.
 
 use super::{CrashPlan, CrashPoint, DirEntry, Disk, DiskFile, DiskLock, DiskSpace, EntryKind, OpenMode};
 use parking_lot::Mutex;
@@ -38,6 +39,14 @@ struct Inode {
     durable: Vec<u8>,
     /// Writes since the last sync: position and length in `current`, or a change of length.
     unsynced: Vec<(usize, usize)>,
+    /// Shared with every open handle: a file without a name lives while one is open.
+    handles: Arc<()>,
+}
+
+impl Inode {
+    fn is_open(&self) -> bool {
+        Arc::strong_count(&self.handles) > 1
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -46,6 +55,8 @@ struct State {
     inodes: BTreeMap<u64, Inode>,
     names: BTreeMap<PathBuf, u64>,
     durable_names: BTreeMap<PathBuf, u64>,
+    /// Renames of files that no sync covers: both names change together.
+    renames: Vec<(PathBuf, PathBuf)>,
     directories: BTreeSet<PathBuf>,
     locks: BTreeSet<PathBuf>,
     capacity: u64,
@@ -205,8 +216,19 @@ impl SimulatedDisk {
                 .cloned()
                 .collect()
         };
+        let renames = std::mem::take(&mut state.renames);
+        let mut fates: BTreeMap<PathBuf, usize> = BTreeMap::new();
         for path in changed {
-            if choose(2) == 0 {
+            let partners = renames.iter().flat_map(|(from, to)| {
+                let partner = |one: &PathBuf, other: &PathBuf| (*one == path).then(|| other.clone());
+                [partner(from, to), partner(to, from)]
+            });
+            let known = partners
+                .flatten()
+                .find_map(|partner| fates.get(&partner).copied());
+            let fate = known.unwrap_or_else(|| choose(2));
+            fates.insert(path.clone(), fate);
+            if fate == 0 {
                 continue;
             }
             match state.names.get(&path).copied() {
@@ -312,6 +334,7 @@ impl State {
 struct SimulatedFile {
     state: Arc<Mutex<State>>,
     inode: u64,
+    _handle: Arc<()>,
     life: u64,
     sync: SyncEach,
 }
@@ -364,9 +387,11 @@ impl Disk for SimulatedDisk {
         } else {
             SyncEach::Request
         };
+        let handle = state.inodes.get(&inode).map(|inode| inode.handles.clone());
         Ok(Arc::new(SimulatedFile {
             state: self.state.clone(),
             inode,
+            _handle: handle.unwrap_or_default(),
             life: state.life,
             sync,
         }))
@@ -407,14 +432,16 @@ impl Disk for SimulatedDisk {
         }
         let id = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
         state.names.insert(to.to_owned(), id);
+        state.renames.push((from.to_owned(), to.to_owned()));
         Ok(())
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let mut state = self.call()?;
         let id = state.names.remove(path).ok_or(io::ErrorKind::NotFound)?;
-        // The bytes stay while the durable name may come back.
-        if !state.durable_names.values().any(|durable| *durable == id) {
+        // The bytes stay while the durable name may come back, or somebody reads them.
+        let is_open = state.inodes.get(&id).is_some_and(Inode::is_open);
+        if !is_open && !state.durable_names.values().any(|durable| *durable == id) {
             state.inodes.remove(&id);
         }
         Ok(())
@@ -434,7 +461,9 @@ impl Disk for SimulatedDisk {
             .chain(state.durable_names.values())
             .copied()
             .collect();
-        state.inodes.retain(|id, _| live.contains(id));
+        state
+            .inodes
+            .retain(|id, inode| live.contains(id) || inode.is_open());
         Ok(())
     }
 
@@ -442,6 +471,7 @@ impl Disk for SimulatedDisk {
         let mut state = self.call()?;
         let here = |name: &PathBuf| name.parent() == Some(path);
         state.durable_names.retain(|name, _| !here(name));
+        state.renames.retain(|(_, to)| !here(to));
         let now: Vec<_> = state
             .names
             .iter()
@@ -455,7 +485,9 @@ impl Disk for SimulatedDisk {
             .chain(state.durable_names.values())
             .copied()
             .collect();
-        state.inodes.retain(|id, _| live.contains(id));
+        state
+            .inodes
+            .retain(|id, inode| live.contains(id) || inode.is_open());
         Ok(())
     }
 

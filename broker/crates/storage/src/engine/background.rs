@@ -241,7 +241,7 @@ impl Shared {
 
 impl PartitionLog {
     /// Drains, counts, and reports a failure that puts durability in doubt.
-    pub(super) fn drain_counted(&self, bytes: usize, through: Slot) -> Result<usize, String> {
+    pub(crate) fn drain_counted(&self, bytes: usize, through: Slot) -> Result<usize, String> {
         let shared = self.shared();
         match self.drain(bytes, through) {
             Ok(count) => {

@@ -5,6 +5,7 @@ use super::late_sink::LateSink;
 use super::{EngineConfig, EngineCounters, EngineParts, LiveTopic, LogEngine, OpenReport, Shared};
 use crate::commit::{CommitStart, Committer, OnFatal};
 use crate::disk::CrashPoint;
+use crate::log::cleaning_row::{CleaningRow, cleaning_key};
 use crate::log::rows::{
     PartitionRow, RowChange, WalRow, encode_partition, encode_wal, partition_key, segment_key, wal_key,
 };
@@ -167,6 +168,7 @@ fn new_shared(parts: &EngineParts, config: EngineConfig, sink: Arc<LateSink>) ->
         recovery: parts.recovery.clone(),
         config,
         rows: Mutex::new(()),
+        cleaner: Mutex::new(()),
         committer: OnceLock::new(),
         dirty: Mutex::default(),
         memory: Mutex::default(),
@@ -241,11 +243,13 @@ fn replay_group(
 /// Rows turned into logs.
 struct Replayed {
     partitions: Vec<(LiveTopic, PartitionIndex, PartitionRow, Vec<Segment>)>,
+    cleanings: HashMap<TopicPartitionId, CleaningRow>,
 }
 
 impl Replayed {
     fn new(parts: &EngineParts, rows: &mut recovery::LoadedRows) -> Result<Self, OpenError> {
         let mut partitions = Vec::new();
+        let mut cleanings = HashMap::new();
         for topic in &parts.topics {
             for partition in 0..topic.partitions {
                 let partition = PartitionIndex(partition);
@@ -255,10 +259,14 @@ impl Replayed {
                 };
                 let row = rows.partitions.remove(&id).unwrap_or_else(recovery::empty_row);
                 let segments = rows.segments.remove(&id).unwrap_or_default();
+                if let Some(row) = rows.cleanings.remove(&id) {
+                    cleanings.insert(id, row);
+                }
                 partitions.push((topic.clone(), partition, row, segments));
             }
         }
         let unknown = rows.partitions.keys().chain(rows.segments.keys());
+        let unknown = unknown.chain(rows.cleanings.keys());
         if let Some(id) = unknown
             .copied()
             .find(|id| !parts.tombstones.contains(&id.topic_id))
@@ -274,6 +282,7 @@ impl Replayed {
         let segment_keys = segments.flat_map(|(id, all)| all.iter().map(|s| segment_key(*id, s.base_offset)));
         let changes: Vec<RowChange> = partition_keys
             .chain(segment_keys)
+            .chain(rows.cleanings.keys().map(|id| cleaning_key(*id)))
             .map(|key| RowChange { key, value: None })
             .collect();
         if !changes.is_empty() {
@@ -282,13 +291,16 @@ impl Replayed {
                 .commit(changes)
                 .map_err(|error| OpenError::Rows(error.to_string()))?;
         }
-        Ok(Self { partitions })
+        Ok(Self {
+            partitions,
+            cleanings,
+        })
     }
 
-    fn build(self, shared: &Arc<Shared>, parts: &EngineParts) -> Result<Logs, OpenError> {
+    fn build(mut self, shared: &Arc<Shared>, parts: &EngineParts) -> Result<Logs, OpenError> {
         let present = sweep(parts)?;
         let mut logs = HashMap::with_capacity(self.partitions.len());
-        for (topic, partition, mut row, segments) in self.partitions {
+        for (topic, partition, mut row, segments) in std::mem::take(&mut self.partitions) {
             let id = TopicPartitionId {
                 topic_id: topic.id,
                 partition,
@@ -296,7 +308,10 @@ impl Replayed {
             let name = names::partition_directory(&topic.name, partition);
             let directory = parts.directory.join(&name);
             let mut segments = segments;
+            let cleaning = self.cleanings.remove(&id);
             if present.contains(&name) {
+                let swapping = cleaning.as_ref().map_or(&[][..], |row| &row.swapping);
+                recovery::finish_swaps(&*parts.disk, &directory, swapping)?;
                 let gone = recovery::cut_partition(&*parts.disk, &directory, id, &segments)?;
                 for segment in segments.iter().filter(|s| gone.contains(&s.base_offset)) {
                     let kept = recovery::aborts_of_quarantined(&*parts.disk, &directory, segment)?;
@@ -331,6 +346,7 @@ impl Replayed {
                 leader_epoch: parts.leader_epoch,
                 row,
                 segments,
+                cleaning,
             };
             logs.insert(id, PartitionLog::new(shared.clone(), new));
         }

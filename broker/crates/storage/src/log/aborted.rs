@@ -47,7 +47,9 @@ impl PartitionLog {
         Ok(Some(result))
     }
 
-    fn aborted_in(
+    /// Returns the aborted transactions with a record or their marker between two offsets, by their markers; `None`
+    /// when the disk is needed and may not be used.
+    pub(super) fn aborted_in(
         &self,
         (start, end): (Offset, Offset),
         source: IndexSource,

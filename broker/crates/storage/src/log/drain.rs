@@ -4,6 +4,7 @@
 //! repeat writes the same bytes to the same place. Nothing here is durable until [`PartitionLog::prepare_rows`]
 //! synced the files and the rows are committed.
 
+use super::cleaning_row::{cleaning_key, encode_cleaning};
 use super::rows::{PartitionRow, RowChange, encode_partition, encode_segment, partition_key, segment_key};
 use super::tail::TailRun;
 use super::{PartitionLog, Status};
@@ -190,6 +191,11 @@ impl SegmentWriter {
             self.unsynced.clear();
         }
         Ok(())
+    }
+
+    /// Returns how many truncations cut segments so far.
+    pub(super) fn truncations(&self) -> u64 {
+        self.truncations
     }
 
     pub(super) fn note_truncation(&mut self) {
@@ -528,6 +534,12 @@ impl PartitionLog {
             key: partition_key(self.id),
             value: Some(encode_partition(&row)),
         }];
+        if let Some(cleaning) = &state.cleaning {
+            changes.push(RowChange {
+                key: cleaning_key(self.id),
+                value: Some(encode_cleaning(&cleaning.row())),
+            });
+        }
         for base in &io.changed {
             let Ok(index) = state.segments.binary_search_by_key(base, |s| s.base_offset) else {
                 continue;

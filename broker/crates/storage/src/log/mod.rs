@@ -5,11 +5,13 @@
 //! `log_start_offset ≤ last_stable_offset ≤ high_watermark ≤ log_end_offset`, and none goes back except by a
 //! mirror truncation, which raises the leader epoch. Offsets may have gaps everywhere.
 //!
-//! Locks, outer to inner: `io` (segment files of this log) → `state` → the commit queue or the engine's lists.
-//! `state` is never held over I/O.
+//! Locks, outer to inner: the engine's over cleaning, the engine's over rows → `io` (segment files of this log) →
+//! `files` (their names) → `state` → the commit queue or the engine's lists. `state` is never held over I/O.
 
 mod aborted;
 mod append;
+pub(crate) mod cleaning;
+pub mod cleaning_row;
 mod drain;
 pub mod epochs;
 mod markers;
@@ -33,6 +35,7 @@ pub use read::{MinOne, ReadError, ReadLimit, ReadRequest, ReadResult};
 pub(crate) use replay::ReplayedRun;
 pub use retention::RetentionReport;
 pub use search::{FoundOffset, SearchError};
+pub use truncate::TruncateError;
 pub use verification::{TransactionStart, TransactionVersion, VerificationGuard};
 pub use waiters::Waiter;
 
@@ -42,9 +45,10 @@ use crate::log_config::LogConfig;
 use crate::segment::{Segment, names};
 use crate::wal::Slot;
 use crate::wal::group::{LogEvent, RunContent};
+use cleaning::Cleaning;
 use drain::SegmentWriter;
 use epochs::Epochs;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use producers::{ProducerEntry, Producers};
 use rows::WriteState;
 use std::collections::VecDeque;
@@ -64,6 +68,8 @@ pub struct PartitionLog {
     shared: Arc<Shared>,
     state: Mutex<LogState>,
     io: Mutex<SegmentWriter>,
+    /// Held by who changes a segment and its files' names at once, and by who plans a read and opens them.
+    files: RwLock<()>,
     waiters: Waiters,
 }
 
@@ -97,6 +103,10 @@ pub(crate) struct LogState {
     drain_queued: bool,
     /// Truncations of segments that a recovery point contains.
     truncations_committed: u64,
+    /// Times that compaction put segments in the place of others, since the start.
+    swaps: u64,
+    /// How far compaction got; only logs that were compacted have it.
+    cleaning: Option<Box<Cleaning>>,
 }
 
 /// Whether the log works.
@@ -179,6 +189,8 @@ impl PartitionLog {
             covered: row.covered,
             drain_queued: false,
             truncations_committed: 0,
+            swaps: 0,
+            cleaning: new.cleaning.map(|row| Box::new(Cleaning::restore(row))),
         };
         Arc::new(Self {
             id: new.id,
@@ -186,6 +198,7 @@ impl PartitionLog {
             shared,
             state: Mutex::new(state),
             io: Mutex::new(SegmentWriter::default()),
+            files: RwLock::default(),
             waiters: Waiters::default(),
         })
     }
@@ -393,6 +406,7 @@ pub(crate) struct NewLog {
     pub leader_epoch: LeaderEpoch,
     pub row: rows::PartitionRow,
     pub segments: Vec<Segment>,
+    pub cleaning: Option<cleaning_row::CleaningRow>,
 }
 
 impl LogState {

@@ -12,7 +12,7 @@ use crate::segment::transaction_index::AbortedTransaction;
 use crate::segment::{Segment, offset_index};
 use bytes::Bytes;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thalweg_types::Offset;
 use thalweg_wire::batch::{BatchHeader, HEADER_LEN, split_batches, verify_crc};
@@ -127,6 +127,13 @@ struct Want {
     end: Offset,
 }
 
+/// Files of a segment, opened when it was planned to read them: compaction may put others in their place.
+struct SegmentFiles {
+    path: PathBuf,
+    log: Result<Arc<dyn DiskFile>, Lost>,
+    index: io::Result<Arc<dyn DiskFile>>,
+}
+
 impl PartitionLog {
     /// Reads what is in memory; `None` when the disk is needed.
     ///
@@ -151,18 +158,23 @@ impl PartitionLog {
         let mut offset = request.offset;
         let mut lost_races = 0;
         loop {
-            let (offsets, found) = match self.plan(request, offset)? {
-                Plan::Done(result) => (result.offsets, Ok(result.batches)),
-                Plan::Wal { offsets, run, want } => {
+            let (plan, files, swaps) = self.plan_and_open(request, offset)?;
+            let (offsets, found) = match (plan, files) {
+                (Plan::Done(result), _) => (result.offsets, Ok(result.batches)),
+                (Plan::Wal { offsets, run, want }, _) => {
                     let found = self.read_wal(&run, offset, want);
                     (offsets, found.map(|batches| vec![batches]))
                 }
-                Plan::Segment {
-                    offsets,
-                    segment,
-                    want,
-                } => {
-                    let found = self.read_segment(&segment, offset, want);
+                (Plan::Segment { offsets, .. }, None) => (offsets, Err(Lost::Race)),
+                (
+                    Plan::Segment {
+                        offsets,
+                        segment,
+                        want,
+                    },
+                    Some(files),
+                ) => {
+                    let found = self.read_segment((&segment, files), offset, want);
                     if let Ok(batches) = &found
                         && batches.is_empty()
                         && segment.next_offset > offset
@@ -188,7 +200,12 @@ impl PartitionLog {
                     batches,
                     aborted: Vec::new(),
                 };
-                self.with_aborted(request, result, IndexSource::Disk)
+                let result = self.with_aborted(request, result, IndexSource::Disk)?;
+                // Compaction forgets an abort when its records are gone; these may have been read before.
+                if request.limit == ReadLimit::LastStable && self.state.lock().swaps != swaps {
+                    return Err(Lost::Race);
+                }
+                Ok(result)
             });
             match found {
                 Ok(Some(result)) => return Ok(result),
@@ -205,6 +222,33 @@ impl PartitionLog {
                     return Err(error);
                 }
             }
+        }
+    }
+
+    /// Plans, and opens what the plan names before anything else can get the name.
+    fn plan_and_open(
+        &self,
+        request: ReadRequest,
+        offset: Offset,
+    ) -> Result<(Plan, Option<SegmentFiles>, u64), ReadError> {
+        let _files = self.files.read();
+        let swaps = self.state.lock().swaps;
+        let plan = self.plan(request, offset)?;
+        let files = match &plan {
+            Plan::Segment { segment, .. } => Some(self.open_segment_files(segment)),
+            Plan::Done(_) | Plan::Wal { .. } => None,
+        };
+        Ok((plan, files, swaps))
+    }
+
+    fn open_segment_files(&self, segment: &Segment) -> SegmentFiles {
+        let directory = self.directory();
+        let path = segment_file(&directory, segment.base_offset, FileKind::Log);
+        let index = segment_file(&directory, segment.base_offset, FileKind::OffsetIndex);
+        SegmentFiles {
+            log: self.open(&path),
+            index: self.shared.disk.open(&index, OpenMode::Read),
+            path,
         }
     }
 
@@ -308,10 +352,14 @@ impl PartitionLog {
         }
     }
 
-    fn read_segment(&self, segment: &Segment, offset: Offset, request: Want) -> Result<Bytes, Lost> {
-        let path = segment_file(&self.directory(), segment.base_offset, FileKind::Log);
-        let file = self.open(&path)?;
-        let mut position = self.start_position(segment, &*file, offset)?;
+    fn read_segment(
+        &self,
+        (segment, files): (&Segment, SegmentFiles),
+        offset: Offset,
+        request: Want,
+    ) -> Result<Bytes, Lost> {
+        let (path, file) = (files.path, files.log?);
+        let mut position = self.start_position(segment, (&*file, files.index), offset);
         let corrupt = |position: u64, what: String| {
             Lost::Error(ReadError::Corrupt {
                 path: path.display().to_string(),
@@ -377,18 +425,22 @@ impl PartitionLog {
     }
 
     /// Finds a position at or before the batch that holds `offset`. The index is a hint that is checked.
-    fn start_position(&self, segment: &Segment, log: &dyn DiskFile, offset: Offset) -> Result<u64, Lost> {
+    fn start_position(
+        &self,
+        segment: &Segment,
+        (log, index): (&dyn DiskFile, io::Result<Arc<dyn DiskFile>>),
+        offset: Offset,
+    ) -> u64 {
         let path = segment_file(&self.directory(), segment.base_offset, FileKind::OffsetIndex);
-        let found = match self.shared.disk.open(&path, OpenMode::Read) {
-            Ok(file) => offset_index::lookup(&*file, segment.offset_index.len, segment.base_offset, offset),
-            Err(error) => Err(error),
-        };
+        let found = index.and_then(|file| {
+            offset_index::lookup(&*file, segment.offset_index.len, segment.base_offset, offset)
+        });
         let found = match found {
             Ok(found) => found,
             Err(error) => {
                 self.shared.note_index_damage(self.id, segment.base_offset);
                 tracing::warn!(file = %path.display(), %error, "offset index unreadable, it will be rebuilt");
-                return Ok(0);
+                return 0;
             }
         };
         let holds = |entry: &offset_index::Entry| {
@@ -404,7 +456,7 @@ impl PartitionLog {
             tracing::debug!(file = %path.display(), ?entry, "offset index entry names no batch, it will be rebuilt");
         }
         let below = found.below.filter(|entry| Some(entry) != wrong);
-        Ok(below.map_or(0, |entry| entry.position))
+        below.map_or(0, |entry| entry.position)
     }
 
     pub(super) fn open(&self, path: &Path) -> Result<Arc<dyn DiskFile>, Lost> {

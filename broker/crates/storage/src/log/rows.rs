@@ -1,8 +1,10 @@
-//! Recovery points as rows: one per partition, one per segment, one for the write-ahead log.
+//! Recovery points as rows: one per partition, one per segment, one for the write-ahead log; and one per partition
+//! that is compacted.
 //!
 //! Rows are written through [`RecoveryStore`], all that changed in one transaction. Every row starts with a
 //! format version; a newer one is refused. Integers are big-endian, so that keys sort.
 
+use super::cleaning_row::{CLEANING_VERSION, CleaningRow, decode_cleaning};
 use super::epochs::Epochs;
 use super::producers::{BATCHES_KEPT, BatchRange, NO_COORDINATOR_EPOCH, ProducerEntry};
 use super::transactions::{DurableTransactions, OpenTransaction};
@@ -114,6 +116,8 @@ pub enum Row {
     Partition(TopicPartitionId, PartitionRow),
     /// A segment of a partition.
     Segment(TopicPartitionId, Segment),
+    /// How far compaction got in a partition.
+    Cleaning(TopicPartitionId, CleaningRow),
 }
 
 /// Returns the key of the write-ahead log's row.
@@ -136,7 +140,7 @@ pub fn segment_key(id: TopicPartitionId, base_offset: Offset) -> Vec<u8> {
     key
 }
 
-fn id_key(kind: u8, id: TopicPartitionId) -> Vec<u8> {
+pub(super) fn id_key(kind: u8, id: TopicPartitionId) -> Vec<u8> {
     let mut key = vec![kind];
     key.extend_from_slice(&id.topic_id.0);
     key.extend_from_slice(&id.partition.0.to_be_bytes());
@@ -239,7 +243,7 @@ fn put_stamp(out: &mut Vec<u8>, stamp: IndexStamp) {
     out.extend_from_slice(&stamp.crc.to_be_bytes());
 }
 
-fn put_count(out: &mut Vec<u8>, count: usize) {
+pub(super) fn put_count(out: &mut Vec<u8>, count: usize) {
     out.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes());
 }
 
@@ -250,7 +254,11 @@ fn put_count(out: &mut Vec<u8>, count: usize) {
 pub fn decode(key: &[u8], value: &[u8]) -> Result<Row, String> {
     let mut reader = Reader { bytes: value };
     let version = reader.u8().ok_or("an empty row")?;
-    let newest = if key == wal_key() { WAL_VERSION } else { VERSION };
+    let newest = match key.first() {
+        Some(b'w') => WAL_VERSION,
+        Some(b'c') => CLEANING_VERSION,
+        _ => VERSION,
+    };
     if version > newest {
         return Err(format!(
             "row version {version} is newer than {newest}, the newest this program reads"
@@ -265,6 +273,9 @@ pub fn decode(key: &[u8], value: &[u8]) -> Result<Row, String> {
             let base = Offset(i64::from_be_bytes(rest.try_into().ok()?));
             Some(Row::Segment(id, decode_segment(&mut reader, base, version)?))
         }),
+        Some((b'c', rest)) => id_of(rest)
+            .filter(|(_, rest)| rest.is_empty())
+            .and_then(|(id, _)| Some(Row::Cleaning(id, decode_cleaning(&mut reader)?))),
         _ => return Err(format!("unknown row key {key:02x?}")),
     };
     match row {
@@ -286,7 +297,7 @@ fn id_of(bytes: &[u8]) -> Option<(TopicPartitionId, &[u8])> {
     ))
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     bytes: &'a [u8],
 }
 
@@ -311,7 +322,7 @@ impl Reader<'_> {
     fn i32(&mut self) -> Option<i32> {
         self.array().map(i32::from_be_bytes)
     }
-    fn i64(&mut self) -> Option<i64> {
+    pub(super) fn i64(&mut self) -> Option<i64> {
         self.array().map(i64::from_be_bytes)
     }
     fn stamp(&mut self) -> Option<IndexStamp> {
@@ -324,7 +335,7 @@ impl Reader<'_> {
         Some((present != 0).then_some(slot))
     }
     /// A count of elements of at least `len` bytes each, which must be there.
-    fn count(&mut self, len: usize) -> Option<usize> {
+    pub(super) fn count(&mut self, len: usize) -> Option<usize> {
         let count = self.u32()? as usize;
         (count.checked_mul(len)? <= self.bytes.len()).then_some(count)
     }

@@ -1,11 +1,13 @@
 //! Offsets by timestamp, down to the record inside the batch (ListOffsets, KIP-79, KIP-734).
 
 use super::{MinOne, PartitionLog, ReadError, ReadLimit, ReadRequest};
-use crate::disk::OpenMode;
+use crate::disk::{DiskFile, OpenMode};
 use crate::segment::names::{FileKind, segment_file};
 use crate::segment::{Segment, time_index};
 use bytes::Bytes;
+use std::io;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use thalweg_types::{LeaderEpoch, Offset, TimestampMs};
 use thalweg_wire::batch::{BatchError, BatchHeader, split_batches};
 use thalweg_wire::compression::CompressionLimits;
@@ -132,30 +134,38 @@ impl PartitionLog {
 
     /// An offset at or before the first record with a timestamp of at least `target`.
     fn search_start(&self, target: TimestampMs) -> Offset {
-        let (segment, tail_start) = {
+        let (opened, tail_start) = {
+            // Compaction may put another index in its place.
+            let _files = self.files.read();
             let state = self.state.lock();
             let segment = state.segments.iter().find(|s| s.max_timestamp >= target).copied();
             let tail = state
                 .tail
                 .runs_from(Offset::ZERO)
                 .find(|run| run.run.max_timestamp >= target);
-            (
-                segment,
-                tail.map_or(state.high_watermark, |run| run.run.base_offset),
-            )
+            let tail_start = tail.map_or(state.high_watermark, |run| run.run.base_offset);
+            drop(state);
+            let opened = segment.map(|segment| {
+                let path = segment_file(&self.directory(), segment.base_offset, FileKind::TimeIndex);
+                (segment, self.shared.disk.open(&path, OpenMode::Read))
+            });
+            (opened, tail_start)
         };
-        match segment {
-            Some(segment) => self.search_start_in(&segment, target),
+        match opened {
+            Some((segment, file)) => self.search_start_in(&segment, file, target),
             None => tail_start,
         }
     }
 
-    fn search_start_in(&self, segment: &Segment, target: TimestampMs) -> Offset {
+    fn search_start_in(
+        &self,
+        segment: &Segment,
+        file: io::Result<Arc<dyn DiskFile>>,
+        target: TimestampMs,
+    ) -> Offset {
         let path = segment_file(&self.directory(), segment.base_offset, FileKind::TimeIndex);
-        let found = match self.shared.disk.open(&path, OpenMode::Read) {
-            Ok(file) => time_index::lookup(&*file, segment.time_index, segment.base_offset, target),
-            Err(error) => Err(error),
-        };
+        let found =
+            file.and_then(|file| time_index::lookup(&*file, segment.time_index, segment.base_offset, target));
         match found {
             Ok(Some(offset)) => offset,
             // Without its index the whole segment is searched, and the index is rebuilt.

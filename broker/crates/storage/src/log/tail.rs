@@ -99,6 +99,11 @@ impl Tail {
             .max()
     }
 
+    /// Largest timestamp of the oldest run that no segment holds.
+    pub(crate) fn first_undrained_timestamp(&self) -> Option<TimestampMs> {
+        self.runs.get(self.drained).map(|run| run.run.max_timestamp)
+    }
+
     /// First offset that the tail holds.
     pub(crate) fn start(&self) -> Option<Offset> {
         self.runs.front().map(|run| run.run.base_offset)
@@ -137,6 +142,17 @@ impl Tail {
     /// Takes the runs up to a slot out of memory.
     pub(crate) fn evict_through(&mut self, slot: Slot) {
         for run in self.runs.iter_mut().take_while(|run| run.slot <= slot) {
+            run.parts = None;
+        }
+        self.drop_front();
+    }
+
+    /// Forgets the drained runs that begin below an offset: their segments hold other batches now.
+    pub(crate) fn forget_drained_below(&mut self, offset: Offset) {
+        for run in self.runs.iter_mut().take(self.drained) {
+            if run.run.base_offset >= offset {
+                break;
+            }
             run.parts = None;
         }
         self.drop_front();

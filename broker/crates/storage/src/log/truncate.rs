@@ -174,6 +174,9 @@ impl PartitionLog {
         state.log_end = offset;
         state.high_watermark = offset;
         state.epochs.truncate_to(offset);
+        if let Some(cleaning) = &mut state.cleaning {
+            cleaning.truncate_to(offset);
+        }
         let now = &mut *state;
         now.transactions.truncate_to(offset, open);
         now.transactions.put_unindexed(cut.unindexed);

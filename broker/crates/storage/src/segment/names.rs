@@ -5,6 +5,8 @@ use thalweg_types::{Offset, PartitionIndex};
 
 /// Suffix of a partition directory that waits for its removal.
 pub const DELETED_DIRECTORY_SUFFIX: &str = "-delete";
+/// Suffix of a file that compaction writes: it counts once a row says so, and then loses the suffix.
+pub const CLEANED_FILE_SUFFIX: &str = ".cleaned";
 /// Suffix of a file that waits for its removal.
 pub const DELETED_FILE_SUFFIX: &str = ".deleted";
 /// Longest topic name, in bytes.
@@ -33,6 +35,14 @@ impl FileKind {
         Self::TimeIndex,
         Self::TransactionIndex,
         Self::ProducerSnapshot,
+    ];
+
+    /// Those that compaction writes anew.
+    pub const CLEANED: [Self; 4] = [
+        Self::Log,
+        Self::OffsetIndex,
+        Self::TimeIndex,
+        Self::TransactionIndex,
     ];
 
     /// Returns the ending of the file's name, without the dot.
@@ -67,6 +77,14 @@ pub fn doomed_directory(topic: &str, partition: PartitionIndex, id: &str) -> Str
 #[must_use]
 pub fn segment_file(directory: &Path, base_offset: Offset, kind: FileKind) -> PathBuf {
     directory.join(format!("{:020}.{}", base_offset.0, kind.extension()))
+}
+
+/// Returns the path of a file that compaction writes to take the place of a segment's.
+#[must_use]
+pub fn cleaned_file(directory: &Path, base_offset: Offset, kind: FileKind) -> PathBuf {
+    let mut name = segment_file(directory, base_offset, kind).into_os_string();
+    name.push(CLEANED_FILE_SUFFIX);
+    PathBuf::from(name)
 }
 
 /// Reads a segment file's name.
