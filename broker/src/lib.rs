@@ -7,6 +7,7 @@ pub mod admin;
 pub mod api;
 pub mod broker_configs;
 pub mod budget;
+pub mod cleaner;
 pub mod cli;
 pub mod clock;
 pub mod groups;

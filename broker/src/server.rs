@@ -23,6 +23,7 @@ use crate::admin::{self, AdminParts, AdminState};
 use crate::api::{Authorizer, Context, Throttle, advertised, dispatcher};
 use crate::broker_configs::{BrokerConfigs, apply_stored};
 use crate::budget::{BudgetSettings, MemoryBudget};
+use crate::cleaner;
 use crate::clock::Clock;
 use crate::groups::Groups;
 use crate::live_settings::LiveSettings;
@@ -151,6 +152,11 @@ impl Server {
             context.disk_gate.clone(),
             disk,
             data_path.clone(),
+            shutdown.watcher(),
+        ));
+        tasks.spawn(cleaner::run(
+            opened.engine.clone(),
+            context.settings.clone(),
             shutdown.watcher(),
         ));
         let network_metrics = NetworkMetrics::new(&metrics, &context.budget)?;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use thalweg_storage::disk::{Disk, RealDisk};
+use thalweg_storage::engine::LogEngine;
 use thalweg_storage::log::PartitionLog;
 use thalweg_telemetry::{Collector, Desc, Described, proto};
 use thalweg_types::PartitionIndex;
@@ -20,6 +21,7 @@ use thalweg_types::PartitionIndex;
 use super::AdminParts;
 use super::lag::OffsetTimes;
 use super::page::{Page, SeriesBudget, descriptions, reference};
+use crate::clock::Clock;
 use crate::topics::TopicView;
 use catalogue::{CATALOGUE, PARTITION_SERIES, TOPIC_SERIES};
 
@@ -162,10 +164,22 @@ impl BrokerCollector {
             ("thalweg_segments_deleted_total", &counters.segments_deleted),
             ("thalweg_disk_full_total", &counters.disk_full),
             ("thalweg_index_rebuilds_total", &counters.index_rebuilds),
+            ("thalweg_cleaner_runs_total", &counters.cleaner_runs),
+            ("thalweg_cleaner_read_bytes_total", &counters.cleaner_read_bytes),
+            (
+                "thalweg_cleaner_written_bytes_total",
+                &counters.cleaner_written_bytes,
+            ),
+            ("thalweg_cleaner_freed_bytes_total", &counters.cleaner_freed_bytes),
+            (
+                "thalweg_cleaner_removed_records_total",
+                &counters.cleaner_removed_records,
+            ),
         ] {
             page.add(name, &[], count(counter));
         }
         page.add("thalweg_damaged_places", &[], engine.problems().len() as f64);
+        cleaner(page, engine);
     }
 
     fn topics(&self, page: &mut Page, room: &mut Room) {
@@ -260,6 +274,31 @@ fn partition(
     page.add("kafka_topic_partition_under_replicated_partition", &labels, 0.0);
     page.add("kafka_partition_latest_offset", &labels, end);
     page.add("kafka_partition_earliest_offset", &labels, start);
+}
+
+fn cleaner(page: &mut Page, engine: &LogEngine) {
+    let now = Clock::System.now();
+    let status = engine.cleaner_status(now);
+    page.add("thalweg_cleaner_logs", &[], status.logs as f64);
+    page.add("thalweg_cleaner_dirty_ratio_max", &[], status.dirty_ratio_max);
+    page.add(
+        "thalweg_cleaner_uncleanable_logs",
+        &[],
+        status.uncleanable_logs as f64,
+    );
+    page.add(
+        "thalweg_cleaner_uncleanable_bytes",
+        &[],
+        status.uncleanable_bytes as f64,
+    );
+    let counters = engine.counters();
+    let map = counters.cleaner_map_per_mille.load(Ordering::Relaxed) as f64 / 1000.0;
+    page.add("thalweg_cleaner_map_utilization", &[], map);
+    let looked_at = counters.cleaner_looked_at_ms.load(Ordering::Relaxed);
+    if looked_at > 0 {
+        let since = now.0.saturating_sub(looked_at).max(0) as f64 / 1000.0;
+        page.add("thalweg_cleaner_idle_seconds", &[], since);
+    }
 }
 
 const fn flag(is_set: bool) -> f64 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thalweg_metadata::{Revision, Topic, TopicKind};
 use thalweg_settings::{Settings, TopicConfig};
-use thalweg_storage::log_config::{Deletion, LogConfig};
+use thalweg_storage::log_config::{CompactionConfig, Deletion, LogConfig};
 use thalweg_types::TopicId;
 
 /// One topic at one moment.
@@ -63,9 +63,15 @@ impl TopicView {
 #[must_use]
 pub fn log_config(config: &TopicConfig, settings: &Settings) -> LogConfig {
     let clamp = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+    // A record that must be compacted in time must be in a sealed segment in time (KIP-354).
+    let segment_ms = if config.cleanup_policy.compact {
+        clamp(config.segment_ms.min(config.max_compaction_lag_ms))
+    } else {
+        clamp(config.segment_ms)
+    };
     LogConfig {
         segment_bytes: config.segment_bytes.into(),
-        segment_ms: clamp(config.segment_ms),
+        segment_ms,
         segment_index_bytes: config.segment_index_bytes,
         index_interval_bytes: config.index_interval_bytes,
         retention_ms: config.retention_ms,
@@ -78,6 +84,12 @@ pub fn log_config(config: &TopicConfig, settings: &Settings) -> LogConfig {
         },
         producer_id_expiration_ms: i64::try_from(settings.producer_id_expiration_ms().as_millis())
             .unwrap_or(i64::MAX),
+        compaction: config.cleanup_policy.compact.then(|| CompactionConfig {
+            dirty_ratio_min: config.min_cleanable_dirty_ratio,
+            lag_ms_min: clamp(config.min_compaction_lag_ms),
+            lag_ms_max: clamp(config.max_compaction_lag_ms),
+            delete_retention_ms: clamp(config.delete_retention_ms),
+        }),
         producers_max: usize::try_from(settings.producer_ids_per_partition_max()).unwrap_or(usize::MAX),
     }
 }
