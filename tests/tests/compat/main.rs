@@ -16,6 +16,7 @@ mod cli_quarantine;
 mod cli_seek;
 mod cli_settings;
 mod cli_topics;
+mod compaction;
 mod java_consume;
 mod java_groups;
 mod java_segments;

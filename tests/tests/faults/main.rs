@@ -5,6 +5,7 @@
 //! and `tests/run-long` runs it for hours.
 
 mod bad_clients;
+mod compaction;
 mod company;
 mod crash_points;
 mod disk_full;

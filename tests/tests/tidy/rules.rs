@@ -12,7 +12,7 @@ use crate::sources::{self, marks_test};
 const RULES: u8 = 22;
 
 /// Rules that have no test, and why.
-const WAITING: &[(u8, &str)] = &[(16, "tombstones expire with compaction, and nothing compacts yet")];
+const WAITING: &[(u8, &str)] = &[];
 
 /// Rules whose tests cover a part, and what the rest waits for.
 const PARTLY: &[(u8, &str)] = &[

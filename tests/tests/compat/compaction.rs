@@ -1,0 +1,294 @@
+//! Compacted topics: of each key the newest record stays at its offset, deleted keys vanish, Kafka's tools read what is
+//! left. The same holds for `__consumer_offsets`.
+
+use std::path::PathBuf;
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+use thalweg_tests::clients::java::{Java, Tool};
+use thalweg_tests::clients::kcat::Kcat;
+use thalweg_tests::clients::librdkafka::{
+    CALL, CODECS, Consumed, Producer, Record, config, create_topic, read_topic,
+};
+use thalweg_tests::{Broker, BrokerConfig, require_client, wait};
+
+/// Cleaning begins at once and with little reason.
+const EAGER: [(&str, &str); 4] = [
+    ("cleanup.policy", "compact"),
+    ("min.cleanable.dirty.ratio", "0.01"),
+    ("delete.retention.ms", "0"),
+    ("segment.ms", "5000"),
+];
+
+const START: i64 = 1_700_000_000_000;
+
+fn eager_broker() -> BrokerConfig {
+    BrokerConfig::default().set("log.cleaner.backoff.ms", 100)
+}
+
+/// Sends records whose time lies so far behind the ones before that a new segment begins with them.
+struct Rounds {
+    producer: Producer,
+    topic: String,
+    round: i64,
+}
+
+impl Rounds {
+    fn new(broker: &Broker, topic: &str, settings: &[(&str, &str)]) -> Rounds {
+        Rounds {
+            producer: Producer::new(broker, settings),
+            topic: topic.to_owned(),
+            round: 0,
+        }
+    }
+
+    fn send(&mut self, records: &[(&str, Option<&str>)]) {
+        self.round += 1;
+        let timestamp = Some(START + self.round * 10_000);
+        let records: Vec<Record> = records
+            .iter()
+            .map(|(key, value)| Record {
+                key: Some(key.as_bytes().to_vec()),
+                value: value.map(|value| value.as_bytes().to_vec()),
+                timestamp,
+                ..Record::default()
+            })
+            .collect();
+        self.producer.send_all(&self.topic, &records);
+    }
+}
+
+fn plain(records: &[Consumed]) -> Vec<(i64, String)> {
+    let text = |bytes: &Option<Vec<u8>>| {
+        let bytes = bytes.as_deref();
+        bytes.map_or("null".to_owned(), |bytes| {
+            String::from_utf8_lossy(bytes).into_owned()
+        })
+    };
+    records
+        .iter()
+        .map(|record| {
+            (
+                record.offset,
+                format!("{}={}", text(&record.key), text(&record.value)),
+            )
+        })
+        .collect()
+}
+
+/// Three values for each of 20 keys, and one record more; waits until the newest alone are left.
+fn fill_and_wait(broker: &Broker, topic: &str, codec: &str) -> Vec<(i64, String)> {
+    let mut rounds = Rounds::new(
+        broker,
+        topic,
+        &[("compression.codec", codec), ("linger.ms", "50")],
+    );
+    let keys: Vec<String> = (0..20).map(|key| format!("key-{key}")).collect();
+    for value in ["first", "second", "third"] {
+        let records: Vec<(&str, Option<&str>)> = keys.iter().map(|key| (&**key, Some(value))).collect();
+        rounds.send(&records);
+    }
+    rounds.send(&[("last", Some("x"))]);
+    let mut expected: Vec<(i64, String)> = (0..20)
+        .map(|key| (40 + key, format!("key-{key}=third")))
+        .collect();
+    expected.push((60, "last=x".to_owned()));
+    let mut found = Vec::new();
+    wait::until(&format!("{topic} holds the newest of each key alone"), || {
+        found = plain(&read_topic(broker, topic, &[]));
+        found == expected
+    });
+    found
+}
+
+#[test]
+fn a_consumer_sees_the_newest_record_of_each_key_at_its_offset() {
+    let mut broker = eager_broker().start();
+    let mut all = Vec::new();
+    for codec in CODECS {
+        let topic = format!("compacted-{codec}");
+        create_topic(&broker, &topic, 1, &EAGER);
+        all.push((fill_and_wait(&broker, &topic, codec), topic));
+    }
+    broker.kill_nine();
+    broker.start_again();
+    for (expected, topic) in all {
+        assert_eq!(
+            plain(&read_topic(&broker, &topic, &[])),
+            expected,
+            "{topic}, after a kill"
+        );
+    }
+}
+
+#[test]
+fn kcat_reads_a_compacted_topic_over_its_gaps() {
+    let kcat = require_client!(Kcat::find());
+    let broker = eager_broker().start();
+    create_topic(&broker, "gaps", 1, &EAGER);
+    let expected = fill_and_wait(&broker, "gaps", "none");
+    let read = |from: &str| {
+        let arguments = [
+            "-C",
+            "-t",
+            "gaps",
+            "-p",
+            "0",
+            "-o",
+            from,
+            "-e",
+            "-q",
+            "-f",
+            "%o %k=%s\\n",
+        ];
+        kcat.run(broker.bootstrap(), &arguments, b"").stdout_text()
+    };
+    let text = |all: &[(i64, String)]| -> String {
+        all.iter()
+            .map(|(offset, text)| format!("{offset} {text}\n"))
+            .collect()
+    };
+    assert_eq!(read("beginning"), text(&expected));
+    assert_eq!(read("7"), text(&expected), "an offset whose record is gone");
+    assert_eq!(read("50"), text(&expected[10..]));
+    assert_eq!(read("60"), text(&expected[20..]));
+}
+
+#[test]
+fn a_deleted_key_vanishes_with_its_tombstone() {
+    let broker = eager_broker().start();
+    create_topic(&broker, "deleted", 1, &EAGER);
+    let mut rounds = Rounds::new(&broker, "deleted", &[]);
+    rounds.send(&[("a", Some("1")), ("b", Some("1"))]);
+    rounds.send(&[("a", None)]);
+    let mut ticks = 0;
+    wait::until("no record of the deleted key is left", || {
+        // Tombstones go when a log is cleaned again, so there must be something to clean.
+        ticks += 1;
+        let value = ticks.to_string();
+        rounds.send(&[("tick", Some(&value))]);
+        let found = plain(&read_topic(&broker, "deleted", &[]));
+        assert!(found.contains(&(1, "b=1".to_owned())), "{found:?}");
+        let tombstone = found.contains(&(2, "a=null".to_owned()));
+        let value = found.contains(&(0, "a=1".to_owned()));
+        assert!(
+            tombstone || !value,
+            "the tombstone went before what it deletes: {found:?}"
+        );
+        !tombstone && !value
+    });
+}
+
+/// The segments of a partition that hold bytes, by base offset.
+fn segments(broker: &Broker, partition: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(broker.log_directory().join(partition))
+        .ok()
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut files: Vec<PathBuf> = entries
+        .filter(|entry| entry.metadata().is_ok_and(|metadata| metadata.len() > 0))
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn kafka_dump_log_reads_compacted_segments() {
+    let java = require_client!(Java::find());
+    let mut broker = eager_broker().start();
+    create_topic(&broker, "dumped", 1, &EAGER);
+    let expected = fill_and_wait(&broker, "dumped", "zstd");
+    broker.terminate();
+    let mut offsets = Vec::new();
+    for file in segments(&broker, "dumped-0") {
+        let name = file.display().to_string();
+        let arguments = ["--files", &*name, "--deep-iteration", "--print-data-log"];
+        let dumped = java.run(Tool::DumpLogSegments, &broker, &arguments).stdout_text();
+        assert!(
+            !dumped.contains("isvalid: false"),
+            "{name} holds a broken batch: {dumped}"
+        );
+        let number = |line: &str| {
+            let (_, rest) = line.split_once("| offset: ")?;
+            rest.split_whitespace().next()?.parse::<i64>().ok()
+        };
+        offsets.extend(dumped.lines().filter_map(number));
+        let index = file.with_extension("index").display().to_string();
+        let sane = java.run(
+            Tool::DumpLogSegments,
+            &broker,
+            &["--files", &index, "--index-sanity-check"],
+        );
+        assert!(
+            sane.stdout_text().contains("passed sanity check."),
+            "{}",
+            sane.describe()
+        );
+    }
+    let expected: Vec<i64> = expected.iter().map(|(offset, _)| *offset).collect();
+    assert_eq!(offsets, expected);
+}
+
+#[test]
+fn committed_offsets_are_compacted_and_survive_it() {
+    const PARTITIONS: i32 = 400;
+    let mut broker = eager_broker()
+        .set("offsets.topic.num.partitions", 1)
+        .set("offsets.topic.segment.bytes", 1 << 20)
+        .start();
+    create_topic(&broker, "consumed", PARTITIONS, &[]);
+    let consumer: BaseConsumer = config(
+        &broker,
+        &[("group.id", "readers"), ("enable.auto.commit", "false")],
+    )
+    .create()
+    .expect("the settings are librdkafka's");
+    let offsets = |number: i64| {
+        let mut list = TopicPartitionList::new();
+        for partition in 0..PARTITIONS {
+            let added = list.add_partition_offset("consumed", partition, Offset::Offset(number));
+            added.expect("a valid offset");
+        }
+        list
+    };
+    let bytes = |broker: &Broker| -> u64 {
+        let files = segments(broker, "__consumer_offsets-0");
+        let len = |file: &PathBuf| file.metadata().map_or(0, |metadata| metadata.len());
+        files.iter().map(len).sum()
+    };
+    let mut number = 0;
+    let mut written_max = 0;
+    // Each round writes about 40 KiB; what is left after a cleaning is one round and the active segment.
+    wait::until("the offsets topic was cleaned", || {
+        for _ in 0..20 {
+            number += 1;
+            consumer
+                .commit(&offsets(number), CommitMode::Sync)
+                .expect("a commit");
+        }
+        written_max = written_max.max(bytes(&broker));
+        number > 80 && bytes(&broker) < (number as u64) * 20_000
+    });
+    for _ in 0..2 {
+        let mut asked = TopicPartitionList::new();
+        for partition in 0..PARTITIONS {
+            asked.add_partition("consumed", partition);
+        }
+        let found = consumer
+            .committed_offsets(asked, CALL)
+            .expect("committed offsets");
+        for element in found.elements() {
+            assert_eq!(
+                element.offset(),
+                Offset::Offset(number),
+                "partition {}",
+                element.partition()
+            );
+        }
+        broker.kill_nine();
+        broker.start_again();
+    }
+}
