@@ -46,8 +46,6 @@ struct Partition {
     /// A truncation that failed may have been done.
     maybe_cut: Option<i64>,
     next_sequence: i32,
-    /// Tombstones cannot have gone before any was met by a cleaning.
-    cleanings: u64,
 }
 
 impl Partition {
@@ -60,7 +58,12 @@ impl Partition {
     }
 
     fn cut(&mut self, to: i64) {
-        let gone: BTreeSet<u8> = self.written.iter().filter(|r| r.offset >= to).map(|r| r.key).collect();
+        let gone: BTreeSet<u8> = self
+            .written
+            .iter()
+            .filter(|r| r.offset >= to)
+            .map(|r| r.key)
+            .collect();
         self.written.retain(|record| record.offset < to);
         for record in self.written.iter_mut().filter(|r| r.offset < self.touched_end) {
             record.may_be_gone |= gone.contains(&record.key);
@@ -88,20 +91,34 @@ impl Partition {
         let count = |record: &&Written| record.offset >= start && record.offset < self.durable_end;
         for record in self.written.iter().filter(count) {
             if !record.may_be_gone && record.offset >= self.touched_end && !have.contains(&record.offset) {
-                return Err(format!("offset {} is gone, and was not to be cleaned", record.offset));
+                return Err(format!(
+                    "offset {} is gone, and was not to be cleaned",
+                    record.offset
+                ));
             }
         }
         for key in 0..KEYS {
-            let of_key: Vec<&Written> = self.written.iter().filter(count).filter(|r| r.key == key).collect();
+            let of_key: Vec<&Written> = self
+                .written
+                .iter()
+                .filter(count)
+                .filter(|r| r.key == key)
+                .collect();
             let Some(newest) = of_key.last() else { continue };
             if newest.may_be_gone || have.contains(&newest.offset) {
                 continue;
             }
             if newest.value.is_some() {
-                return Err(format!("key {key}: the newest record, at {}, is gone", newest.offset));
+                return Err(format!(
+                    "key {key}: the newest record, at {}, is gone",
+                    newest.offset
+                ));
             }
             if let Some(older) = of_key.iter().find(|record| have.contains(&record.offset)) {
-                return Err(format!("key {key}: deleted at {}, and back from {}", newest.offset, older.offset));
+                return Err(format!(
+                    "key {key}: deleted at {}, and back from {}",
+                    newest.offset, older.offset
+                ));
             }
         }
         Ok(())
@@ -205,7 +222,9 @@ impl Simulation {
             850..870 => self.world.clock.advance(self.rng.random_range(0..900)),
             870..960 => self.compare(index)?,
             960..985 => {
-                let cleaner = CrashPoint::ALL.into_iter().filter(|point| point.name().starts_with("cleaner-"));
+                let cleaner = CrashPoint::ALL
+                    .into_iter()
+                    .filter(|point| point.name().starts_with("cleaner-"));
                 let points: Vec<CrashPoint> = match self.rng.random_range(0..3) {
                     0 => CrashPoint::ALL.to_vec(),
                     _ => cleaner.collect(),
@@ -251,7 +270,10 @@ impl Simulation {
             .map(|_| {
                 let len = self.rng.random_range(0..120);
                 let value = (0..len).map(|_| self.rng.random()).collect();
-                (self.rng.random_range(0..KEYS), self.rng.random_bool(0.75).then_some(value))
+                (
+                    self.rng.random_range(0..KEYS),
+                    self.rng.random_bool(0.75).then_some(value),
+                )
             })
             .collect();
         let keys: Vec<[u8; 1]> = rows.iter().map(|(key, _)| [*key]).collect();
@@ -276,7 +298,8 @@ impl Simulation {
         let end = log.offsets().log_end_offset;
         let mut origin = Origin::Client;
         if index == LINKED {
-            thalweg_wire::batch::patch_base_offset_and_epoch(&mut bytes, end, log.offsets().leader_epoch).unwrap();
+            thalweg_wire::batch::patch_base_offset_and_epoch(&mut bytes, end, log.offsets().leader_epoch)
+                .unwrap();
             origin = Origin::Mirror { expected_end: end };
         }
         let Ok(appended) = log.append(CheckedBatch::check(bytes).unwrap(), origin, TimestampMs(1)) else {
@@ -310,11 +333,16 @@ impl Simulation {
             partition.touched_end = partition.touched_end.max(end);
         }
         let engine = self.engine();
-        let interfere = self.rng.random_bool(0.3).then(|| (self.rng.random_range(1..40u64), self.rng.random_range(0..5)));
+        let interfere = self
+            .rng
+            .random_bool(0.3)
+            .then(|| (self.rng.random_range(1..40u64), self.rng.random_range(0..5)));
         let (calls, cut) = (AtomicU64::new(0), Mutex::new(None));
         let starts = Mutex::new(Vec::new());
         let pace = |_| {
-            let Some((at, what)) = interfere else { return Pace::GoOn };
+            let Some((at, what)) = interfere else {
+                return Pace::GoOn;
+            };
             if calls.fetch_add(1, Ordering::Relaxed) != at {
                 return Pace::GoOn;
             }
@@ -365,7 +393,9 @@ impl Simulation {
     fn delete_records(&mut self, index: usize) {
         let log = self.log(index);
         let offsets = log.offsets();
-        let to = self.rng.random_range(offsets.log_start_offset.0..=offsets.high_watermark.0);
+        let to = self
+            .rng
+            .random_range(offsets.log_start_offset.0..=offsets.high_watermark.0);
         if log.delete_records(Offset(to)).is_ok() {
             self.note(format!("{index}: delete below {to}"));
             let partition = &mut self.partitions[index];
@@ -479,7 +509,10 @@ impl Simulation {
                 let durable = partition.durable_end;
                 return Err(self.violation(&format!("{index}: ends at {end}, {durable} was durable")));
             }
-            let torn = partition.written.iter().find(|r| r.offset < end && r.batch_end > end);
+            let torn = partition
+                .written
+                .iter()
+                .find(|r| r.offset < end && r.batch_end > end);
             if let Some(record) = torn {
                 let at = record.offset;
                 return Err(self.violation(&format!("{index}: ends at {end}, inside the batch of {at}")));
@@ -508,7 +541,10 @@ fn truncate(engine: &LogEngine, back: usize) -> Option<(i64, Result<(), Truncate
     if to < offsets.log_start_offset || to > offsets.high_watermark {
         return None;
     }
-    Some((to.0, linked.truncate_to(to, LeaderEpoch(offsets.leader_epoch.0 + 1))))
+    Some((
+        to.0,
+        linked.truncate_to(to, LeaderEpoch(offsets.leader_epoch.0 + 1)),
+    ))
 }
 
 fn variable(name: &str, default: u64) -> u64 {
@@ -532,10 +568,16 @@ fn a_seeded_simulation_with_the_cleaner_agrees_with_the_oracle() {
         }
     }
     println!("{count} seeds: {crashes} crashes, {replaced} segments cleaned, {reached:?}");
-    assert!(crashes > 0 && replaced > 0, "a run without a fault or a cleaning proves nothing");
+    assert!(
+        crashes > 0 && replaced > 0,
+        "a run without a fault or a cleaning proves nothing"
+    );
     for point in CrashPoint::ALL {
         let is_cleaner = point.name().starts_with("cleaner-");
-        assert!(!is_cleaner || reached.contains_key(&point), "{point} was never reached");
+        assert!(
+            !is_cleaner || reached.contains_key(&point),
+            "{point} was never reached"
+        );
     }
 }
 
@@ -544,7 +586,11 @@ fn a_seed_with_the_cleaner_replays_step_by_step() {
     let run = || {
         let mut simulation = Simulation::new(11);
         simulation.run(1500).unwrap();
-        (simulation.trace, simulation.replaced, simulation.world.disk.calls())
+        (
+            simulation.trace,
+            simulation.replaced,
+            simulation.world.disk.calls(),
+        )
     };
     assert_eq!(run(), run());
 }
@@ -572,6 +618,9 @@ fn every_bug_planted_in_the_cleaner_is_found() {
         let Some((seed, violation)) = found else {
             panic!("{bug:?} was not found with {seeds} seeds");
         };
-        println!("{bug:?} found with seed {seed}: {}", violation.lines().next().unwrap_or_default());
+        println!(
+            "{bug:?} found with seed {seed}: {}",
+            violation.lines().next().unwrap_or_default()
+        );
     }
 }

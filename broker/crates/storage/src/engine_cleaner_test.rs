@@ -89,7 +89,7 @@ fn rows(log: &PartitionLog) -> Vec<Row> {
     read_records(log).unwrap().into_iter().map(row).collect()
 }
 
-fn headers(log: &PartitionLog) -> Vec<thalweg_wire::batch::BatchHeader> {
+pub(super) fn headers(log: &PartitionLog) -> Vec<thalweg_wire::batch::BatchHeader> {
     let offsets = log.offsets();
     let mut out = Vec::new();
     let mut offset = offsets.log_start_offset;
@@ -101,7 +101,9 @@ fn headers(log: &PartitionLog) -> Vec<thalweg_wire::batch::BatchHeader> {
             min_one: MinOne::Yes,
         };
         let result = log.read(request).unwrap();
-        let Some(bytes) = result.batches.first() else { break };
+        let Some(bytes) = result.batches.first() else {
+            break;
+        };
         let header = split_batches(bytes).next().unwrap().unwrap().header;
         offset = header.next_offset();
         out.push(header);
@@ -110,14 +112,14 @@ fn headers(log: &PartitionLog) -> Vec<thalweg_wire::batch::BatchHeader> {
 }
 
 /// One partition of a compacted topic, with what may be cleaned of it closed by [`Cleaned::seal`].
-struct Compacted {
+pub(super) struct Compacted {
     world: World,
-    engine: Arc<LogEngine>,
-    log: Arc<PartitionLog>,
+    pub(super) engine: Arc<LogEngine>,
+    pub(super) log: Arc<PartitionLog>,
 }
 
 impl Compacted {
-    fn new(config: LogConfig) -> Self {
+    pub(super) fn new(config: LogConfig) -> Self {
         let mut world = World::new(1);
         world.topic.config = Arc::new(config);
         let (engine, _) = world.open().unwrap();
@@ -125,7 +127,7 @@ impl Compacted {
         Self { world, engine, log }
     }
 
-    fn put(&self, options: BatchOptions, rows: &[(&str, Option<&str>)]) -> i64 {
+    pub(super) fn put(&self, options: BatchOptions, rows: &[(&str, Option<&str>)]) -> i64 {
         let rows: Vec<(&[u8], Option<&[u8]>)> = rows
             .iter()
             .map(|(key, value)| (key.as_bytes(), value.map(str::as_bytes)))
@@ -134,7 +136,7 @@ impl Compacted {
     }
 
     /// Closes the active segment with a batch that fills the next one.
-    fn seal(&self) {
+    pub(super) fn seal(&self) {
         let filler = "f".repeat(2000);
         for _ in 0..2 {
             self.put(BatchOptions::default(), &[("filler", Some(&filler))]);
@@ -142,15 +144,18 @@ impl Compacted {
         self.engine.checkpoint().unwrap();
     }
 
-    fn clean_at(&self, now: i64) -> Result<CleanReport, CleanError> {
-        match self.engine.clean_log(self.log.clone(), &parts(now, &|_| Pace::GoOn)) {
+    pub(super) fn clean_at(&self, now: i64) -> Result<CleanReport, CleanError> {
+        match self
+            .engine
+            .clean_log(self.log.clone(), &parts(now, &|_| Pace::GoOn))
+        {
             CleanTurn::Cleaned(_, report) => Ok(report),
             CleanTurn::Failed(_, error) => Err(error),
             CleanTurn::Idle => panic!("a log was given"),
         }
     }
 
-    fn restart(mut self) -> Self {
+    pub(super) fn restart(mut self) -> Self {
         drop((self.log, self.engine));
         self.world.disk.crash(&mut |_| 0);
         let (engine, _) = self.world.open().unwrap();
@@ -162,18 +167,32 @@ impl Compacted {
         }
     }
 
-    fn plain(&self) -> Vec<(i64, String)> {
+    /// The records that are no markers.
+    pub(super) fn data(&self) -> Vec<(i64, String)> {
+        let markers: BTreeSet<i64> = headers(&self.log)
+            .iter()
+            .filter(|header| header.is_control())
+            .map(|header| header.base_offset.0)
+            .collect();
         let all = rows(&self.log).into_iter();
-        all.filter(|(_, key, _)| key != b"filler")
-            .map(|(offset, key, value)| {
-                let value = value.map_or("-".into(), |value| String::from_utf8(value).unwrap());
-                (offset, format!("{}={value}", String::from_utf8(key).unwrap()))
-            })
-            .collect()
+        text(all.filter(|(offset, ..)| !markers.contains(offset)))
+    }
+
+    fn plain(&self) -> Vec<(i64, String)> {
+        text(rows(&self.log).into_iter())
     }
 }
 
-fn pairs(expected: &[(i64, &str)]) -> Vec<(i64, String)> {
+fn text(all: impl Iterator<Item = Row>) -> Vec<(i64, String)> {
+    all.filter(|(_, key, _)| key != b"filler")
+        .map(|(offset, key, value)| {
+            let value = value.map_or("-".into(), |value| String::from_utf8(value).unwrap());
+            (offset, format!("{}={value}", String::from_utf8(key).unwrap()))
+        })
+        .collect()
+}
+
+pub(super) fn pairs(expected: &[(i64, &str)]) -> Vec<(i64, String)> {
     expected
         .iter()
         .map(|(offset, text)| (*offset, (*text).to_owned()))
@@ -198,7 +217,10 @@ fn of_each_key_the_newest_record_stays_at_its_offset_under_every_codec() {
         assert_eq!(it.log.offsets(), start, "no number of the log moves");
         assert!(report.bytes_written < report.bytes_replaced, "{report:?}");
         let first = headers(&it.log)[0];
-        assert_eq!((first.base_offset.0, first.last_offset_delta, first.record_count), (0, 2, 1));
+        assert_eq!(
+            (first.base_offset.0, first.last_offset_delta, first.record_count),
+            (0, 2, 1)
+        );
         assert_eq!(first.compression(), Ok(compression));
         // A second time nothing changes, and nothing is written.
         let again = it.clean_at(5000).unwrap();
@@ -214,7 +236,11 @@ fn the_active_segment_is_never_touched() {
     let it = Compacted::new(compacted());
     it.put(BatchOptions::default(), &[("a", Some("1")), ("a", Some("2"))]);
     it.engine.checkpoint().unwrap();
-    assert!(it.log.cleanable(TimestampMs(0)).is_none_or(|found| found.dirty_bytes == 0));
+    assert!(
+        it.log
+            .cleanable(TimestampMs(0))
+            .is_none_or(|found| found.dirty_bytes == 0)
+    );
     let _ = it.clean_at(5000);
     assert_eq!(it.plain(), pairs(&[(0, "a=1"), (1, "a=2")]));
 }
@@ -229,7 +255,11 @@ fn rule_16_a_tombstone_stays_until_the_horizon_that_its_batch_names() {
     assert_eq!(it.plain(), pairs(&[(2, "a=-"), (3, "b=2")]));
     let header = headers(&it.log)[0];
     assert!(header.has_delete_horizon());
-    assert_eq!(header.base_timestamp, TimestampMs(6000), "5000 and delete.retention.ms");
+    assert_eq!(
+        header.base_timestamp,
+        TimestampMs(6000),
+        "5000 and delete.retention.ms"
+    );
     let found = read_records(&it.log).unwrap();
     assert_eq!(found[0].timestamp, TimestampMs(1000), "times are as before");
     let it = it.restart();
@@ -264,10 +294,17 @@ fn the_last_batch_of_a_producer_stays_as_an_empty_one() {
     assert_eq!(it.plain(), pairs(&[(3, "a=4")]));
     let found = headers(&it.log);
     let first = found[0];
-    assert_eq!((first.base_offset.0, first.last_offset().0, first.record_count), (1, 2, 0));
+    assert_eq!(
+        (first.base_offset.0, first.last_offset().0, first.record_count),
+        (1, 2, 0)
+    );
     assert_eq!((first.producer_id.0, first.last_sequence()), (7, 2));
     // The producer's next batch makes the empty one superfluous; a repeat is still known.
-    let again = append(&it.log, records(from(7, 1), &[(b"a", Some(b"2")), (b"a", Some(b"3"))])).unwrap();
+    let again = append(
+        &it.log,
+        records(from(7, 1), &[(b"a", Some(b"2")), (b"a", Some(b"3"))]),
+    )
+    .unwrap();
     assert!(matches!(again, Append::Duplicate(_)), "{again:?}");
     it.put(from(7, 3), &[("b", Some("1"))]);
     it.seal();
@@ -314,18 +351,35 @@ fn small_neighbours_become_one_segment_and_their_files_go() {
     let it = Compacted::new(compacted());
     let value = "v".repeat(300);
     for _ in 0..40 {
-        it.put(BatchOptions::default(), &[("a", Some(&value)), ("b", Some(&value))]);
+        it.put(
+            BatchOptions::default(),
+            &[("a", Some(&value)), ("b", Some(&value))],
+        );
     }
     it.seal();
     let before = it.log.segment_count();
     it.clean_at(5000).unwrap();
-    assert!(it.log.segment_count() + 5 < before, "{before}, now {}", it.log.segment_count());
-    let files: Vec<String> = it.world.disk.files().into_iter().map(|(path, _)| path.display().to_string()).collect();
+    assert!(
+        it.log.segment_count() + 5 < before,
+        "{before}, now {}",
+        it.log.segment_count()
+    );
+    let files: Vec<String> = it
+        .world
+        .disk
+        .files()
+        .into_iter()
+        .map(|(path, _)| path.display().to_string())
+        .collect();
     let logs = files.iter().filter(|name| name.ends_with(".log")).count();
     assert_eq!(logs, it.log.segment_count(), "{files:?}");
     assert!(!files.iter().any(|name| name.ends_with(".cleaned")), "{files:?}");
     // Records are found by time and offset as before.
-    let found = it.log.find_by_timestamp(TimestampMs(1001), ReadLimit::HighWatermark, &INFLATE).unwrap().unwrap();
+    let found = it
+        .log
+        .find_by_timestamp(TimestampMs(1001), ReadLimit::HighWatermark, &INFLATE)
+        .unwrap()
+        .unwrap();
     assert_eq!((found.offset, found.timestamp), (Offset(79), TimestampMs(1001)));
     it.restart();
 }
@@ -338,20 +392,40 @@ fn a_damaged_segment_is_not_cleaned_and_is_told_of_once() {
     it.seal();
     let path = Path::new("/data/events-0/00000000000000000000.log");
     it.world.disk.corrupt(path, |bytes| bytes[70] ^= 1);
-    let names = || it.world.disk.files().into_iter().filter(|(path, _)| path.starts_with("/data/events-0"));
+    let names = || {
+        it.world
+            .disk
+            .files()
+            .into_iter()
+            .filter(|(path, _)| path.starts_with("/data/events-0"))
+    };
     let before: Vec<_> = names().collect();
     match it.clean_at(5000) {
-        Err(CleanError::Corrupt { position: 0, path, .. }) => assert!(path.ends_with(".log"), "{path}"),
+        Err(CleanError::Corrupt {
+            position: 0, path, ..
+        }) => assert!(path.ends_with(".log"), "{path}"),
         other => panic!("{other:?}"),
     }
-    assert_eq!(names().collect::<Vec<_>>(), before, "nothing is made of it, and nothing is left");
-    assert!(matches!(it.engine.clean_next(&parts(5000, &|_| Pace::GoOn)), CleanTurn::Idle));
+    assert_eq!(
+        names().collect::<Vec<_>>(),
+        before,
+        "nothing is made of it, and nothing is left"
+    );
+    assert!(matches!(
+        it.engine.clean_next(&parts(5000, &|_| Pace::GoOn)),
+        CleanTurn::Idle
+    ));
     let status = it.engine.cleaner_status(TimestampMs(5000));
     assert_eq!((status.logs, status.uncleanable_logs), (1, 1));
     assert!(status.uncleanable_bytes > 0);
     let problems = it.engine.problems();
     assert_eq!(problems.len(), 1);
-    assert!(problems.values().all(|text| text.contains("events-0 is not compacted any more")), "{problems:?}");
+    assert!(
+        problems
+            .values()
+            .all(|text| text.contains("events-0 is not compacted any more")),
+        "{problems:?}"
+    );
 }
 
 #[test]
@@ -369,7 +443,10 @@ fn a_full_disk_or_a_stop_leaves_the_log_as_it_was() {
     };
     let (before, files_before) = (it.plain(), files());
     let stopped = it.engine.clean_log(it.log.clone(), &parts(5000, &|_| Pace::Stop));
-    assert!(matches!(stopped, CleanTurn::Failed(_, CleanError::Stopped)), "{stopped:?}");
+    assert!(
+        matches!(stopped, CleanTurn::Failed(_, CleanError::Stopped)),
+        "{stopped:?}"
+    );
     it.world.disk.set_capacity(it.world.disk.used());
     assert!(matches!(it.clean_at(5000), Err(CleanError::Later(_))));
     it.world.disk.set_capacity(1 << 40);
@@ -395,10 +472,15 @@ fn readers_beside_the_cleaner_see_no_error_and_the_newest_of_each_key() {
                 assert!(offsets.is_sorted(), "{offsets:?}");
                 for record in found {
                     let value = record.value.unwrap();
-                    assert!(value.starts_with(&record.offset.0.to_be_bytes()), "{}", record.offset.0);
+                    assert!(
+                        value.starts_with(&record.offset.0.to_be_bytes()),
+                        "{}",
+                        record.offset.0
+                    );
                 }
                 let time = TimestampMs(1000);
-                log.find_by_timestamp(time, ReadLimit::HighWatermark, &INFLATE).unwrap();
+                log.find_by_timestamp(time, ReadLimit::HighWatermark, &INFLATE)
+                    .unwrap();
                 passes += 1;
             }
         }));
@@ -443,6 +525,9 @@ fn a_deletion_in_the_middle_of_a_cleaning_ends_it() {
         Pace::GoOn
     };
     let turn = it.engine.clean_log(it.log.clone(), &parts(5000, &delete));
-    assert!(matches!(turn, CleanTurn::Failed(_, CleanError::Overtaken)), "{turn:?}");
+    assert!(
+        matches!(turn, CleanTurn::Failed(_, CleanError::Overtaken)),
+        "{turn:?}"
+    );
     assert!(it.world.fatal.lock().is_empty());
 }

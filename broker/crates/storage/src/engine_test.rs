@@ -4,6 +4,8 @@
 mod cleaner;
 #[path = "engine_cleaner_simulation_test.rs"]
 mod cleaner_simulation;
+#[path = "engine_cleaner_transactions_test.rs"]
+mod cleaner_transactions;
 #[path = "engine_faults_test.rs"]
 mod faults;
 #[path = "engine_memory_test.rs"]

@@ -1,6 +1,6 @@
 use super::*;
-use crate::cleaner::digest::DigestSeed;
 use crate::cleaner::MapLimits;
+use crate::cleaner::digest::DigestSeed;
 use crate::segment::transaction_index::AbortedTransaction;
 use thalweg_types::ProducerEpoch;
 use thalweg_wire::batch::patch_base_offset_and_epoch;

@@ -6,8 +6,8 @@
 //! finds the old files under the old row, or the new row and the new files, whose names it finishes to change. The
 //! `.cleaned` file of a segment that a durable row names as changing is never written again before that row is gone.
 
-use super::cleaning_row::{CleaningRow, cleaning_key, encode_cleaning};
 use super::aborted::IndexSource;
+use super::cleaning_row::{CleaningRow, cleaning_key, encode_cleaning};
 use super::drain::SegmentWriter;
 use super::read::Lost;
 use super::rows::{RecoveryStoreError, RowChange, encode_segment, segment_key};
@@ -299,7 +299,11 @@ impl PartitionLog {
         let aborted = filter.take_kept_transactions();
         if !is_changed || is_empty {
             discard(disk, directory, first.base_offset);
-            return Ok(if is_changed { Outcome::Changed(None) } else { Outcome::Same });
+            return Ok(if is_changed {
+                Outcome::Changed(None)
+            } else {
+                Outcome::Same
+            });
         }
         let segment = output.finish((first, last), &aborted)?;
         self.sync_names(snapshot)?;
@@ -372,7 +376,9 @@ impl PartitionLog {
             first_dirty: self.state.lock().first_dirty(),
             swapping: new.iter().map(|segment| segment.base_offset).collect(),
         };
-        let gone = group.iter().map(|segment| (segment_key(self.id, segment.base_offset), None));
+        let gone = group
+            .iter()
+            .map(|segment| (segment_key(self.id, segment.base_offset), None));
         let added = new.map(|new| (segment_key(self.id, new.base_offset), Some(encode_segment(&new))));
         let state = (cleaning_key(self.id), Some(encode_cleaning(&cleaning)));
         for (key, value) in gone.chain(added).chain([state]) {
@@ -390,19 +396,26 @@ impl PartitionLog {
         let new_base = new.map(|segment| segment.base_offset);
         if let Some(base) = new_base {
             for kind in FileKind::CLEANED {
-                if kind == FileKind::TransactionIndex && new.is_some_and(|new| new.transaction_index.len == 0) {
+                if kind == FileKind::TransactionIndex && new.is_some_and(|new| new.transaction_index.len == 0)
+                {
                     // Nothing of it counts; one that stays is cut at the next start.
                     let _ = disk.remove_file(&segment_file(&directory, base, kind));
                     continue;
                 }
-                let (from, to) = (cleaned_file(&directory, base, kind), segment_file(&directory, base, kind));
+                let (from, to) = (
+                    cleaned_file(&directory, base, kind),
+                    segment_file(&directory, base, kind),
+                );
                 if !(is_planted(Bug::SwappedBeforeRow) && disk.file_len(&from).ok().flatten().is_none()) {
                     disk.rename(&from, &to)
                         .map_err(|error| CleanError::io(&from, error))?;
                 }
             }
         }
-        for segment in group.iter().filter(|segment| Some(segment.base_offset) != new_base) {
+        for segment in group
+            .iter()
+            .filter(|segment| Some(segment.base_offset) != new_base)
+        {
             for kind in FileKind::ALL {
                 // One that stays is named by no row, and goes at the next start.
                 let _ = disk.remove_file(&segment_file(&directory, segment.base_offset, kind));
@@ -479,7 +492,9 @@ impl PartitionLog {
             return false;
         }
         let Some(first) = group.first() else { return true };
-        let at = state.segments.partition_point(|s| s.base_offset < first.base_offset);
+        let at = state
+            .segments
+            .partition_point(|s| s.base_offset < first.base_offset);
         let found = state.segments.get(at..at + group.len()).unwrap_or_default();
         let same = |(a, b): (&Segment, &Segment)| {
             (a.base_offset, a.next_offset, a.size) == (b.base_offset, b.next_offset, b.size)

@@ -36,6 +36,7 @@ pub use read::{MinOne, ReadError, ReadLimit, ReadRequest, ReadResult};
 pub(crate) use replay::ReplayedRun;
 pub use retention::RetentionReport;
 pub use search::{FoundOffset, SearchError};
+pub use truncate::TruncateError;
 pub use verification::{TransactionStart, TransactionVersion, VerificationGuard};
 pub use truncate::TruncateError;
 pub use waiters::Waiter;
