@@ -16,3 +16,7 @@ pub(crate) use durable_segment::DurableSegment;
 pub(crate) use recovery_rows::is_no_space;
 pub use reserve::DiskReserve;
 pub use watched_disk::{RecoveryProgress, WatchedDisk};
+
+#[cfg(test)]
+#[path = "damage_test.rs"]
+mod damage_tests;
