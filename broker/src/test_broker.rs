@@ -18,10 +18,10 @@ use crate::admin::{AdminParts, AdminState};
 use crate::clock::Clock;
 use crate::groups::Groups;
 use crate::live_settings::LiveSettings;
-use crate::partition::{DiskGate, FetchSessions, append_from_client, ProducerIds};
+use crate::partition::{DiskGate, FetchSessions, ProducerIds, append_from_client};
 use crate::storage::{DataDirectory, OpenedData, RecoveryProgress};
-use crate::transactions::{TransactionParts, Transactions};
 use crate::topics::{NewTopic, ReplicationFactor, TopicView, Topics};
+use crate::transactions::{TransactionParts, Transactions};
 
 /// Parts of a broker; closed when dropped.
 pub(crate) struct TestBroker {

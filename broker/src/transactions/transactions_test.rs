@@ -45,9 +45,11 @@ async fn init(transactions: &Transactions) -> ProducerIdAndEpoch {
     loop {
         match transactions.ask(request()).await.unwrap().wait().await {
             Ok(producer) => return producer,
-            Err(
-                TransactionError::ConcurrentTransactions | TransactionError::CoordinatorLoadInProgress,
-            ) if Instant::now() < until => tokio::time::sleep(Duration::from_millis(5)).await,
+            Err(TransactionError::ConcurrentTransactions | TransactionError::CoordinatorLoadInProgress)
+                if Instant::now() < until =>
+            {
+                tokio::time::sleep(Duration::from_millis(5)).await
+            }
             Err(error) => panic!("{error}"),
         }
     }

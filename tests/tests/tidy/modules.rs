@@ -40,9 +40,20 @@ const FORBIDDEN: [(&str, &[&str]); 9] = [
     ),
     (
         "coordinator_log",
-        &["server", "cli", "admin", "network", "api", "groups", "transactions"],
+        &[
+            "server",
+            "cli",
+            "admin",
+            "network",
+            "api",
+            "groups",
+            "transactions",
+        ],
     ),
-    ("groups", &["server", "cli", "admin", "network", "api", "transactions"]),
+    (
+        "groups",
+        &["server", "cli", "admin", "network", "api", "transactions"],
+    ),
     ("transactions", &["server", "cli", "admin", "network", "api"]),
     ("admin", &["server", "cli", "network", "api"]),
     (

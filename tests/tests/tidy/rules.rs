@@ -15,12 +15,10 @@ const RULES: u8 = 22;
 const WAITING: &[(u8, &str)] = &[];
 
 /// Rules whose tests cover a part, and what the rest waits for.
-const PARTLY: &[(u8, &str)] = &[
-    (
-        21,
-        "the newer group protocols and the SCRAM APIs do not exist yet",
-    ),
-];
+const PARTLY: &[(u8, &str)] = &[(
+    21,
+    "the newer group protocols and the SCRAM APIs do not exist yet",
+)];
 
 /// The number of tests of each rule.
 fn tests_by_rule() -> BTreeMap<u8, usize> {

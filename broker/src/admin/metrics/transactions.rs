@@ -8,7 +8,11 @@ use crate::admin::page::Page;
 pub(super) fn collect(parts: &AdminParts, page: &mut Page) {
     let stats = parts.transactions.stats();
     for (state, count) in TransactionState::ALL.into_iter().zip(stats.ids) {
-        page.add("thalweg_transactional_ids", &[("state", state.name())], count as f64);
+        page.add(
+            "thalweg_transactional_ids",
+            &[("state", state.name())],
+            count as f64,
+        );
     }
     let counters = &stats.counters;
     let counted = [

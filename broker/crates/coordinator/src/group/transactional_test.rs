@@ -75,7 +75,8 @@ fn what_stands_later_in_the_log_wins_whatever_is_decided_first() {
         desk.call(by(1, commit("g", 7)));
         desk.call(by(2, commit("g", 8)));
         for producer in order {
-            desk.shard.complete_transaction(ProducerId(producer), Outcome::Commit);
+            desk.shard
+                .complete_transaction(ProducerId(producer), Outcome::Commit);
         }
         assert_eq!(fetch(&mut desk, "g", Stability::Any), Ok(8), "{order:?}");
     }
@@ -96,10 +97,7 @@ fn a_member_says_which_generation_it_is_in_and_older_clients_say_nothing() {
     let good = commit("g", 1).by(&members[0], generation);
     assert_eq!(outcome(desk.call(by(1, good))), Ok(()));
     let old = commit("g", 1).by(&members[0], generation - 1);
-    assert_eq!(
-        outcome(desk.call(by(1, old))),
-        Err(GroupError::IllegalGeneration)
-    );
+    assert_eq!(outcome(desk.call(by(1, old))), Err(GroupError::IllegalGeneration));
     let stranger = commit("g", 1).by(&"somebody".into(), generation);
     assert_eq!(
         outcome(desk.call(by(1, stranger))),

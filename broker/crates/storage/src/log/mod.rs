@@ -38,7 +38,6 @@ pub use retention::RetentionReport;
 pub use search::{FoundOffset, SearchError};
 pub use truncate::TruncateError;
 pub use verification::{TransactionStart, TransactionVersion, VerificationGuard};
-pub use truncate::TruncateError;
 pub use waiters::Waiter;
 
 use crate::commit::{CommitError, CommittedRun, EntryContent, GroupMember, Ticket};
