@@ -399,25 +399,7 @@ impl PartitionLog {
                 return Ok(Bytes::new());
             }
             let count = usize::try_from(left).unwrap_or(usize::MAX).min(want);
-            let buffer =
-                match self
-                    .shared
-                    .segment_reader
-                    .read((&*file, direct.as_deref()), &path, count, position)
-                {
-                    Ok(buffer) => buffer,
-                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                        let what = format!(
-                            "the file is shorter than the {} bytes that were durable",
-                            segment.size
-                        );
-                        return Err(corrupt(position, what));
-                    }
-                    Err(error) => {
-                        let (path, what) = (path.display().to_string(), error.to_string());
-                        return Err(Lost::Error(ReadError::Io { path, what }));
-                    }
-                };
+            let buffer = self.read_range((&*file, direct.as_deref()), &path, count, position)?;
             if let Some(entry) = hint.first_wrong(&buffer, position) {
                 self.shared.note_index_damage(self.id, segment.base_offset);
                 tracing::debug!(file = %path.display(), ?entry, "offset index entry names no batch, it will be rebuilt");
@@ -428,12 +410,9 @@ impl PartitionLog {
                     continue;
                 }
             }
-            hint = Neighbours {
-                below: None,
-                above: hint
-                    .above
-                    .filter(|above| above.position >= position + count as u64),
-            };
+            hint.below = None;
+            hint.above
+                .take_if(|above| above.position < position + count as u64);
             let peek = |at: usize| match buffer.get(at..).and_then(|rest| rest.get(..HEADER_LEN)) {
                 Some(header) => BatchHeader::parse(header).ok(),
                 None => header_at(&*file, position + at as u64, segment.size),
@@ -463,27 +442,42 @@ impl PartitionLog {
                         .map_err(|(at, what)| corrupt(position + skipped as u64 + at, what));
                 }
                 None if skipped == 0 => {
-                    return Err(corrupt(
-                        position,
-                        format!("{left} bytes are no whole batch header"),
-                    ));
+                    let what = format!("{left} bytes are no whole batch header");
+                    return Err(corrupt(position, what));
                 }
                 // Longer than between two entries: is the one above true?
                 None => {
                     position += skipped as u64;
-                    if let Some(above) = hint.above.take() {
-                        let header = file.read_new(HEADER_LEN, above.position).unwrap_or_default();
-                        let alone = Neighbours {
-                            below: None,
-                            above: Some(above),
-                        };
-                        if header.is_empty() || alone.first_wrong(&header, above.position).is_some() {
-                            self.shared.note_index_damage(self.id, segment.base_offset);
-                        }
+                    if let Some(above) = hint.above.take()
+                        && is_wrong_in(&*file, above)
+                    {
+                        self.shared.note_index_damage(self.id, segment.base_offset);
                     }
                 }
             }
         }
+    }
+
+    /// Reads bytes that were durable, unchecked.
+    fn read_range(
+        &self,
+        files: (&dyn DiskFile, Option<&dyn DiskFile>),
+        path: &Path,
+        count: usize,
+        position: u64,
+    ) -> Result<Bytes, Lost> {
+        let read = self.shared.segment_reader.read(files, path, count, position);
+        read.map_err(|error| {
+            let path = path.display().to_string();
+            Lost::Error(if error.kind() == io::ErrorKind::UnexpectedEof {
+                let end = position + count as u64;
+                let what = format!("the file is shorter than the {end} bytes that were durable");
+                ReadError::Corrupt { path, position, what }
+            } else {
+                let what = error.to_string();
+                ReadError::Io { path, what }
+            })
+        })
     }
 
     /// Finds the index entries around an offset. They are hints: what is read there must agree.
@@ -526,6 +520,18 @@ impl PartitionLog {
             }
         }
     }
+}
+
+/// Reports whether no batch lies where an index entry says.
+fn is_wrong_in(file: &dyn DiskFile, entry: offset_index::Entry) -> bool {
+    let alone = Neighbours {
+        below: None,
+        above: Some(entry),
+    };
+    let header = file.read_new(HEADER_LEN, entry.position);
+    header.map_or(true, |header| {
+        alone.first_wrong(&header, entry.position).is_some()
+    })
 }
 
 /// Why a planned read gave nothing.
