@@ -382,20 +382,6 @@ pub fn rows() -> Vec<Vec<u8>> {
         coordinator_epoch: 4,
         is_fresh: false,
     };
-    let transactions = DurableTransactions {
-        open: vec![OpenTransaction {
-            producer_id: ProducerId(7),
-            epoch: ProducerEpoch(1),
-            first_offset: Offset(12),
-            started: TimestampMs(1000),
-        }],
-        aborted: vec![AbortedTransaction {
-            producer_id: ProducerId(8),
-            first_offset: Offset(10),
-            last_offset: Offset(11),
-            last_stable_offset: Offset(12),
-        }],
-    };
     let partition = PartitionRow {
         covered: Some(Slot(8)),
         log_start: Offset(3),
@@ -403,8 +389,21 @@ pub fn rows() -> Vec<Vec<u8>> {
         write_state: WriteState::SealedAt(Offset(15)),
         epochs: Epochs::restore(vec![(LeaderEpoch(0), Offset(3)), (LeaderEpoch(2), Offset(12))]),
         producers: vec![(ProducerId(7), entry)],
-        transactions,
-        settled: Offset(3),
+        transactions: DurableTransactions {
+            open: vec![OpenTransaction {
+                producer_id: ProducerId(7),
+                epoch: ProducerEpoch(2),
+                first_offset: Offset(11),
+                started: TimestampMs(990),
+            }],
+            aborted: vec![AbortedTransaction {
+                producer_id: ProducerId(8),
+                first_offset: Offset(5),
+                last_offset: Offset(9),
+                last_stable_offset: Offset(10),
+            }],
+        },
+        settled: Offset(5),
     };
     let segment = Segment {
         size: 500,
