@@ -12,6 +12,8 @@ use tempfile::TempDir;
 use crate::{places, process, wait, watchdog};
 
 const COMMAND: Duration = Duration::from_secs(60);
+/// How long an image of some gigabytes may take to be copied or compared on a busy machine.
+const COPY: Duration = Duration::from_secs(600);
 const UNMOUNT: Duration = Duration::from_secs(20);
 
 /// A mounted file system.
@@ -109,7 +111,7 @@ impl Volume {
             self.copy_to(&again);
             let mut compare = Command::new("cmp");
             compare.arg("-s").arg(&copy).arg(&again);
-            if process::run(compare, b"", COMMAND).status.success() {
+            if process::run(compare, b"", COPY).status.success() {
                 let _ = std::fs::remove_file(&again);
                 return copy;
             }
@@ -121,7 +123,7 @@ impl Volume {
     fn copy_to(&self, target: &Path) {
         let mut copy = Command::new("cp");
         copy.args(["--sparse=always"]).arg(self.image()).arg(target);
-        process::run(copy, b"", COMMAND).ok();
+        process::run(copy, b"", COPY).ok();
     }
 }
 
