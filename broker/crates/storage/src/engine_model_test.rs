@@ -68,7 +68,7 @@ pub(super) fn run_model(seed: u64, steps: usize) -> BTreeMap<CrashPoint, u64> {
             }
             _ => {
                 if rng.random_bool(0.6) {
-                    let point = CrashPoint::ALL[rng.random_range(0..CrashPoint::ALL.len())];
+                    let point = CrashPoint::OF_LOGS[rng.random_range(0..CrashPoint::OF_LOGS.len())];
                     world.disk.crash_at(point, rng.random_range(1..4));
                     provoke(&engine, &mut models, &mut rng);
                 }
@@ -209,7 +209,7 @@ fn random_histories_with_crashes_agree_with_the_model() {
     }
     println!("crash points reached: {reached:?}");
     // Topics are deleted, and retention by age and size happens, in other tests.
-    for point in CrashPoint::ALL {
+    for point in CrashPoint::OF_LOGS {
         let elsewhere = point == CrashPoint::DirectoryDoomed;
         assert!(
             elsewhere || reached.contains_key(&point),
