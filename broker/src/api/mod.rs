@@ -39,6 +39,7 @@ mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
+mod describe_producers;
 mod describe_topic_partitions;
 mod describe_transactions;
 mod end_txn;
@@ -75,6 +76,8 @@ pub mod table;
 mod testing;
 pub mod throttle;
 mod transactional;
+#[cfg(test)]
+mod transactional_test;
 #[cfg(test)]
 mod transactions_test;
 mod txn_offset_commit;

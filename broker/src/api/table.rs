@@ -8,7 +8,10 @@
 use kafka_protocol::messages::ApiKey;
 
 use super::decoding::with_memory;
-use super::{Handler, api_versions, fetch, list_offsets, metadata, offset_for_leader_epoch, produce};
+use super::{
+    Handler, api_versions, describe_producers, fetch, list_offsets, metadata, offset_for_leader_epoch,
+    produce,
+};
 use super::{
     add_offsets_to_txn, add_partitions_to_txn, describe_transactions, end_txn, list_transactions,
     txn_offset_commit, write_txn_markers,
@@ -106,6 +109,7 @@ pub static TABLE: &[Row] = &[
     row!(IncrementalAlterConfigs, 0..=1, incremental_alter_configs::handle),
     row!(OffsetDelete, 0..=0, offset_delete::handle),
     row!(DescribeCluster, 0..=2, describe_cluster::handle),
+    row!(DescribeProducers, 0..=0, describe_producers::handle),
     row!(DescribeTransactions, 0..=0, describe_transactions::handle),
     row!(ListTransactions, 0..=2, list_transactions::handle),
     row!(ListConfigResources, 0..=1, list_config_resources::handle),

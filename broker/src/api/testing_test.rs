@@ -20,7 +20,7 @@ use crate::broker_configs::BrokerConfigs;
 use crate::budget::{BudgetSettings, MemoryBudget};
 use crate::clock::Clock;
 use crate::groups::tests::{Running, start};
-use crate::partition::{DiskGate, FetchSessions, ProducerIds};
+use crate::partition::{DiskGate, FetchSessions, ProducerIds, TransactionGate};
 use crate::transactions::{CoordinatorGate, TransactionParts, Transactions};
 
 /// A broker on a simulated disk.
@@ -41,7 +41,15 @@ impl TestBroker {
     pub(super) fn start_on(disk: &SimulatedDisk) -> Self {
         let running = start(disk);
         let budget = BudgetSettings::from_settings(&running.settings.current());
-        Self::over(running, disk, budget)
+        Self::over(running, disk, budget, None)
+    }
+
+    /// Starts with this gate before transactions.
+    pub(super) fn start_with_gate(gate: Arc<dyn TransactionGate>) -> Self {
+        let disk = SimulatedDisk::new();
+        let running = start(&disk);
+        let budget = BudgetSettings::from_settings(&running.settings.current());
+        Self::over(running, &disk, budget, Some(gate))
     }
 
     /// Starts with this much memory for requests and replies.
@@ -52,10 +60,15 @@ impl TestBroker {
             frame_max: total / 2,
             response_total_max: total / 4,
         };
-        Self::over(start(&disk), &disk, budget)
+        Self::over(start(&disk), &disk, budget, None)
     }
 
-    fn over(running: Running, disk: &SimulatedDisk, budget: BudgetSettings) -> Self {
+    fn over(
+        running: Running,
+        disk: &SimulatedDisk,
+        budget: BudgetSettings,
+        gate: Option<Arc<dyn TransactionGate>>,
+    ) -> Self {
         let (topics, settings) = (running.topics.clone(), running.settings.clone());
         let metadata = topics.metadata().clone();
         let current = settings.current();
@@ -68,7 +81,8 @@ impl TestBroker {
             clock: Clock::System,
             shutdown: running.trigger.watcher(),
         });
-        let gate = CoordinatorGate::new(transactions.clone(), transaction_error_code);
+        let coordinator = CoordinatorGate::new(transactions.clone(), transaction_error_code);
+        let coordinator: Arc<dyn TransactionGate> = Arc::new(coordinator);
         let context = Context {
             settings: settings.clone(),
             clock: Clock::System,
@@ -89,7 +103,7 @@ impl TestBroker {
             fetch_sessions: Arc::new(FetchSessions::from_settings(&current)),
             producer_ids,
             disk_gate: Arc::new(DiskGate::default()),
-            transaction_gate: Arc::new(gate),
+            transaction_gate: gate.unwrap_or(coordinator),
             stamp: running.stamp,
             shutdown: running.trigger.watcher(),
         };
