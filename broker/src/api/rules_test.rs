@@ -306,7 +306,7 @@ async fn rule_11_a_repeated_batch_is_answered_with_its_first_offset_and_a_gap_is
 async fn rule_13_a_transaction_that_no_coordinator_knows_of_is_refused_and_never_stored() {
     let broker = TestBroker::start();
     let topic = topic(&broker, "orders", &[]).await;
-    let refused = ErrorCode::TransactionalIdAuthorizationFailed.code();
+    let refused = ErrorCode::InvalidProducerIdMapping.code();
     let options = BatchOptions {
         producer: Some(ProducerStamp {
             id: ProducerId(4000),

@@ -67,7 +67,7 @@ impl TestBroker {
         running: Running,
         disk: &SimulatedDisk,
         budget: BudgetSettings,
-        transaction_gate: Option<Arc<dyn TransactionGate>>,
+        gate: Option<Arc<dyn TransactionGate>>,
     ) -> Self {
         let (topics, settings) = (running.topics.clone(), running.settings.clone());
         let metadata = topics.metadata().clone();
@@ -81,7 +81,8 @@ impl TestBroker {
             clock: Clock::System,
             shutdown: running.trigger.watcher(),
         });
-        let gate = CoordinatorGate::new(transactions.clone(), transaction_error_code);
+        let coordinator = CoordinatorGate::new(transactions.clone(), transaction_error_code);
+        let coordinator: Arc<dyn TransactionGate> = Arc::new(coordinator);
         let context = Context {
             settings: settings.clone(),
             clock: Clock::System,
@@ -102,7 +103,7 @@ impl TestBroker {
             fetch_sessions: Arc::new(FetchSessions::from_settings(&current)),
             producer_ids,
             disk_gate: Arc::new(DiskGate::default()),
-            transaction_gate: transaction_gate.unwrap_or_else(|| Arc::new(gate)),
+            transaction_gate: gate.unwrap_or(coordinator),
             stamp: running.stamp,
             shutdown: running.trigger.watcher(),
         };

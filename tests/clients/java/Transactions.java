@@ -9,7 +9,6 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
-import org.apache.kafka.clients.consumer.ConsumerGroupMetadata;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -97,8 +96,10 @@ public class Transactions {
             case "offsets": {
                 TopicPartition partition = new TopicPartition(words[3], Integer.parseInt(words[4]));
                 OffsetAndMetadata offset = new OffsetAndMetadata(Long.parseLong(words[5]));
-                producers.get(words[1])
-                    .sendOffsetsToTransaction(Map.of(partition, offset), new ConsumerGroupMetadata(words[2]));
+                try (KafkaConsumer<String, String> consumer = consumer(words[2])) {
+                    producers.get(words[1])
+                        .sendOffsetsToTransaction(Map.of(partition, offset), consumer.groupMetadata());
+                }
                 return "ok";
             }
             case "read":

@@ -249,7 +249,7 @@ impl Simulation {
             925..985 => self.compare(index)?,
             985..988 => self.stop()?,
             988..994 => {
-                let point = CrashPoint::ALL[self.rng.random_range(0..CrashPoint::ALL.len())];
+                let point = CrashPoint::OF_LOGS[self.rng.random_range(0..CrashPoint::OF_LOGS.len())];
                 let count = self.rng.random_range(1..4);
                 self.note(format!("the power is to go at {point}:{count}"));
                 self.world.disk.crash_at(point, count);

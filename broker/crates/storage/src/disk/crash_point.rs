@@ -56,6 +56,24 @@ pub enum CrashPoint {
 }
 
 impl CrashPoint {
+    /// Those that a log reaches by itself.
+    pub const OF_LOGS: [Self; 14] = [
+        Self::WalGroupDurable,
+        Self::WalFileFilled,
+        Self::WalRolled,
+        Self::WalTrimming,
+        Self::SegmentWritten,
+        Self::SegmentRolled,
+        Self::RecoveryPointPrepared,
+        Self::RecoveryPointCommitted,
+        Self::RetentionCommitted,
+        Self::DirectoryDoomed,
+        Self::RecoverySegmentsCut,
+        Self::RecoveryReplaying,
+        Self::RecoveryReplayed,
+        Self::StopUnmarked,
+    ];
+
     /// All of them.
     pub const ALL: [Self; 22] = [
         Self::WalGroupDurable,
