@@ -2,7 +2,8 @@
 //! (KIP-516), v15 replica state (KIP-903), v16 node endpoints (KIP-951).
 //!
 //! Data comes from memory by reference; what needs the disk is read on a blocking thread. A long poll waits on
-//! the logs' waiters and holds no request memory. Left out: followers (refused by the log's single copy),
+//! the logs' waiters and holds no request memory. A read-committed fetch ends at the last stable offset and names the
+//! aborted transactions of its range (KIP-98). Left out: followers (refused by the log's single copy),
 //! preferred read replica (KIP-392): there is one copy.
 
 use std::sync::Arc;
@@ -307,7 +308,7 @@ fn read_all(targets: &[Target], limits: Limits, source: Source) -> Option<Round>
         let response = match response {
             Ok(result) => {
                 round.bytes += result.bytes;
-                answered(&target.partition, result)
+                answered(&target.partition, result, limits.limit)
             }
             Err(code) => {
                 round.answer_now = true;
@@ -319,8 +320,13 @@ fn read_all(targets: &[Target], limits: Limits, source: Source) -> Option<Round>
     Some(round)
 }
 
-fn answered(partition: &SessionPartition, result: ReadResult) -> FetchPartitionResponse {
+fn answered(partition: &SessionPartition, result: ReadResult, limit: ReadLimit) -> FetchPartitionResponse {
+    let aborted = result
+        .aborted
+        .iter()
+        .map(|aborted| (aborted.producer_id, aborted.first_offset));
     FetchPartitionResponse {
+        aborted: (limit == ReadLimit::LastStable).then(|| aborted.collect()),
         high_watermark: result.offsets.high_watermark,
         last_stable_offset: result.offsets.last_stable_offset,
         log_start_offset: result.offsets.log_start_offset,

@@ -37,6 +37,7 @@ mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
+mod describe_producers;
 mod describe_topic_partitions;
 pub mod errors;
 mod exchange;
@@ -69,6 +70,8 @@ pub mod table;
 #[path = "testing_test.rs"]
 mod testing;
 pub mod throttle;
+#[cfg(test)]
+mod transactional_test;
 
 use std::sync::Arc;
 

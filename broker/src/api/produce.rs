@@ -56,7 +56,7 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
         header.client_id.as_deref(),
         Charge::ProduceBytes(body_len),
     );
-    let access = |resource| {
+    let access = |resource: Resource<'_>| {
         let access = context
             .authorizer
             .authorize(&connection, Operation::Write, resource);
@@ -159,7 +159,8 @@ async fn wait_for_room(context: &Context) -> Result<Option<ErrorCode>, ApiError>
 /// The header of a partition's batch, unchecked, if it belongs to a transaction.
 fn transactional_header(partition: &ProducePartition) -> Option<BatchHeader> {
     let header = BatchHeader::parse(partition.records.as_deref()?).ok()?;
-    header.is_transactional().then_some(header)
+    // A control batch is refused whatever it belongs to.
+    (header.is_transactional() && !header.is_control()).then_some(header)
 }
 
 /// Asks the transaction coordinator for the batches that begin a transaction in their partition.

@@ -19,7 +19,7 @@ use kafka_protocol::protocol::StrBytes;
 use thalweg_storage::disk::SimulatedDisk;
 use thalweg_types::{ErrorCode, ProducerEpoch, ProducerId, TimestampMs};
 use thalweg_wire::batch::BatchHeader;
-use thalweg_wire::records::{BatchBuilder, BatchOptions, ProducerStamp};
+use thalweg_wire::records::{BatchBuilder, BatchOptions, ProducerStamp, Transactionality};
 use uuid::Uuid;
 
 use super::testing::TestBroker;
@@ -303,12 +303,22 @@ async fn rule_11_a_repeated_batch_is_answered_with_its_first_offset_and_a_gap_is
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rule_13_a_transactional_produce_is_refused_and_never_stored() {
+async fn rule_13_a_transaction_that_no_coordinator_knows_of_is_refused_and_never_stored() {
     let broker = TestBroker::start();
     let topic = topic(&broker, "orders", &[]).await;
     let refused = ErrorCode::TransactionalIdAuthorizationFailed.code();
+    let options = BatchOptions {
+        producer: Some(ProducerStamp {
+            id: ProducerId(4000),
+            epoch: ProducerEpoch(0),
+            base_sequence: 0,
+        }),
+        transactionality: Transactionality::Transactional,
+        ..BatchOptions::default()
+    };
+    let records = batch(options, &[Some("a")]).freeze();
     for version in 3..=13 {
-        let request = produce_request(version, &topic, three().freeze())
+        let request = produce_request(version, &topic, records.clone())
             .with_transactional_id(Some(TransactionalId(text("flink-1"))));
         let response = broker.call(version, &request).await;
         let told = &response.responses[0].partition_responses[0];

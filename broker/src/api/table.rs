@@ -8,7 +8,10 @@
 use kafka_protocol::messages::ApiKey;
 
 use super::decoding::with_memory;
-use super::{Handler, api_versions, fetch, list_offsets, metadata, offset_for_leader_epoch, produce};
+use super::{
+    Handler, api_versions, describe_producers, fetch, list_offsets, metadata, offset_for_leader_epoch,
+    produce,
+};
 use super::{
     alter_configs, create_partitions, create_topics, delete_records, delete_topics, describe_cluster,
     describe_configs, describe_log_dirs, describe_topic_partitions, incremental_alter_configs,
@@ -97,6 +100,7 @@ pub static TABLE: &[Row] = &[
     row!(IncrementalAlterConfigs, 0..=1, incremental_alter_configs::handle),
     row!(OffsetDelete, 0..=0, offset_delete::handle),
     row!(DescribeCluster, 0..=2, describe_cluster::handle),
+    row!(DescribeProducers, 0..=0, describe_producers::handle),
     row!(ListConfigResources, 0..=1, list_config_resources::handle),
     row!(DescribeTopicPartitions, 0..=0, describe_topic_partitions::handle),
 ];

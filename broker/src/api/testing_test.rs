@@ -19,7 +19,7 @@ use crate::broker_configs::BrokerConfigs;
 use crate::budget::{BudgetSettings, MemoryBudget};
 use crate::clock::Clock;
 use crate::groups::tests::{Running, start};
-use crate::partition::{DiskGate, FetchSessions, NoTransactions, ProducerIds};
+use crate::partition::{DiskGate, FetchSessions, NoTransactions, ProducerIds, TransactionGate};
 
 /// A broker on a simulated disk.
 pub(super) struct TestBroker {
@@ -39,7 +39,15 @@ impl TestBroker {
     pub(super) fn start_on(disk: &SimulatedDisk) -> Self {
         let running = start(disk);
         let budget = BudgetSettings::from_settings(&running.settings.current());
-        Self::over(running, disk, budget)
+        Self::over(running, disk, budget, Arc::new(NoTransactions))
+    }
+
+    /// Starts with this gate before transactions.
+    pub(super) fn start_with_gate(gate: Arc<dyn TransactionGate>) -> Self {
+        let disk = SimulatedDisk::new();
+        let running = start(&disk);
+        let budget = BudgetSettings::from_settings(&running.settings.current());
+        Self::over(running, &disk, budget, gate)
     }
 
     /// Starts with this much memory for requests and replies.
@@ -50,10 +58,15 @@ impl TestBroker {
             frame_max: total / 2,
             response_total_max: total / 4,
         };
-        Self::over(start(&disk), &disk, budget)
+        Self::over(start(&disk), &disk, budget, Arc::new(NoTransactions))
     }
 
-    fn over(running: Running, disk: &SimulatedDisk, budget: BudgetSettings) -> Self {
+    fn over(
+        running: Running,
+        disk: &SimulatedDisk,
+        budget: BudgetSettings,
+        transaction_gate: Arc<dyn TransactionGate>,
+    ) -> Self {
         let (topics, settings) = (running.topics.clone(), running.settings.clone());
         let metadata = topics.metadata().clone();
         let current = settings.current();
@@ -76,7 +89,7 @@ impl TestBroker {
             fetch_sessions: Arc::new(FetchSessions::from_settings(&current)),
             producer_ids: Arc::new(ProducerIds::new(metadata)),
             disk_gate: Arc::new(DiskGate::default()),
-            transaction_gate: Arc::new(NoTransactions),
+            transaction_gate,
             stamp: running.stamp,
             shutdown: running.trigger.watcher(),
         };

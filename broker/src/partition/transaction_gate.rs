@@ -161,7 +161,3 @@ fn client_code(code: ErrorCode, api_version: i16) -> ErrorCode {
         other => other,
     }
 }
-
-#[cfg(test)]
-#[path = "transaction_gate_test.rs"]
-mod tests;

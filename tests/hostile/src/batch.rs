@@ -3,15 +3,15 @@
 use crate::input::Input;
 use crate::memory;
 use bytes::Bytes;
-use thalweg_types::{LeaderEpoch, Offset, TimestampMs};
+use thalweg_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 use thalweg_wire::batch::{
     BatchHeader, HEADER_LEN, crc32c, parse_exact, patch_base_offset_and_epoch, patch_log_append_time,
     split_batches, verify_crc,
 };
 use thalweg_wire::compression::{Compression, CompressionLimits};
 use thalweg_wire::records::{
-    Coverage, OwnedRecord, Walk, check_batch, check_client_header, decode_records, first_record_at_or_after,
-    offset_of_max_timestamp, recompress,
+    Coverage, EndTransactionMarker, OwnedRecord, Walk, check_batch, check_client_header, decode_records,
+    first_record_at_or_after, offset_of_max_timestamp, recompress,
 };
 
 const LIMITS: CompressionLimits = CompressionLimits {
@@ -42,6 +42,11 @@ pub fn record_batch(data: &[u8]) {
     }
     cut(&bytes);
     let _ = verify_crc(&bytes);
+    if let Some(marker) = EndTransactionMarker::of_batch(&bytes) {
+        let producer = (ProducerId(1), ProducerEpoch(0));
+        let again = marker.build(producer, TimestampMs(0)).expect("a marker");
+        assert_eq!(EndTransactionMarker::of_batch(&again), Some(marker));
+    }
     let facts = memory::within(RECORDS_BYTES_MAX, "check_batch", || {
         check_batch(&bytes, Walk::Full, &LIMITS)
     });

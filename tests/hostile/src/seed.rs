@@ -16,7 +16,9 @@ use thalweg_storage::log::rows::{
     PartitionRow, WalRow, WriteState, encode_partition, encode_segment, encode_wal, partition_key,
     segment_key, wal_key,
 };
+use thalweg_storage::log::transactions::{DurableTransactions, OpenTransaction};
 use thalweg_storage::segment::Segment;
+use thalweg_storage::segment::transaction_index::AbortedTransaction;
 use thalweg_storage::wal::group::{
     BatchRun, EncodeRun, GroupHeader, LogEvent, Run, RunContent, encode, encoded_len,
 };
@@ -377,6 +379,8 @@ pub fn rows() -> Vec<Vec<u8>> {
         epoch: ProducerEpoch(1),
         batches: VecDeque::from([range; 3]),
         last_seen: TimestampMs(1000),
+        coordinator_epoch: 4,
+        is_fresh: false,
     };
     let partition = PartitionRow {
         covered: Some(Slot(8)),
@@ -385,6 +389,21 @@ pub fn rows() -> Vec<Vec<u8>> {
         write_state: WriteState::SealedAt(Offset(15)),
         epochs: Epochs::restore(vec![(LeaderEpoch(0), Offset(3)), (LeaderEpoch(2), Offset(12))]),
         producers: vec![(ProducerId(7), entry)],
+        transactions: DurableTransactions {
+            open: vec![OpenTransaction {
+                producer_id: ProducerId(7),
+                epoch: ProducerEpoch(2),
+                first_offset: Offset(11),
+                started: TimestampMs(990),
+            }],
+            aborted: vec![AbortedTransaction {
+                producer_id: ProducerId(8),
+                first_offset: Offset(5),
+                last_offset: Offset(9),
+                last_stable_offset: Offset(10),
+            }],
+        },
+        settled: Offset(5),
     };
     let segment = Segment {
         size: 500,

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 use thalweg_tests::clients::java::{Java, Tool};
-use thalweg_tests::clients::librdkafka::{Producer, Record, create_topic};
+use thalweg_tests::clients::librdkafka::{CALL, Producer, Record, config, create_topic};
 use thalweg_tests::{Broker, BrokerConfig, require_client, wait};
 
 /// The segments of a partition that hold bytes, by base offset.
@@ -113,4 +114,63 @@ fn kafka_dump_log_reads_our_segments_and_indexes() {
             compared.describe()
         );
     }
+}
+
+#[test]
+fn rule_13_kafka_dump_log_reads_our_markers_and_transaction_index() {
+    let java = require_client!(Java::find());
+    let mut broker = BrokerConfig::default().small_files().start();
+    create_topic(&broker, "dumped", 1, &[]);
+    let settings = [("transactional.id", "dump")];
+    let producer: ThreadedProducer<DefaultProducerContext> =
+        config(&broker, &settings).create().expect("a producer");
+    producer.init_transactions(CALL).expect("an identity");
+    for round in 0..4 {
+        producer.begin_transaction().expect("begin");
+        let value = format!("round {round}");
+        let record = BaseRecord::<(), str>::to("dumped").partition(0).payload(&value);
+        producer
+            .send(record)
+            .map_err(|(error, _)| error)
+            .expect("a place in the queue");
+        producer.flush(CALL).expect("delivered");
+        match round % 2 {
+            0 => producer.commit_transaction(CALL).expect("commit"),
+            _ => producer.abort_transaction(CALL).expect("abort"),
+        }
+    }
+    drop(producer);
+    wait::until("the last marker is there", || {
+        let read = thalweg_tests::clients::librdkafka::read_topic(
+            &broker,
+            "dumped",
+            &[("isolation.level", "read_committed")],
+        );
+        read.len() == 2
+    });
+    broker.terminate();
+
+    let segment = broker.log_directory().join("dumped-0/00000000000000000000.log");
+    let dump = |file: &std::path::Path| {
+        let file = file.display().to_string();
+        let arguments = ["--files", file.as_str(), "--deep-iteration", "--print-data-log"];
+        java.run(Tool::DumpLogSegments, &broker, &arguments).stdout_text()
+    };
+    let records = dump(&segment);
+    assert!(!records.contains("isvalid: false"), "{records}");
+    let markers: Vec<&str> = records
+        .lines()
+        .filter_map(|line| line.split_once("endTxnMarker: "))
+        .filter_map(|(_, rest)| rest.split_whitespace().next())
+        .collect();
+    assert_eq!(markers, ["COMMIT", "ABORT", "COMMIT", "ABORT"], "{records}");
+
+    let index = dump(&segment.with_extension("txnindex"));
+    let entries: Vec<[Option<i64>; 3]> = index
+        .lines()
+        .filter(|line| line.contains("firstOffset: "))
+        .map(|line| ["firstOffset", "lastOffset", "lastStableOffset"].map(|name| number(line, name)))
+        .collect();
+    let expected = [[2, 3, 4], [6, 7, 8]].map(|entry| entry.map(Some));
+    assert_eq!(entries, expected, "{index}");
 }

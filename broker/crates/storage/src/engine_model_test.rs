@@ -1,6 +1,7 @@
 //! Random histories of appends, deletions, checkpoints, stops and crashes against a model of a log.
 
 use super::*;
+use crate::log::TransactionOutcome;
 
 /// What the model remembers of a partition: batches in order, with whether they were acknowledged.
 #[derive(Default)]
@@ -25,7 +26,32 @@ pub(super) fn run_model(seed: u64, steps: usize) -> BTreeMap<CrashPoint, u64> {
         let partition = log(&engine, index as i32);
         let model = &mut models[index];
         match rng.random_range(0..100) {
-            0..70 => {
+            0..12 => {
+                let producer = 100 + rng.random_range(0..3);
+                let (content, place) = if rng.random_bool(0.6) {
+                    let header = transactions::transactional_header(&partition, producer, 2);
+                    let filler = vec![5; rng.random_range(1..600)];
+                    let content = Bytes::copy_from_slice(&with_header(header, &filler)[21..]);
+                    let appended = transactions::append_transactional(&partition, header, &filler);
+                    (content, appended.unwrap().place())
+                } else {
+                    let outcome = match rng.random_bool(0.5) {
+                        true => TransactionOutcome::Abort,
+                        false => TransactionOutcome::Commit,
+                    };
+                    let marker = transactions::marker(producer, 0, outcome);
+                    let content = transactions::marker_content(&marker, TimestampMs(1));
+                    (content, partition.append_marker(marker, TimestampMs(1)).unwrap())
+                };
+                model
+                    .batches
+                    .push((place.base_offset.0, place.last_offset.0, content));
+                if rng.random_bool(0.6) {
+                    place.ticket.unwrap().wait().unwrap();
+                    model.acknowledged_end = place.last_offset.0 + 1;
+                }
+            }
+            12..70 => {
                 let count = rng.random_range(1..20);
                 let filler: Vec<u8> = (0..rng.random_range(1..900)).map(|_| rng.random()).collect();
                 let header = idempotent_header(index as i64, 0, model.next_sequence, count);
@@ -165,7 +191,11 @@ fn settle(partition: &PartitionLog, model: &mut Model, step: usize, seed: u64) {
     if let Some((_, last, _)) = model.batches.last() {
         assert_eq!(*last + 1, end, "seed {seed} step {step}");
     }
-    model.next_sequence = i32::try_from(end).unwrap();
+    let known = partition.transactions();
+    let own = known
+        .iter()
+        .find(|known| known.producer_id.0 == i64::from(partition.id().partition.0));
+    model.next_sequence = own.map_or(0, |known| known.last_sequence + 1);
     model.acknowledged_end = end;
     check(partition, model, step, seed);
 }
@@ -188,6 +218,10 @@ fn check(partition: &PartitionLog, model: &Model, step: usize, seed: u64) {
         "seed {seed} step {step} {partition:?}"
     );
     assert!(found == expected, "seed {seed} step {step}: bytes differ");
+    // Appends of this thread alone: what was waited for is all there is.
+    if let Err(what) = transactions::check(partition, &model.batches) {
+        panic!("seed {seed} step {step} {partition:?}: {what}");
+    }
 }
 
 #[test]

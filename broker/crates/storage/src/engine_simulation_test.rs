@@ -4,10 +4,15 @@
 //! The oracle keeps, per partition, the state of which all is durable and the operations after it whose tickets are
 //! open. What a crash leaves must be the durable state and some first part of those operations.
 
+use super::transactions::check as check_transactions;
+use super::transactions::{append_transactional, marker, marker_content, transactional_header};
 use super::*;
+use crate::log::{Appended, TransactionOutcome};
 use crate::planted::{Bug, plant};
 use std::fmt::Write;
 use thalweg_types::ProducerId;
+use thalweg_wire::batch::patch_base_offset_and_epoch;
+use thalweg_wire::records::EndTransactionMarker;
 
 /// A batch as it must be read: first and last offset, and the bytes behind base offset and epoch.
 type Stored = (i64, i64, Bytes);
@@ -227,7 +232,9 @@ impl Simulation {
     fn step(&mut self) -> Result<(), Violation> {
         let index = self.rng.random_range(0..self.partitions.len());
         match self.rng.random_range(0..1000) {
-            0..420 => self.append(index),
+            0..320 => self.append(index),
+            320..390 => self.append_in_transaction(index),
+            390..420 => self.end_transaction(index),
             420..620 => drop(self.commit()),
             620..720 => self.read_some(index)?,
             720..760 => self.resend(index)?,
@@ -313,12 +320,76 @@ impl Simulation {
         let bytes = with_header(header, &filler);
         let content = Bytes::copy_from_slice(&bytes[21..]);
         let batch = CheckedBatch::check(bytes).unwrap();
-        if let Ok(appended) = log.append(batch, origin, TimestampMs(1)) {
-            let place = appended.place();
+        let appended = log.append(batch, origin, TimestampMs(1)).map(Append::place);
+        self.note_batch(index, appended, content, sequences);
+    }
+
+    fn note_batch(
+        &mut self,
+        index: usize,
+        appended: Result<Appended, AppendError>,
+        content: Bytes,
+        sequences: Option<(i32, i32)>,
+    ) {
+        if let Ok(place) = appended {
             let stored = (place.base_offset.0, place.last_offset.0, content);
             self.note(format!("{index}: append {}..={}", stored.0, stored.1));
             self.partitions[index].note(Change::Batch(stored, sequences), place.ticket.unwrap());
         }
+    }
+
+    /// Records of one of a few producers, which begin its transaction or go on with it.
+    fn append_in_transaction(&mut self, index: usize) {
+        let log = self.log(index);
+        let producer = 100 + self.rng.random_range(0..3);
+        let filler = vec![3; self.rng.random_range(1..500)];
+        let mut header = transactional_header(&log, producer, self.rng.random_range(1..4));
+        let newest = &self.partitions[index].newest;
+        let appended = if newest.write_state == WriteState::OwnedByLink {
+            header.base_offset = Offset(newest.end);
+            header.leader_epoch = log.offsets().leader_epoch;
+            let origin = Origin::Mirror {
+                expected_end: Offset(newest.end),
+            };
+            let batch = CheckedBatch::check(with_header(header, &filler)).unwrap();
+            log.append(batch, origin, TimestampMs(1))
+        } else {
+            append_transactional(&log, header, &filler)
+        };
+        let content = Bytes::copy_from_slice(&with_header(header, &filler)[21..]);
+        self.note_batch(index, appended.map(Append::place), content, None);
+    }
+
+    /// A marker, mostly of a producer whose transaction is open.
+    fn end_transaction(&mut self, index: usize) {
+        let log = self.log(index);
+        let open = log.transactions();
+        let open = open.iter().find(|one| one.transaction_start.is_some());
+        let producer = open.map_or(100 + self.rng.random_range(0..3), |one| one.producer_id.0);
+        let outcome = match self.rng.random_range(0..2) {
+            0 => TransactionOutcome::Abort,
+            _ => TransactionOutcome::Commit,
+        };
+        let marker = marker(producer, 0, outcome);
+        let now = TimestampMs(1);
+        let newest = &self.partitions[index].newest;
+        let appended = if newest.write_state == WriteState::OwnedByLink {
+            let content = EndTransactionMarker {
+                outcome,
+                coordinator_epoch: marker.coordinator_epoch,
+            };
+            let mut bytes = content
+                .build((marker.producer_id, marker.producer_epoch), now)
+                .unwrap();
+            let (end, epoch) = (Offset(newest.end), log.offsets().leader_epoch);
+            patch_base_offset_and_epoch(&mut bytes, end, epoch).unwrap();
+            let batch = CheckedBatch::check(bytes).unwrap();
+            let origin = Origin::Mirror { expected_end: end };
+            log.append(batch, origin, now).map(Append::place)
+        } else {
+            log.append_marker(marker, now)
+        };
+        self.note_batch(index, appended, marker_content(&marker, now), None);
     }
 
     /// A client that saw no answer sends again: one of the last five batches is found, not appended.
@@ -456,10 +527,14 @@ impl Simulation {
             .readable()
             .into_iter()
             .map(|(base, _, content)| (base, content));
-        if self.in_trouble() || found == expected.collect::<Vec<_>>() {
-            return Ok(());
+        if !self.in_trouble() && found != expected.collect::<Vec<_>>() {
+            return Err(self.violation(&format!("{index}: the records differ")));
         }
-        Err(self.violation(&format!("{index}: the records differ")))
+        let told = check_transactions(&log, &self.partitions[index].durable.batches);
+        match told {
+            Err(what) if !self.in_trouble() => Err(self.violation(&format!("{index}: {what}"))),
+            _ => Ok(()),
+        }
     }
 
     fn stop(&mut self) -> Result<(), Violation> {
@@ -569,6 +644,11 @@ impl Simulation {
                     durable.window,
                 )));
             };
+            match check_transactions(&log, &state.batches) {
+                Err(_) if self.in_trouble() => return self.crash(),
+                Err(what) => return Err(self.violation(&format!("{index}: recovered, but {what}"))),
+                Ok(()) => {}
+            }
             state.window = remembered;
             self.partitions[index].newest = state.clone();
             self.partitions[index].durable = state;
@@ -634,6 +714,9 @@ fn every_planted_bug_is_found() {
         Bug::DirectorySyncLost,
         Bug::TrimmedTooSoon,
         Bug::TruncationResurrected,
+        Bug::StableBeforeMarker,
+        Bug::AbortsForgotten,
+        Bug::OpenTransactionsLost,
     ] {
         let found = (1..=seeds).find_map(|seed| {
             plant(Some(bug));

@@ -150,8 +150,7 @@ impl Transactions {
 
     /// Takes note that all below `high_watermark` is durable: transactions whose marker is there are decided.
     pub fn advance(&mut self, high_watermark: Offset) {
-        let early = is_planted(Bug::StableBeforeMarker);
-        let is_decided = |other: &Undecided| other.end.is_some_and(|end| end < high_watermark || early);
+        let is_decided = |other: &Undecided| other.end.is_some_and(|end| end < high_watermark);
         // Mostly the oldest ends first; a scan is needed only when something behind it did.
         while self
             .undecided
@@ -168,6 +167,10 @@ impl Transactions {
     /// Returns the first offset of the oldest undecided transaction.
     #[must_use]
     pub fn first_unstable(&self) -> Option<Offset> {
+        if is_planted(Bug::StableBeforeMarker) {
+            let open = self.undecided.iter().find(|(_, other)| other.end.is_none());
+            return open.map(|(first, _)| *first);
+        }
         self.undecided.first_key_value().map(|(first, _)| *first)
     }
 
@@ -274,11 +277,20 @@ impl Transactions {
         }
     }
 
-    /// Goes back to `offset`, where just these transactions were open.
-    pub fn truncate_to(&mut self, offset: Offset, open: Vec<OpenTransaction>) {
-        self.undecided.clear();
-        self.open.clear();
-        self.put_open(open);
+    /// Goes back to `offset`, where the transactions of `found` were open, and those that are open now and began
+    /// before.
+    pub fn truncate_to(&mut self, offset: Offset, found: Vec<OpenTransaction>) {
+        self.undecided
+            .retain(|first, other| *first < offset && other.end.is_none());
+        let still_open = self.undecided.iter();
+        self.open = still_open
+            .map(|(first, other)| (other.producer_id, *first))
+            .collect();
+        let cut = found
+            .into_iter()
+            .filter(|one| !self.open.contains_key(&one.producer_id));
+        let cut: Vec<_> = cut.collect();
+        self.put_open(cut);
         let _cut = self.aborted.split_off(&offset);
         self.noted_below = offset;
         self.settled_at_start = self.settled_at_start.min(offset);
