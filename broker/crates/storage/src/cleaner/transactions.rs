@@ -111,7 +111,11 @@ impl Transactions {
     }
 
     fn begin_up_to(&mut self, offset: Offset) {
-        while let Some(transaction) = self.upcoming.pop_front_if(|next| next.first_offset <= offset) {
+        while let Some(transaction) = self.upcoming.front().copied() {
+            if transaction.first_offset > offset {
+                return;
+            }
+            self.upcoming.pop_front();
             let ongoing = Ongoing {
                 transaction,
                 observed: false,
