@@ -39,7 +39,10 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
 }
 
 async fn ask(exchange: &Exchange, body: &AddOffsetsToTxnRequest) -> Result<Asked<AddPartitions>, ErrorCode> {
-    if !exchange.may(Operation::Write, Resource::transactional_id(&body.transactional_id)) {
+    if !exchange.may(
+        Operation::Write,
+        Resource::transactional_id(&body.transactional_id),
+    ) {
         return Err(ErrorCode::TransactionalIdAuthorizationFailed);
     }
     if !exchange.may(Operation::Read, Resource::group(&body.group_id)) {

@@ -93,8 +93,7 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
             let topics = topic_results(&transaction.partitions, &codes);
             results.push((transaction.transactional_id, topics));
         }
-        let mut response =
-            AddPartitionsToTxnResponse::default().with_throttle_time_ms(charged.throttle_ms());
+        let mut response = AddPartitionsToTxnResponse::default().with_throttle_time_ms(charged.throttle_ms());
         if is_batched {
             let results = results.into_iter().map(|(id, topics)| {
                 AddPartitionsToTxnResult::default()
@@ -219,7 +218,10 @@ fn topic_results(partitions: &[AskedPartition], codes: &[ErrorCode]) -> Vec<AddP
         let result = AddPartitionsToTxnPartitionResult::default()
             .with_partition_index(index.0)
             .with_partition_error_code(code.code());
-        match topics.last_mut().filter(|last| last.name.as_str() == topic.as_str()) {
+        match topics
+            .last_mut()
+            .filter(|last| last.name.as_str() == topic.as_str())
+        {
             Some(last) => last.results_by_partition.push(result),
             None => topics.push(
                 AddPartitionsToTxnTopicResult::default()

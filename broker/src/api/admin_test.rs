@@ -750,13 +750,6 @@ async fn rule_12_init_producer_id_gives_every_producer_an_id_of_its_own() {
         assert_eq!((response.error_code, response.producer_epoch), (0, 0));
         assert!(response.producer_id.0 > last);
         last = response.producer_id.0;
-        let request = request.with_transactional_id(Some(text("orders-1").into()));
-        let response = broker.call(version, &request).await;
-        assert_eq!(
-            response.error_code,
-            code(ErrorCode::TransactionalIdAuthorizationFailed)
-        );
-        assert_eq!((response.producer_id.0, response.producer_epoch), (-1, -1));
     }
 }
 

@@ -19,9 +19,19 @@ fn the_transaction_version_is_finalized_and_its_levels_are_told_from_version_4()
         let finalized: Vec<_> = response
             .finalized_features
             .iter()
-            .map(|feature| (feature.name.as_str(), feature.min_version_level, feature.max_version_level))
+            .map(|feature| {
+                (
+                    feature.name.as_str(),
+                    feature.min_version_level,
+                    feature.max_version_level,
+                )
+            })
             .collect();
-        let expected: &[_] = if version >= 3 { &[("transaction.version", 2, 2)] } else { &[] };
+        let expected: &[_] = if version >= 3 {
+            &[("transaction.version", 2, 2)]
+        } else {
+            &[]
+        };
         assert_eq!(finalized, expected, "v{version}");
         assert_eq!(response.supported_features.len(), usize::from(version >= 4));
     }

@@ -29,9 +29,10 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     let charged = exchange.charged();
     Ok(Reply::later(async move {
         let may_see = |topic: &str| {
-            let access = context
-                .authorizer
-                .authorize(&connection, Operation::Describe, Resource::topic(topic));
+            let access =
+                context
+                    .authorizer
+                    .authorize(&connection, Operation::Describe, Resource::topic(topic));
             access.is_allowed()
         };
         let mut first_error = ErrorCode::None;

@@ -23,7 +23,10 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     let body: EndTxnRequest = decode(&request)?;
     let exchange = Exchange::new(context, request);
     let version = exchange.version();
-    if !exchange.may(Operation::Write, Resource::transactional_id(&body.transactional_id)) {
+    if !exchange.may(
+        Operation::Write,
+        Resource::transactional_id(&body.transactional_id),
+    ) {
         let refused = Err(ErrorCode::TransactionalIdAuthorizationFailed);
         return Ok(answer(exchange.charged(), refused)?.into());
     }

@@ -52,9 +52,7 @@ async fn a_group_is_coordinated_here_in_every_version() {
 async fn a_transactional_id_is_coordinated_here_and_its_topic_is_made() {
     let broker = TestBroker::start();
     for version in 1..=6 {
-        let response = broker
-            .call(version, &request(version, TRANSACTION, &["t"]))
-            .await;
+        let response = broker.call(version, &request(version, TRANSACTION, &["t"])).await;
         let found = match response.coordinators.first() {
             Some(found) => (found.error_code, found.node_id),
             None => (response.error_code, response.node_id),
@@ -78,7 +76,12 @@ async fn share_groups_and_unknown_kinds_are_refused_with_a_text() {
             (found.error_code, found.node_id),
             (ErrorCode::InvalidRequest.code(), BrokerId(-1))
         );
-        assert!(found.error_message.as_ref().is_some_and(|message| !message.is_empty()));
+        assert!(
+            found
+                .error_message
+                .as_ref()
+                .is_some_and(|message| !message.is_empty())
+        );
     }
     broker.running.stop().await;
 }

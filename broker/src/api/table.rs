@@ -13,13 +13,13 @@ use super::{
     produce,
 };
 use super::{
+    add_offsets_to_txn, add_partitions_to_txn, describe_transactions, end_txn, list_transactions,
+    txn_offset_commit, write_txn_markers,
+};
+use super::{
     alter_configs, create_partitions, create_topics, delete_records, delete_topics, describe_cluster,
     describe_configs, describe_log_dirs, describe_topic_partitions, incremental_alter_configs,
     init_producer_id, list_config_resources,
-};
-use super::{
-    add_offsets_to_txn, add_partitions_to_txn, describe_transactions, end_txn, list_transactions,
-    txn_offset_commit, write_txn_markers,
 };
 use super::{
     delete_groups, describe_groups, find_coordinator, heartbeat, join_group, leave_group, list_groups,

@@ -128,7 +128,10 @@ async fn rule_13_a_transaction_is_committed_and_aborted_in_every_version() {
     broker.running.topic("orders").await;
     for (add_version, end_version) in [(0, 0), (1, 1), (2, 2), (3, 3), (3, 4), (3, 5)] {
         let producer = init(&broker, add_version).await;
-        assert_eq!(added(&broker, add_version, &add(producer, &[("orders", 0)])).await, [0]);
+        assert_eq!(
+            added(&broker, add_version, &add(producer, &[("orders", 0)])).await,
+            [0]
+        );
         assert_eq!(state(&broker).await, "Ongoing");
         let reply = end(&broker, end_version, producer, true).await;
         assert_eq!(reply.error_code, 0, "v{end_version}");
@@ -138,7 +141,10 @@ async fn rule_13_a_transaction_is_committed_and_aborted_in_every_version() {
                 (reply.producer_id.0, reply.producer_epoch),
                 (producer.0, producer.1 + 1)
             );
-            assert_eq!(end(&broker, 5, producer, true).await.producer_epoch, producer.1 + 1);
+            assert_eq!(
+                end(&broker, 5, producer, true).await.producer_epoch,
+                producer.1 + 1
+            );
         }
         let producer = init(&broker, add_version).await;
         added(&broker, add_version, &add(producer, &[("orders", 1)])).await;
@@ -148,7 +154,11 @@ async fn rule_13_a_transaction_is_committed_and_aborted_in_every_version() {
     // Each end wrote one marker, in one of the two partitions.
     let topic = broker.running.topics.by_name("orders").unwrap();
     for partition in 0..2 {
-        let log = broker.running.topics.log(&topic, PartitionIndex(partition)).unwrap();
+        let log = broker
+            .running
+            .topics
+            .log(&topic, PartitionIndex(partition))
+            .unwrap();
         assert_eq!(log.offsets().log_end_offset.0, 6);
     }
     broker.running.stop().await;
@@ -250,7 +260,10 @@ async fn brokers_ask_for_many_transactions_and_only_verify() {
             .with_topics(vec![topic]);
         AddPartitionsToTxnRequest::default().with_transactions(vec![transaction])
     };
-    for (version, refused) in [(4, ErrorCode::InvalidTxnState), (5, ErrorCode::TransactionAbortable)] {
+    for (version, refused) in [
+        (4, ErrorCode::InvalidTxnState),
+        (5, ErrorCode::TransactionAbortable),
+    ] {
         let reply = broker.call(version, &verify(vec![0, 1])).await;
         let results = &reply.results_by_transaction[0].topic_results[0].results_by_partition;
         let codes: Vec<i16> = results.iter().map(|result| result.partition_error_code).collect();

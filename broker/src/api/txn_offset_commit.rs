@@ -49,7 +49,10 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
         asked_topics.push(asked);
         topics.extend(commit);
     }
-    let refused = if !exchange.may(Operation::Write, Resource::transactional_id(&body.transactional_id)) {
+    let refused = if !exchange.may(
+        Operation::Write,
+        Resource::transactional_id(&body.transactional_id),
+    ) {
         Some(ErrorCode::TransactionalIdAuthorizationFailed)
     } else if !exchange.may(Operation::Read, Resource::group(&body.group_id)) {
         Some(ErrorCode::GroupAuthorizationFailed)
@@ -143,9 +146,7 @@ async fn admit(
         partitions,
     };
     let verified = transactions.ask(request).await?.in_log()?;
-    verified
-        .into_iter()
-        .try_for_each(|partition| partition.outcome)
+    verified.into_iter().try_for_each(|partition| partition.outcome)
 }
 
 /// Sorts a topic's partitions into those that can be committed and those that cannot.
@@ -211,9 +212,7 @@ fn in_version(code: ErrorCode, version: i16) -> ErrorCode {
         ErrorCode::ConcurrentTransactions if version < IMPLICIT_SINCE => {
             in_version(ErrorCode::CoordinatorLoadInProgress, version)
         }
-        ErrorCode::CoordinatorLoadInProgress if version < LOADING_SINCE => {
-            ErrorCode::CoordinatorNotAvailable
-        }
+        ErrorCode::CoordinatorLoadInProgress if version < LOADING_SINCE => ErrorCode::CoordinatorNotAvailable,
         code => code,
     }
 }

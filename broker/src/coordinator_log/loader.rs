@@ -45,11 +45,8 @@ pub async fn load_shards<S, Loading>(
 }
 
 /// Loads one shard, as often as it takes. Damage stays until somebody repairs it; clients are told to come back.
-async fn load_shard<S, Loading>(
-    shard: Arc<S>,
-    permits: Arc<Semaphore>,
-    try_load: impl Fn(Arc<S>) -> Loading,
-) where
+async fn load_shard<S, Loading>(shard: Arc<S>, permits: Arc<Semaphore>, try_load: impl Fn(Arc<S>) -> Loading)
+where
     S: LoadShard,
     Loading: Future<Output = Result<(), LoadError>>,
 {

@@ -10,9 +10,9 @@ use thalweg_storage::log::{
 use thalweg_types::PartitionIndex;
 use thalweg_wire::records::TransactionOutcome;
 
+use super::Groups;
 use super::asked::Asked;
 use super::shard::ShardRunner;
-use super::Groups;
 
 /// A group's partition, watched while the transaction coordinator is asked about it.
 #[derive(Debug)]
@@ -64,9 +64,7 @@ impl Groups {
         version: TransactionVersion,
     ) -> Result<OffsetsVerification, GroupError> {
         let partition = self.partition_of(&request.commit.group_id).await?;
-        let shard = self
-            .shard(partition)
-            .ok_or(GroupError::CoordinatorNotAvailable)?;
+        let shard = self.shard(partition).ok_or(GroupError::CoordinatorNotAvailable)?;
         let start = TransactionStart {
             producer_id: request.producer.id,
             epoch: request.producer.epoch,

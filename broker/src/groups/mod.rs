@@ -155,9 +155,7 @@ impl Groups {
             request.group_id(),
             i32::try_from(shards.len()).unwrap_or(i32::MAX),
         );
-        let shard = self
-            .shard(partition)
-            .ok_or(GroupError::CoordinatorNotAvailable)?;
+        let shard = self.shard(partition).ok_or(GroupError::CoordinatorNotAvailable)?;
         Ok(shard.ask(request))
     }
 

@@ -343,7 +343,12 @@ impl ShardRunner {
         }
     }
 
-    fn append(&self, step: &Step, guard: Option<VerificationGuard>, now: TimestampMs) -> Result<(), RecordsError> {
+    fn append(
+        &self,
+        step: &Step,
+        guard: Option<VerificationGuard>,
+        now: TimestampMs,
+    ) -> Result<(), RecordsError> {
         let mut options = BatchOptions::default();
         if let Some(producer) = step.producer {
             options.transactionality = Transactionality::Transactional;

@@ -43,7 +43,9 @@ async fn try_load(groups: &Arc<Groups>, shard: &Arc<ShardRunner>) -> Result<(), 
     let shared = Arc::clone(&groups.shared);
     let work = move || {
         let buffer_bytes = usize::try_from(buffer_bytes).unwrap_or(usize::MAX);
-        load(&log, shared.config.clone(), buffer_bytes, &|| shared.is_stopping())
+        load(&log, shared.config.clone(), buffer_bytes, &|| {
+            shared.is_stopping()
+        })
     };
     // Fails only when the runtime goes down, or on a panic, which the log has.
     let loaded = tokio::task::spawn_blocking(work)

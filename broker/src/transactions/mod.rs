@@ -115,9 +115,9 @@ impl Transactions {
             transactions.open_shards(&topic);
         }
         let running = Arc::clone(&transactions);
-        *transactions.task.lock() = Some(tokio::spawn(async move {
-            tasks::run(&running, loads, works).await
-        }));
+        *transactions.task.lock() = Some(tokio::spawn(
+            async move { tasks::run(&running, loads, works).await },
+        ));
         transactions
     }
 
@@ -243,10 +243,7 @@ impl Transactions {
 
     fn shard_of(&self, transactional_id: &str) -> Result<&Arc<ShardRunner>, TransactionError> {
         let shards = self.shards();
-        let partition = partition_for(
-            transactional_id,
-            i32::try_from(shards.len()).unwrap_or(i32::MAX),
-        );
+        let partition = partition_for(transactional_id, i32::try_from(shards.len()).unwrap_or(i32::MAX));
         usize::try_from(partition.0)
             .ok()
             .and_then(|index| shards.get(index))

@@ -40,10 +40,15 @@ async fn try_load(transactions: &Arc<Transactions>, shard: &Arc<ShardRunner>) ->
     let _writing = shard.writing.write().await;
     let started = Instant::now();
     let settings = transactions.parts.settings.current();
-    let buffer_bytes = usize::try_from(settings.transaction_state_log_load_buffer_size()).unwrap_or(usize::MAX);
+    let buffer_bytes =
+        usize::try_from(settings.transaction_state_log_load_buffer_size()).unwrap_or(usize::MAX);
     let log = Arc::clone(shard.log());
     let shared = Arc::clone(&transactions.shared);
-    let work = move || load(&log, shared.config.clone(), buffer_bytes, &|| shared.is_stopping());
+    let work = move || {
+        load(&log, shared.config.clone(), buffer_bytes, &|| {
+            shared.is_stopping()
+        })
+    };
     // Fails only when the runtime goes down, or on a panic, which the log has.
     let loaded = tokio::task::spawn_blocking(work)
         .await

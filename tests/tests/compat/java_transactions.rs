@@ -178,9 +178,10 @@ fn a_transaction_is_listed_described_found_and_aborted_by_the_tools() {
         let left = tool(&["describe-producers", "--topic", "orders", "--partition", "0"]);
         left.stdout_text()
     };
-    wait::until("the aborted transaction is no longer open in the partition", || {
-        text().lines().nth(1).is_some_and(|line| line.contains("None"))
-    });
+    wait::until(
+        "the aborted transaction is no longer open in the partition",
+        || text().lines().nth(1).is_some_and(|line| line.contains("None")),
+    );
 }
 
 #[test]

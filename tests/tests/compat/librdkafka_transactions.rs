@@ -28,8 +28,13 @@ fn producer(broker: &Broker, id: &str) -> Transactional {
 }
 
 fn send(producer: &Transactional, partition: i32, value: &str) {
-    let record = BaseRecord::<(), str>::to("orders").partition(partition).payload(value);
-    producer.send(record).map_err(|(error, _)| error).expect("a place in the queue");
+    let record = BaseRecord::<(), str>::to("orders")
+        .partition(partition)
+        .payload(value);
+    producer
+        .send(record)
+        .map_err(|(error, _)| error)
+        .expect("a place in the queue");
 }
 
 fn committed(broker: &Broker) -> Vec<String> {
@@ -51,7 +56,9 @@ fn rule_13_librdkafka_commits_aborts_and_is_fenced() {
     send(&old, 0, "lost");
     old.flush(CALL).expect("delivered");
     old.abort_transaction(CALL).expect("abort");
-    wait::until("the committed records are there", || committed(&broker) == ["a", "b"]);
+    wait::until("the committed records are there", || {
+        committed(&broker) == ["a", "b"]
+    });
 
     old.begin_transaction().expect("begin");
     send(&old, 0, "lost too");

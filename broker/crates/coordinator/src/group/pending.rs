@@ -85,7 +85,9 @@ impl PendingOffsets {
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = (&TopicName, PartitionIndex)> {
-        self.partitions.keys().map(|(topic, partition)| (topic, *partition))
+        self.partitions
+            .keys()
+            .map(|(topic, partition)| (topic, *partition))
     }
 
     /// Removes the producer's offsets; returns those that are newer than what is committed, in the order of their keys.

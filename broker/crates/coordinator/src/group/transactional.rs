@@ -154,7 +154,9 @@ impl Group {
         (topic, partition): (&TopicName, PartitionIndex),
         offset: CommittedOffset,
     ) {
-        self.offsets.pending.insert(producer_id, (topic, partition), offset);
+        self.offsets
+            .pending
+            .insert(producer_id, (topic, partition), offset);
     }
 }
 

@@ -78,7 +78,13 @@ fn a_transaction_record_cut_anywhere_is_an_error_and_a_newer_version_is_named() 
         }
     }
     let error = TransactionLogValue::decode(&[0, 2]).unwrap_err();
-    assert_eq!(error, DecodeError::Version { version: 2, newest: 1 });
+    assert_eq!(
+        error,
+        DecodeError::Version {
+            version: 2,
+            newest: 1
+        }
+    );
     assert_eq!(
         TransactionLogKey::decode(&[0, 1, 9]),
         Ok(TransactionLogKey::Other { version: 1 })

@@ -92,7 +92,9 @@ fn a_transaction_that_no_record_holds_is_refused_and_goes_on() {
         ..super::super::testing::config()
     });
     let producer = desk.init("a").unwrap();
-    let outcomes: Vec<_> = (0..300).map(|partition| desk.add("a", producer, partition, V0)).collect();
+    let outcomes: Vec<_> = (0..300)
+        .map(|partition| desk.add("a", producer, partition, V0))
+        .collect();
     let fitting = outcomes.iter().take_while(|outcome| outcome.is_ok()).count();
     assert!((100..300).contains(&fitting), "{fitting}");
     assert_eq!(outcomes[fitting], Err(TransactionError::TransactionTooLarge));

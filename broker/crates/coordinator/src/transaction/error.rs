@@ -45,7 +45,9 @@ pub enum TransactionError {
     #[error("the broker holds as many transactional ids as transactional.ids.per.partition.max allows")]
     TransactionalIdsMaxReached,
     /// The record would be longer than the log takes. Kafka answers UNKNOWN_SERVER_ERROR; POLICY_VIOLATION fits.
-    #[error("the transaction has more partitions than a record of __transaction_state holds; commit it earlier")]
+    #[error(
+        "the transaction has more partitions than a record of __transaction_state holds; commit it earlier"
+    )]
     TransactionTooLarge,
 }
 

@@ -50,9 +50,7 @@ pub(crate) enum EpochRise {
     /// Not at all (before version 2).
     None,
     /// By the client's own wish (version 2); the id after the markers, if one is needed.
-    ByClient {
-        next_producer_id: ProducerId,
-    },
+    ByClient { next_producer_id: ProducerId },
     /// Against a producer that must not write any more.
     Fence,
 }
@@ -205,10 +203,13 @@ impl TransactionMetadata {
     }
 
     fn value(&self) -> TransactionLogValue {
-        let partitions = self.partitions.iter().map(|(topic, partitions)| TransactionPartitions {
-            topic: topic.as_str().to_owned(),
-            partitions: partitions.iter().copied().collect(),
-        });
+        let partitions = self
+            .partitions
+            .iter()
+            .map(|(topic, partitions)| TransactionPartitions {
+                topic: topic.as_str().to_owned(),
+                partitions: partitions.iter().copied().collect(),
+            });
         TransactionLogValue {
             producer_id: self.producer_id,
             previous_producer_id: self.previous_producer_id,

@@ -28,8 +28,9 @@ pub(crate) fn replay(
     value: Option<&[u8]>,
     offset: Offset,
 ) -> Result<TransactionReplayed, TransactionReplayError> {
-    let malformed =
-        |part: &'static str| move |cause: DecodeError| TransactionReplayError::Malformed { offset, part, cause };
+    let malformed = |part: &'static str| {
+        move |cause: DecodeError| TransactionReplayError::Malformed { offset, part, cause }
+    };
     let id = match TransactionLogKey::decode(key).map_err(malformed("key"))? {
         TransactionLogKey::TransactionalId(id) => TransactionalId::from(id),
         TransactionLogKey::Other { .. } => return Ok(TransactionReplayed::Skipped),
@@ -40,8 +41,8 @@ pub(crate) fn replay(
     };
     let value = TransactionLogValue::decode(value).map_err(malformed("value"))?;
     let number = value.status;
-    let state =
-        TransactionState::from_number(number).ok_or(TransactionReplayError::UnknownState { offset, number })?;
+    let state = TransactionState::from_number(number)
+        .ok_or(TransactionReplayError::UnknownState { offset, number })?;
     transactions.insert(id, TransactionMetadata::from_value(value, state));
     Ok(TransactionReplayed::Stored)
 }

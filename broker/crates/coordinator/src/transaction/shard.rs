@@ -230,11 +230,8 @@ impl TransactionShard {
             }
             None => {
                 let producer_id = spare.take().ok_or(NeedsProducerId)?;
-                TransactionMetadata::new(producer_id, request.timeout_ms, now).initialize(
-                    request,
-                    now,
-                    &mut None,
-                )?
+                TransactionMetadata::new(producer_id, request.timeout_ms, now)
+                    .initialize(request, now, &mut None)?
             }
         };
         Ok(match init {
@@ -274,10 +271,7 @@ impl TransactionShard {
         Ok(())
     }
 
-    fn verify(
-        &self,
-        request: &VerifyPartitions,
-    ) -> Result<Vec<VerifiedPartition>, TransactionError> {
+    fn verify(&self, request: &VerifyPartitions) -> Result<Vec<VerifiedPartition>, TransactionError> {
         self.known(&request.transactional_id)?.verify_partitions(request)
     }
 
@@ -294,12 +288,7 @@ impl TransactionShard {
         };
         match metadata.end(request, now, spare)? {
             Err(error) => Ok(Err(error)),
-            Ok(decision) => Ok(Ok(self.settle(
-                now,
-                &request.transactional_id,
-                decision,
-                step,
-            ))),
+            Ok(decision) => Ok(Ok(self.settle(now, &request.transactional_id, decision, step))),
         }
     }
 

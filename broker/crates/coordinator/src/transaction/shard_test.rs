@@ -20,7 +20,10 @@ fn rule_13_a_commit_and_an_abort_go_through_prepare_to_complete_and_survive_a_cr
         assert_eq!(desk.state("a"), outcome.prepare());
         for _ in 0..2 {
             let work = desk.works.clone();
-            assert_eq!((work.len(), work[0].outcome, work[0].producer), (1, outcome, after));
+            assert_eq!(
+                (work.len(), work[0].outcome, work[0].producer),
+                (1, outcome, after)
+            );
             assert_eq!(work[0].version, version);
             desk.reload();
             assert_eq!(desk.works, work);
@@ -43,7 +46,10 @@ fn a_new_producer_aborts_the_open_transaction_of_the_old_one_and_fences_it() {
         assert_eq!(desk.state("a"), TransactionState::PrepareAbort);
         // The fencing epoch, which nobody is told.
         assert_eq!(desk.works[0].producer, with_epoch(old, 1));
-        assert_eq!(desk.works[0].version, V2, "the marker's epoch is above that of the data");
+        assert_eq!(
+            desk.works[0].version, V2,
+            "the marker's epoch is above that of the data"
+        );
         assert_eq!(desk.init("a"), Err(TransactionError::ConcurrentTransactions));
         desk.mark();
         let new = desk.init("a").unwrap();
@@ -254,10 +260,7 @@ fn an_id_beyond_the_limit_is_refused_and_known_ones_are_served() {
     for id in ["a", "b", "c", "d"] {
         desk.init(id).unwrap();
     }
-    assert_eq!(
-        desk.init("e"),
-        Err(TransactionError::TransactionalIdsMaxReached)
-    );
+    assert_eq!(desk.init("e"), Err(TransactionError::TransactionalIdsMaxReached));
     assert!(desk.init("a").is_ok());
     assert_eq!(desk.init(""), Err(TransactionError::InvalidRequest));
     let long = "x".repeat(STRING_BYTES_MAX + 1);
@@ -341,7 +344,9 @@ fn a_record_that_says_nonsense_is_named_and_changes_nothing() {
             number: 6
         }
     );
-    let error = shard.replay(&record.key, Some(&value[..9]), Offset(6)).unwrap_err();
+    let error = shard
+        .replay(&record.key, Some(&value[..9]), Offset(6))
+        .unwrap_err();
     assert!(error.to_string().contains("offset 6"), "{error}");
     assert_eq!(
         shard.replay(&[0, 9], None, Offset(7)),

@@ -25,7 +25,11 @@ fn what_is_decided_can_only_be_done() {
 
 #[test]
 fn a_level_from_the_future_is_the_newest_known() {
-    for version in [TransactionVersion::V0, TransactionVersion::V1, TransactionVersion::V2] {
+    for version in [
+        TransactionVersion::V0,
+        TransactionVersion::V1,
+        TransactionVersion::V2,
+    ] {
         assert_eq!(TransactionVersion::from_level(version.level()), version);
     }
     assert_eq!(TransactionVersion::from_level(9), TransactionVersion::V2);

@@ -28,6 +28,7 @@ pub mod transactions;
 mod truncate;
 mod verification;
 mod waiters;
+mod witness;
 
 pub use append::{Append, AppendError, Appended, CheckedBatch, Origin};
 pub(crate) use drain::DrainError;

@@ -72,8 +72,8 @@ impl Walk {
         self.epoch = Some(header.leader_epoch);
     }
 
-    /// Judges the leader epoch of the next batch; `behind` reads the header of the batch after it, `first` that of the
-    /// first batch of the segment. Both are asked only where the epoch is not the one that is known.
+    /// Judges the leader epoch of the next batch; `behind` reads the header of the batch after it, `before` that of the
+    /// one before it, where the walk has not passed that. Both are asked only where the epoch is not the one that is known.
     ///
     /// # Errors
     /// Why it cannot be true.
@@ -81,7 +81,7 @@ impl Walk {
         &self,
         header: &BatchHeader,
         known: &KnownEpochs,
-        first: impl FnOnce() -> Option<BatchHeader>,
+        before: impl FnOnce() -> Option<BatchHeader>,
         behind: impl FnOnce() -> Option<BatchHeader>,
     ) -> Result<(), String> {
         let (base, epoch) = (header.base_offset, header.leader_epoch);
@@ -92,9 +92,8 @@ impl Walk {
         }
         // A mirror keeps its source's epochs, which may be older than the one that a truncation has raised; they do not
         // fall either, and where the log is a link's no more, its own epoch lies above.
-        let older =
-            || first().filter(|first| first.next_offset() <= base && known.at_end_of(first) == expected);
-        let before = self.epoch.or_else(|| older().map(|first| first.leader_epoch));
+        let older = || before().filter(|before| before.next_offset() <= base);
+        let before = self.epoch.or_else(|| older().map(|before| before.leader_epoch));
         let fell = before.is_some_and(|before| before > epoch && before <= expected);
         let rises = self.epoch.is_none()
             && known.write_state != WriteState::OwnedByLink

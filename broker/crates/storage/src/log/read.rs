@@ -6,6 +6,7 @@
 use super::aborted::IndexSource;
 use super::place::{Fit, KnownEpochs, Walk, check_behind};
 use super::tail::TailRun;
+use super::witness::{batch_before, header_at};
 use super::{LogOffsets, PartitionLog, Status};
 use crate::disk::{DiskFile, OpenMode};
 use crate::segment::Segment;
@@ -321,7 +322,9 @@ impl PartitionLog {
                 }
                 break;
             };
-            if run.run.base_offset >= end || !gather(parts, (offset, end), request, (&mut batches, &mut bytes)) {
+            if run.run.base_offset >= end
+                || !gather(parts, (offset, end), request, (&mut batches, &mut bytes))
+            {
                 break;
             }
         }
@@ -340,7 +343,7 @@ impl PartitionLog {
         let witnesses = Witnesses {
             known: &want.known,
             peek: &peek,
-            first: &|| None,
+            before: &|| None,
         };
         cut(&bytes, (offset, want), walk, &witnesses).map_err(|(position, what)| {
             Lost::Error(ReadError::Corrupt {
@@ -373,6 +376,10 @@ impl PartitionLog {
         request: &Want,
     ) -> Result<Bytes, Lost> {
         let (path, file, direct) = (files.path, files.log?, files.direct);
+        let index = files
+            .index
+            .as_ref()
+            .and_then(|index| index.as_ref().ok().cloned());
         let mut hint = self.index_entries(segment, files.index, offset);
         let mut position = hint.below.map_or(0, |entry| entry.position);
         let corrupt = |position: u64, what: String| {
@@ -436,7 +443,9 @@ impl PartitionLog {
                     let witnesses = Witnesses {
                         known: &request.known,
                         peek: &|at| peek(skipped + at),
-                        first: &|| header_at(&*file, 0, segment.size),
+                        before: &|| {
+                            batch_before((&*file, index.as_deref()), segment, position + skipped as u64)
+                        },
                     };
                     return cut(&buffer.slice(skipped..), (offset, request), walk, &witnesses)
                         .map_err(|(at, what)| corrupt(position + skipped as u64 + at, what));
@@ -577,19 +586,8 @@ type Peek<'a> = dyn Fn(usize) -> Option<BatchHeader> + 'a;
 struct Witnesses<'a> {
     known: &'a KnownEpochs,
     peek: &'a Peek<'a>,
-    /// Reads the header of the first batch of the segment.
-    first: &'a dyn Fn() -> Option<BatchHeader>,
-}
-
-fn header_at(file: &dyn DiskFile, position: u64, size: u64) -> Option<BatchHeader> {
-    let mut bytes = [0; HEADER_LEN];
-    let is_inside = position
-        .checked_add(HEADER_LEN as u64)
-        .is_some_and(|end| end <= size);
-    if !is_inside || file.read_exact_at(&mut bytes, position).is_err() {
-        return None;
-    }
-    BatchHeader::parse(&bytes).ok()
+    /// Reads the header of the batch in front of the first one that is read.
+    before: &'a dyn Fn() -> Option<BatchHeader>,
 }
 
 /// Judges how a batch follows the one before.
@@ -677,7 +675,7 @@ fn cut(
                 return Ok(());
             }
             let behind = || peek(batch_end);
-            let checked = walk.check_epoch(&batch.header, witnesses.known, witnesses.first, behind);
+            let checked = walk.check_epoch(&batch.header, witnesses.known, witnesses.before, behind);
             checked.map_err(|what| (batch.position, what))
         });
         match placed {
