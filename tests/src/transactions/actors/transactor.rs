@@ -224,17 +224,23 @@ impl Transactor {
     }
 
     /// Aborts; a client that cannot is broken, and so is what it wrote if it never asked for a commit.
+    ///
+    /// A client that drops unanswered records is left afterwards. librdkafka 2.12 counts a record that waits to be sent
+    /// again as never sent and gives its number to the next transaction; if the first attempt had arrived, the broker
+    /// takes the next record for a repetition, as it must, and the record is lost. A new client has a new epoch.
     pub fn abort(&mut self) -> Client {
-        let Some(open) = &self.open else {
-            return Client::Broken;
-        };
+        let Some(open) = &self.open else { return Client::Broken };
         let (id, is_commit_asked) = (open.id, open.is_commit_asked);
+        let afterwards = match self.producer.in_flight_count() {
+            0 => Client::Usable,
+            _ => Client::Broken,
+        };
         let deadline = Instant::now() + END;
         loop {
             match self.producer.abort_transaction(CALL) {
                 Ok(()) => {
                     self.ended(id, Outcome::Aborted);
-                    return Client::Usable;
+                    return afterwards;
                 }
                 Err(error) if may_try_again(&error) && Instant::now() < deadline => {
                     std::thread::sleep(Duration::from_millis(5));

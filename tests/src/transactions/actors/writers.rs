@@ -34,7 +34,12 @@ fn work(
         }
         let written = write_some(&mut transactor, chance);
         let client = match (written, chance.between(0, 99)) {
-            (Client::Broken, _) | (_, 0..15) => transactor.abort(),
+            (Client::Broken, _) | (_, 0..8) => transactor.abort(),
+            (_, 8..15) => {
+                // With every record answered the client goes on with the same epoch.
+                transactor.flush(Duration::from_secs(2));
+                transactor.abort()
+            }
             (_, 15..75) => transactor.commit(),
             (_, 75..85) => return transactor.leave(),
             (_, 85..95) => return transactor.commit_and_leave(chance.millis(0, 15)),
