@@ -222,8 +222,10 @@ fn kafka_dump_log_reads_compacted_segments() {
             &broker,
             &["--files", &index, "--index-sanity-check"],
         );
+        // A segment of less than an index interval has no entries.
+        let said = sane.stdout_text();
         assert!(
-            sane.stdout_text().contains("passed sanity check."),
+            said.contains("passed sanity check.") || said.contains("is empty."),
             "{}",
             sane.describe()
         );

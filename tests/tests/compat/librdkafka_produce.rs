@@ -290,31 +290,3 @@ fn rule_17_a_topic_is_not_created_where_that_is_switched_off() {
         "{answer:?}"
     );
 }
-
-/// Until transactions exist a transactional producer is told so; silence would cost him his guarantee.
-#[test]
-fn rule_13_a_transactional_producer_is_served_or_told_why_not() {
-    use rdkafka::producer::{BaseProducer, Producer as _};
-    use thalweg_tests::clients::librdkafka::{CALL, config};
-    let broker = Broker::start();
-    let settings = [
-        ("transactional.id", "payments"),
-        ("transaction.timeout.ms", "10000"),
-    ];
-    let producer: BaseProducer = config(&broker, &settings)
-        .create()
-        .expect("the settings are librdkafka's");
-    let outcome = producer.init_transactions(CALL);
-    match broker.product() {
-        Product::ApacheKafka => outcome.expect("Apache Kafka has transactions"),
-        Product::Thalweg => {
-            let error = outcome.expect_err("transactions are not there yet");
-            let code = error.rdkafka_error_code();
-            assert_ne!(
-                code,
-                Some(RDKafkaErrorCode::OperationTimedOut),
-                "refused at once, by name: {error}"
-            );
-        }
-    }
-}
