@@ -112,7 +112,8 @@ impl PartitionLog {
         let file = self.shared.disk.open(&path, OpenMode::Read).map_err(named)?;
         let mut failure = None;
         let scanned = scan_batches(&*file, segment.size, |position, header| {
-            if header.base_offset >= scan.end {
+            // A log start inside a batch is a place to cut, too: then the whole batch goes.
+            if header.last_offset() >= scan.end {
                 return Scan::Stop;
             }
             match marker_at(&*file, position, header) {
@@ -142,7 +143,7 @@ impl PartitionLog {
         for part in &parts {
             for batch in split_batches(part) {
                 let batch = batch.map_err(|error| invalid(&error))?;
-                if batch.header.base_offset >= scan.end {
+                if batch.header.last_offset() >= scan.end {
                     return Ok(());
                 }
                 let marker = EndTransactionMarker::of_batch(batch.bytes);

@@ -277,20 +277,11 @@ impl Transactions {
         }
     }
 
-    /// Goes back to `offset`, where the transactions of `found` were open, and those that are open now and began
-    /// before.
-    pub fn truncate_to(&mut self, offset: Offset, found: Vec<OpenTransaction>) {
-        self.undecided
-            .retain(|first, other| *first < offset && other.end.is_none());
-        let still_open = self.undecided.iter();
-        self.open = still_open
-            .map(|(first, other)| (other.producer_id, *first))
-            .collect();
-        let cut = found
-            .into_iter()
-            .filter(|one| !self.open.contains_key(&one.producer_id));
-        let cut: Vec<_> = cut.collect();
-        self.put_open(cut);
+    /// Goes back to `offset`, where just these transactions were open.
+    pub fn truncate_to(&mut self, offset: Offset, open: Vec<OpenTransaction>) {
+        self.undecided.clear();
+        self.open.clear();
+        self.put_open(open);
         let _cut = self.aborted.split_off(&offset);
         self.noted_below = offset;
         self.settled_at_start = self.settled_at_start.min(offset);
