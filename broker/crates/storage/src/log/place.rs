@@ -72,6 +72,13 @@ impl Walk {
         self.epoch = Some(header.leader_epoch);
     }
 
+    /// Reports whether the next batch, the first of this walk, has an older epoch than is known, and no link explains it.
+    pub(crate) fn doubts_epoch(&self, next: Option<BatchHeader>, known: &KnownEpochs) -> bool {
+        self.epoch.is_none()
+            && known.write_state != WriteState::OwnedByLink
+            && next.is_some_and(|next| next.leader_epoch < known.at_end_of(&next))
+    }
+
     /// Judges the leader epoch of the next batch; `behind` reads the header of the batch after it, `first` that of the
     /// first batch of the segment. Both are asked only where the epoch is not the one that is known.
     ///

@@ -355,6 +355,14 @@ impl PartitionLog {
                     position += skipped as u64;
                     want = len.max(request.max_bytes);
                 }
+                Some(_) if position + skipped as u64 > 0 && walk.doubts_epoch(peek(skipped), known) => {
+                    // The batch before is the witness, so the walk is repeated with it. Damage, or a mirror's past.
+                    position = 0;
+                    walk = Walk::over(
+                        segment.base_offset,
+                        Offset(segment.next_offset.0.saturating_sub(1)),
+                    );
+                }
                 Some(_) => {
                     let witnesses = Witnesses {
                         known,
