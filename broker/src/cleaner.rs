@@ -81,6 +81,10 @@ fn turn(engine: &LogEngine, live: &LiveSettings, shutdown: &Shutdown) -> Next {
     let begun = Instant::now();
     match engine.clean_next(&parts(&settings, &pace)) {
         CleanTurn::Idle => Next::AfterBackoff,
+        CleanTurn::Cleaned(log, report) if report.segments_replaced == 0 => {
+            tracing::debug!(?log, clean_to = report.first_dirty.0, "nothing to compact");
+            Next::AtOnce
+        }
         CleanTurn::Cleaned(log, report) => {
             tracing::info!(
                 topic = %log.topic(), partition = log.id().partition.0, segments = report.segments_replaced,

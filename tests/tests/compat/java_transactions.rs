@@ -208,7 +208,9 @@ fn kafka_dump_log_reads_our_transaction_log() {
             dumped += &java.run(Tool::DumpLogSegments, &broker, &arguments).stdout_text();
         }
     }
-    for state in ["Empty", "Ongoing", "PrepareCommit", "CompleteCommit"] {
-        assert!(dumped.contains(state), "no {state} in\n{dumped}");
+    // Empty, Ongoing, PrepareCommit, CompleteCommit.
+    for state in [0, 1, 2, 4] {
+        let status = format!("\"transactionStatus\":{state}");
+        assert!(dumped.contains(&status), "no {status} in\n{dumped}");
     }
 }
