@@ -18,10 +18,14 @@ const CALL: Duration = Duration::from_secs(5);
 ///
 /// A partition in which readers of committed records do not come to the end within a minute is a breach.
 pub fn read_everything(stage: &Stage) {
+    // One reader of each kind for all partitions: transactions and inputs with their outputs reach over them.
+    let kinds = [Isolation::Committed, Isolation::Uncommitted];
+    let readers = kinds.map(|isolation| (stage.book.new_consumer(isolation), isolation));
     for place in places() {
         let read = wait_until_stable(stage, place).and_then(|end| {
-            read(stage, place, Isolation::Committed, end)?;
-            read(stage, place, Isolation::Uncommitted, end)
+            readers
+                .iter()
+                .try_for_each(|reader| read(stage, place, *reader, end))
         });
         if let Err(why) = read {
             stage.book.note(Event::Breach(format!(
@@ -60,11 +64,10 @@ fn wait_until_stable(stage: &Stage, place: Place) -> Result<i64, String> {
     }
 }
 
-fn read(stage: &Stage, place: Place, isolation: Isolation, end: i64) -> Result<(), String> {
+fn read(stage: &Stage, place: Place, (number, isolation): (u32, Isolation), end: i64) -> Result<(), String> {
     let mut settings = config(&stage.bootstrap, isolation);
     settings.set("enable.partition.eof", "true");
     let consumer: BaseConsumer = settings.create().map_err(|error| error.to_string())?;
-    let number = stage.book.new_consumer(isolation);
     let mut assignment = TopicPartitionList::new();
     assignment
         .add_partition_offset(place.name(), place.partition, Offset::Beginning)

@@ -229,7 +229,9 @@ impl Transactor {
     /// again as never sent and gives its number to the next transaction; if the first attempt had arrived, the broker
     /// takes the next record for a repetition, as it must, and the record is lost. A new client has a new epoch.
     pub fn abort(&mut self) -> Client {
-        let Some(open) = &self.open else { return Client::Broken };
+        let Some(open) = &self.open else {
+            return Client::Broken;
+        };
         let (id, is_commit_asked) = (open.id, open.is_commit_asked);
         let afterwards = match self.producer.in_flight_count() {
             0 => Client::Usable,
