@@ -253,7 +253,7 @@ async fn the_coordinator_is_asked_once_and_only_for_a_batch_that_begins_a_transa
     assert_eq!(fixture.latest(UNCOMMITTED).await, 4);
     let code = fixture.produce(12, Some("id"), transactional(1, 0)).await;
     assert_eq!(code, ErrorCode::None);
-    let asked = fixture.gate.asked.lock();
+    let asked = std::mem::take(&mut *fixture.gate.asked.lock());
     let admissions: Vec<_> = asked.iter().map(|request| request.admission).collect();
     assert_eq!(admissions, [Admission::Verify, Admission::Verify, Admission::Add]);
     assert_eq!(asked[0].transactional_id, "id");
@@ -262,7 +262,6 @@ async fn the_coordinator_is_asked_once_and_only_for_a_batch_that_begins_a_transa
         (PRODUCER, ProducerEpoch(0))
     );
     assert_eq!(asked[0].partitions, [(Arc::from("orders"), PartitionIndex(0))]);
-    drop(asked);
     fixture.broker.running.stop().await;
 }
 

@@ -2,7 +2,7 @@
 
 use rdkafka::error::RDKafkaErrorCode;
 use thalweg_tests::clients::librdkafka::{CODECS, Delivery, Producer, Record, create_topic, read_topic};
-use thalweg_tests::{Broker, BrokerConfig, Product};
+use thalweg_tests::{Broker, BrokerConfig};
 
 /// Records of different sizes, some of which compress well.
 fn records(count: usize) -> Vec<Record> {

@@ -83,7 +83,7 @@ impl Load {
                     // The queue is full while the broker is away.
                     Err(_) => std::thread::sleep(Duration::from_millis(5)),
                 }
-                if number % 50 == 0 {
+                if number.is_multiple_of(50) {
                     std::thread::sleep(Duration::from_millis(2));
                 }
             }

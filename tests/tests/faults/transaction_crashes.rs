@@ -93,7 +93,7 @@ fn live(
                 .payload(&payload);
             producer.send(record).map_err(|(error, _)| error)?;
         }
-        if *number % 3 == 0 {
+        if number.is_multiple_of(3) {
             producer.flush(CALL)?;
             producer.abort_transaction(CALL)?;
             note(Known::Aborted);

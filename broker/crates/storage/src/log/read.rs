@@ -395,7 +395,7 @@ impl PartitionLog {
         );
         // The first read confirms the entry that led to its start.
         let mut walk = if position > 0 {
-            whole.from_confirmed()
+            whole.behind_a_confirmed_entry()
         } else {
             whole
         };
