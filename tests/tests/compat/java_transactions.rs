@@ -125,7 +125,6 @@ fn rule_13_a_transaction_past_its_timeout_is_aborted_and_blocks_nobody() {
         .run(&java, &broker);
 }
 
-/// A transaction lives through a restart of the broker, and its producer through it too.
 #[test]
 fn a_transaction_is_listed_described_found_and_aborted_by_the_tools() {
     let java = require_client!(Java::find());
@@ -209,8 +208,9 @@ fn kafka_dump_log_reads_our_transaction_log() {
         }
     }
     // Empty, Ongoing, PrepareCommit, CompleteCommit.
-    for state in [0, 1, 2, 4] {
-        let status = format!("\"transactionStatus\":{state}");
-        assert!(dumped.contains(&status), "no {status} in\n{dumped}");
+    for status in [0, 1, 2, 4] {
+        let shown = format!("\"transactionStatus\":{status},");
+        assert!(dumped.contains(&shown), "no {shown} in\n{dumped}");
     }
+    assert!(dumped.contains("\"transactionalId\":\"tx\""), "{dumped}");
 }
