@@ -94,6 +94,8 @@ pub fn append_error_code(error: &AppendError) -> ErrorCode {
         AppendError::Sequence(SequenceError::OutOfOrder { .. }) => ErrorCode::OutOfOrderSequenceNumber,
         AppendError::MirrorEnd { .. } | AppendError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
         AppendError::TransactionState { .. } => ErrorCode::InvalidTxnState,
+        // Every producer sends the batch again, and looks for no other leader.
+        AppendError::TransactionEnding { .. } => ErrorCode::NotEnoughReplicas,
         AppendError::TransactionCoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
         AppendError::TooLarge { .. } => ErrorCode::MessageTooLarge,
         AppendError::OffsetsExhausted => ErrorCode::InvalidRequest,

@@ -511,12 +511,30 @@ fn a_batch_that_begins_a_transaction_needs_a_guard_which_a_marker_makes_void() {
         .verified(guard);
     let late = log.log.append(late, Origin::Client, TimestampMs(1));
     assert!(
-        matches!(late, Err(AppendError::TransactionState { .. })),
+        matches!(late, Err(AppendError::TransactionEnding { .. })),
         "{late:?}"
     );
     log.data(7, 1, b"x");
     // While it is open nobody needs to ask.
     assert_eq!(log.log.begin_verification(start, TimestampMs(1)), None);
+    // A batch of a newer epoch waits for the marker.
+    let newer = BatchHeader {
+        producer_epoch: ProducerEpoch(header.producer_epoch.get() + 1),
+        base_sequence: 0,
+        ..header
+    };
+    let epoch = newer.producer_epoch;
+    let guard = log
+        .log
+        .begin_verification(TransactionStart { epoch, ..start }, TimestampMs(1));
+    let newer = CheckedBatch::check(with_header(newer, b"x"))
+        .unwrap()
+        .verified(guard);
+    let newer = log.log.append(newer, Origin::Client, TimestampMs(1));
+    assert!(
+        matches!(newer, Err(AppendError::TransactionEnding { .. })),
+        "{newer:?}"
+    );
     let plain = idempotent_header(7, 0, 1, 1);
     let plain = append(&log.log, with_header(plain, b"x"));
     assert!(

@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use thalweg_types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
+use thalweg_types::{LeaderEpoch, Offset, PartitionIndex, ProducerId, TimestampMs};
 
 use super::*;
+use crate::transaction::Outcome;
 
 pub(crate) const SESSION_MS: i32 = 10_000;
 pub(crate) const REBALANCE_MS: i32 = 60_000;
@@ -154,9 +155,15 @@ impl Desk {
                 record.size_bytes()
             );
             let now = TimestampMs(self.now);
-            self.replica
-                .replay(&record.key, record.value.as_deref(), Offset::ZERO, now)
-                .unwrap();
+            let (key, value) = (&record.key, record.value.as_deref());
+            match step.producer {
+                None => self.replica.replay(key, value, Offset::ZERO, now),
+                Some(producer) => {
+                    self.replica
+                        .replay_transactional(producer.id, (key, value), Offset::ZERO, now)
+                }
+            }
+            .unwrap();
             self.log.push(record);
         }
         self.events.extend(step.events);
@@ -169,7 +176,15 @@ impl Desk {
         self.shard.check_durable(&self.replica);
     }
 
-    /// Starts a new shard from the log, as after a crash.
+    /// Tells the shard, and the replica, that a producer's marker is in the log.
+    pub(crate) fn complete_transaction(&mut self, producer_id: ProducerId, outcome: Outcome) {
+        self.shard.complete_transaction(producer_id, outcome);
+        self.replica.complete_transaction(producer_id, outcome);
+        self.shard.check();
+        self.shard.check_durable(&self.replica);
+    }
+
+    /// Starts a new shard from the log, as after a crash. The log says of no record whether it is of a transaction.
     pub(crate) fn restart(&self, config: GroupConfig) -> Self {
         Self::load(config, &self.log, self.now)
     }

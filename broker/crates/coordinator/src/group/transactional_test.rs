@@ -53,9 +53,9 @@ fn an_offset_of_a_transaction_is_seen_when_it_commits_and_never_when_it_aborts()
             fetch(&mut desk, "g", Stability::Stable),
             Err(GroupError::UnstableOffsetCommit)
         );
-        desk.shard.complete_transaction(ProducerId(2), Outcome::Abort);
+        desk.complete_transaction(ProducerId(2), Outcome::Abort);
         assert!(fetch(&mut desk, "g", Stability::Stable).is_err());
-        desk.shard.complete_transaction(ProducerId(1), decided);
+        desk.complete_transaction(ProducerId(1), decided);
         assert_eq!(fetch(&mut desk, "g", Stability::Stable), Ok(expected));
         assert_eq!(desk.shard.pending_producers().count(), 0);
     }
@@ -67,7 +67,7 @@ fn what_stands_later_in_the_log_wins_whatever_is_decided_first() {
     let mut desk = Desk::new();
     desk.call(by(1, commit("g", 7)));
     desk.commit(commit("g", 9)).unwrap();
-    desk.shard.complete_transaction(ProducerId(1), Outcome::Commit);
+    desk.complete_transaction(ProducerId(1), Outcome::Commit);
     assert_eq!(fetch(&mut desk, "g", Stability::Any), Ok(9));
     // Two transactions, decided in either order.
     for order in [[1, 2], [2, 1]] {
@@ -75,8 +75,7 @@ fn what_stands_later_in_the_log_wins_whatever_is_decided_first() {
         desk.call(by(1, commit("g", 7)));
         desk.call(by(2, commit("g", 8)));
         for producer in order {
-            desk.shard
-                .complete_transaction(ProducerId(producer), Outcome::Commit);
+            desk.complete_transaction(ProducerId(producer), Outcome::Commit);
         }
         assert_eq!(fetch(&mut desk, "g", Stability::Any), Ok(8), "{order:?}");
     }
@@ -84,8 +83,8 @@ fn what_stands_later_in_the_log_wins_whatever_is_decided_first() {
     let mut desk = Desk::new();
     desk.call(by(1, commit("g", 7)));
     desk.call(by(2, commit("g", 8)));
-    desk.shard.complete_transaction(ProducerId(2), Outcome::Abort);
-    desk.shard.complete_transaction(ProducerId(1), Outcome::Commit);
+    desk.complete_transaction(ProducerId(2), Outcome::Abort);
+    desk.complete_transaction(ProducerId(1), Outcome::Commit);
     assert_eq!(fetch(&mut desk, "g", Stability::Any), Ok(7));
 }
 
@@ -122,11 +121,11 @@ fn a_group_with_a_pending_offset_stays_and_a_deleted_one_takes_it_along() {
         desk.call(delete),
         GroupReply::Delete(DeleteGroupReply { outcome: Ok(()), .. })
     ));
-    desk.shard.complete_transaction(ProducerId(1), Outcome::Commit);
+    desk.complete_transaction(ProducerId(1), Outcome::Commit);
     assert_eq!(desk.shard.groups().count(), 0);
     // An aborted transaction leaves no group behind.
     desk.call(by(1, commit("g", 7)));
-    desk.shard.complete_transaction(ProducerId(1), Outcome::Abort);
+    desk.complete_transaction(ProducerId(1), Outcome::Abort);
     assert_eq!(desk.shard.groups().count(), 0);
 }
 
@@ -216,6 +215,6 @@ fn a_removed_offset_takes_what_is_pending_on_it_along() {
     desk.call(by(1, commit("g", 7)));
     let topic = commit("g", 0).topics[0].topic.clone();
     desk.topics_deleted(&[&topic]);
-    desk.shard.complete_transaction(ProducerId(1), Outcome::Commit);
+    desk.complete_transaction(ProducerId(1), Outcome::Commit);
     assert_eq!(fetch(&mut desk, "g", Stability::Stable), Ok(-1));
 }

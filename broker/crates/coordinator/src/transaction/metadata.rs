@@ -159,13 +159,18 @@ impl TransactionMetadata {
         }
     }
 
-    /// Returns the markers of a decided end; `None` if none is decided.
-    pub(crate) fn marker_work(&self, transactional_id: &TransactionalId) -> Option<MarkerWork> {
+    /// Returns the markers of a decided end, under this number; `None` if none is decided.
+    pub(crate) fn marker_work(
+        &self,
+        transactional_id: &TransactionalId,
+        decision: u64,
+    ) -> Option<MarkerWork> {
         let outcome = self.state.prepared()?;
         Some(MarkerWork {
             transactional_id: transactional_id.clone(),
             producer: self.producer(),
             outcome,
+            decision,
             version: self.version,
             partitions: self.partition_list(),
         })

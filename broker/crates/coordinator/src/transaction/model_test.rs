@@ -96,7 +96,11 @@ impl World {
                     self.desk.mark_one(&work);
                 }
             }
-            (Act::Crash, _) => self.desk.reload(),
+            (Act::Crash, _) => {
+                // A shard is loaded again when nobody writes markers for the old one any more.
+                self.done.clear();
+                self.desk.reload();
+            }
             (Act::TimeOut, _) => self.desk.tick(6_000),
             (Act::Add | Act::Commit | Act::Abort, None) => {}
         }

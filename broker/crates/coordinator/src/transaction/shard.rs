@@ -60,6 +60,10 @@ pub struct TransactionShard {
     stats: TransactionShardStats,
     /// The id after which the running look for expired ones goes on.
     expiry_cursor: Option<TransactionalId>,
+    /// Numbers of the decisions whose markers are due.
+    due: BTreeMap<TransactionalId, u64>,
+    /// Decisions that got a number.
+    decisions: u64,
 }
 
 impl TransactionShard {
@@ -74,6 +78,8 @@ impl TransactionShard {
             timers: Timers::default(),
             stats: TransactionShardStats::default(),
             expiry_cursor: None,
+            due: BTreeMap::new(),
+            decisions: 0,
         }
     }
 
@@ -105,7 +111,11 @@ impl TransactionShard {
         self.timers
             .schedule(TimerKey::Expiry, now, self.config.expiration_interval_ms);
         for (id, metadata) in &self.transactions {
-            step.markers.extend(metadata.marker_work(id));
+            if let Some(work) = metadata.marker_work(id, self.decisions + 1) {
+                self.decisions += 1;
+                self.due.insert(id.clone(), work.decision);
+                step.markers.push(work);
+            }
             if metadata.state == TransactionState::Ongoing {
                 let key = TimerKey::Timeout(id.clone());
                 self.timers.schedule(key, now, time_left(metadata, now));
@@ -118,6 +128,7 @@ impl TransactionShard {
     pub fn unload(&mut self) {
         self.phase = Phase::Unloaded;
         self.transactions.clear();
+        self.due.clear();
         self.timers.clear();
     }
 
@@ -168,7 +179,9 @@ impl TransactionShard {
             return step;
         }
         let waiting = self.transactions.get(&work.transactional_id).filter(|metadata| {
-            metadata.producer() == work.producer && metadata.state.prepared() == Some(work.outcome)
+            metadata.producer() == work.producer
+                && metadata.state.prepared() == Some(work.outcome)
+                && self.due.get(&work.transactional_id) == Some(&work.decision)
         });
         if let Some(metadata) = waiting {
             let next = metadata.complete(work.outcome, now);
@@ -404,7 +417,12 @@ impl TransactionShard {
             self.stats.impossible_moves += 1;
         }
         step.records.push(next.record(id));
-        step.markers.extend(next.marker_work(id));
+        self.due.remove(id);
+        if let Some(work) = next.marker_work(id, self.decisions + 1) {
+            self.decisions += 1;
+            self.due.insert(id.clone(), work.decision);
+            step.markers.push(work);
+        }
         let key = TimerKey::Timeout(id.clone());
         match (from, next.state) {
             (TransactionState::Ongoing, TransactionState::Ongoing) => {}

@@ -26,6 +26,8 @@ pub struct MarkerWork {
     pub producer: ProducerIdAndEpoch,
     /// What was decided.
     pub outcome: Outcome,
+    /// Tells this decision from every other of the same shard. Before version 2 nothing else does: the epoch stays.
+    pub decision: u64,
     /// The protocol of the transaction's end.
     pub version: TransactionVersion,
     /// Where a marker is needed; may be nowhere.

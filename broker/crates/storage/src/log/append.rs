@@ -105,6 +105,14 @@ pub enum AppendError {
         /// Who tried.
         origin: Origin,
     },
+    /// A marker came while the coordinator was asked, or is still to come: what it said may be of another transaction.
+    #[error(
+        "the transaction of producer {producer_id} ended while its coordinator was asked; send the batch again"
+    )]
+    TransactionEnding {
+        /// The producer.
+        producer_id: ProducerId,
+    },
     /// The producer's sequence does not fit.
     #[error(transparent)]
     Sequence(#[from] SequenceError),
@@ -321,7 +329,12 @@ impl LogState {
         self.leader_epoch = self.leader_epoch.max(batch.leader_epoch);
         let producers_max = self.config.producers_max;
         if header.is_transactional() && header.has_producer_id() {
-            self.verifications.end(header.producer_id);
+            match batch.marker {
+                Some(_) => self
+                    .verifications
+                    .end_by_marker(header.producer_id, header.producer_epoch),
+                None => self.verifications.end(header.producer_id),
+            }
         }
         self.transactions.note(header, batch.base_offset, batch.marker);
         let (producers, transactions) = (&mut self.producers, &self.transactions);

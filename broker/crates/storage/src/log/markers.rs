@@ -74,7 +74,7 @@ impl PartitionLog {
 
     /// Begins the verification of a batch that would begin a transaction; `None` when the producer's transaction is
     /// open here, so that there is nothing to ask its coordinator. The guard is void as soon as a marker of this
-    /// producer arrives.
+    /// producer arrives, but for one that ends the transaction before.
     #[must_use]
     pub fn begin_verification(&self, start: TransactionStart, now: TimestampMs) -> Option<VerificationGuard> {
         let mut state = self.state.lock();
@@ -169,7 +169,15 @@ impl LogState {
         if self.has_open_transaction(header.producer_id, header.producer_epoch) {
             return Ok(());
         }
+        let producer_id = header.producer_id;
+        // What it would add to is decided already; its marker comes.
+        if self.transactions.is_open(producer_id) {
+            return Err(AppendError::TransactionEnding { producer_id });
+        }
         if !self.verifications.holds(header, batch.guard) {
+            if batch.guard.is_some() {
+                return Err(AppendError::TransactionEnding { producer_id });
+            }
             return Err(refuse(
                 "the batch would begin a transaction that its coordinator does not know of",
             ));

@@ -2,8 +2,8 @@
 //! transaction's, else no marker would ever come and the transaction would hang.
 //!
 //! Who asks the coordinator holds a [`VerificationGuard`] meanwhile. A marker that arrives in between makes the guard
-//! void: the coordinator's answer may be of the transaction that just ended. In memory only: after a restart everyone
-//! asks again.
+//! void, unless it is of the next transaction for certain: the coordinator's answer may be of the one that just ended.
+//! In memory only: after a restart everyone asks again.
 
 use super::producers::SequenceError;
 use std::collections::HashMap;
@@ -118,11 +118,21 @@ impl Verifications {
         Ok(())
     }
 
-    /// Ends a producer's verification: its batch is there, or a marker came.
+    /// Ends a producer's verification: its batch is there.
     pub(crate) fn end(&mut self, producer_id: ProducerId) {
         self.under_way.remove(&producer_id);
         if self.under_way.is_empty() {
             self.under_way = HashMap::new();
+        }
+    }
+
+    /// Ends a producer's verification since a marker of this epoch came, unless what is verified is the next
+    /// transaction: where every end raises the epoch (KIP-890), the marker has the epoch of that one already, and the
+    /// client may have sent its first batch before all markers were written.
+    pub(crate) fn end_by_marker(&mut self, producer_id: ProducerId, epoch: ProducerEpoch) {
+        let is_next = |one: &UnderWay| one.version == TransactionVersion::V2 && one.epoch == epoch;
+        if !self.under_way.get(&producer_id).is_some_and(is_next) {
+            self.end(producer_id);
         }
     }
 

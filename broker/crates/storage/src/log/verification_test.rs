@@ -45,3 +45,22 @@ fn the_number_of_verifications_is_bounded_and_old_ones_expire() {
     verifications.expire(TimestampMs(95));
     assert_eq!(verifications.under_way.len(), 5);
 }
+
+#[test]
+fn a_marker_leaves_the_verification_of_the_transaction_behind_it() {
+    let of = |version, epoch| TransactionStart {
+        version,
+        ..start(7, epoch, 0)
+    };
+    for (version, epoch, is_kept) in [
+        (TransactionVersion::V2, 4, true),
+        (TransactionVersion::V2, 3, false),
+        (TransactionVersion::V1, 4, false),
+    ] {
+        let mut verifications = Verifications::default();
+        let guard = verifications.begin(of(version, epoch), TimestampMs(1), 10);
+        verifications.end_by_marker(ProducerId(7), ProducerEpoch(4));
+        let holds = verifications.holds(&idempotent_header(7, epoch, 0, 1), Some(guard));
+        assert_eq!(holds, is_kept, "{version:?} {epoch}");
+    }
+}
