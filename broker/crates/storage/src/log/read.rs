@@ -320,22 +320,7 @@ impl PartitionLog {
                 return Ok(Bytes::new());
             }
             let count = usize::try_from(left).unwrap_or(usize::MAX).min(want);
-            let mut buffer = vec![0; count];
-            match file.read_exact_at(&mut buffer, position) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    let what = format!(
-                        "the file is shorter than the {} bytes that were durable",
-                        segment.size
-                    );
-                    return Err(corrupt(position, what));
-                }
-                Err(error) => {
-                    let (path, what) = (path.display().to_string(), error.to_string());
-                    return Err(Lost::Error(ReadError::Io { path, what }));
-                }
-            }
-            let buffer = Bytes::from(buffer);
+            let buffer = read_piece((&*file, &path), segment, position, count)?;
             let peek = |at: usize| match buffer.get(at..).and_then(|rest| rest.get(..HEADER_LEN)) {
                 Some(header) => BatchHeader::parse(header).ok(),
                 None => header_at(&*file, position + at as u64, segment.size),
@@ -453,6 +438,35 @@ fn gather(parts: &[Bytes], offset: Offset, request: ReadRequest, out: (&mut Vec<
         batches.push(part.clone());
     }
     true
+}
+
+/// Reads so many bytes of a segment.
+fn read_piece(
+    (file, path): (&dyn DiskFile, &Path),
+    segment: &Segment,
+    position: u64,
+    count: usize,
+) -> Result<Bytes, Lost> {
+    let mut buffer = vec![0; count];
+    let error = match file.read_exact_at(&mut buffer, position) {
+        Ok(()) => return Ok(Bytes::from(buffer)),
+        Err(error) => error,
+    };
+    let path = path.display().to_string();
+    Err(Lost::Error(match error.kind() {
+        io::ErrorKind::UnexpectedEof => ReadError::Corrupt {
+            path,
+            position,
+            what: format!(
+                "the file is shorter than the {} bytes that were durable",
+                segment.size
+            ),
+        },
+        _ => ReadError::Io {
+            path,
+            what: error.to_string(),
+        },
+    }))
 }
 
 /// Reads a batch's header at a position of a buffer; `None` where there is none.
