@@ -43,7 +43,7 @@ impl Walk {
     }
 
     /// The same, but it starts at a batch in the middle whose offsets an index entry has confirmed.
-    pub(crate) fn from_confirmed(self) -> Self {
+    pub(crate) fn starting_confirmed(self) -> Self {
         Self { next: None, ..self }
     }
 

@@ -37,7 +37,7 @@ fn batches_that_overlap_or_leave_their_range_are_not_believed() {
     walk.pass(&header(10, 3, 1));
     assert_eq!(walk.fit(&header(13, 7, 1)), Ok(Fit::Next));
     assert!(walk.fit(&header(12, 1, 1)).is_err());
-    let confirmed = Walk::over(Offset(10), Offset(19)).from_confirmed();
+    let confirmed = Walk::over(Offset(10), Offset(19)).starting_confirmed();
     assert_eq!(confirmed.fit(&header(15, 2, 1)), Ok(Fit::Next));
     assert!(confirmed.fit(&header(8, 2, 1)).is_err());
 }

@@ -311,7 +311,7 @@ impl PartitionLog {
             Offset(segment.next_offset.0.saturating_sub(1)),
         );
         if position > 0 {
-            walk = walk.from_confirmed();
+            walk = walk.starting_confirmed();
         }
         let mut want = request.max_bytes.max(SEGMENT_READ_BYTES_MIN);
         loop {
