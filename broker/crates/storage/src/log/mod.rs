@@ -91,9 +91,8 @@ pub(crate) struct LogState {
     segments: Vec<Segment>,
     epochs: Epochs,
     producers: Producers,
-    /// The producers that a reset which is not durable yet forgets.
-    producers_before_reset: Option<Producers>,
-    resets_pending: usize,
+    /// The producers that each reset which is not durable yet forgets, oldest first.
+    producers_before_resets: VecDeque<Producers>,
     transactions: Transactions,
     verifications: Verifications,
     /// Of the newest append: what every reply that depends on this log's state waits for.
@@ -186,8 +185,7 @@ impl PartitionLog {
             segments: new.segments,
             epochs: row.epochs,
             producers,
-            producers_before_reset: None,
-            resets_pending: 0,
+            producers_before_resets: VecDeque::new(),
             transactions,
             verifications: Verifications::default(),
             last_ticket: None,
@@ -371,8 +369,7 @@ impl PartitionLog {
         let ticket = self.push(&mut state, EntryContent::Event(LogEvent::ProducerReset))?;
         let before = std::mem::take(&mut state.producers);
         // A recovery point speaks of what is durable: until the reset is, of what it forgets.
-        state.producers_before_reset.get_or_insert(before);
-        state.resets_pending += 1;
+        state.producers_before_resets.push_back(before);
         Ok(ticket)
     }
 
@@ -385,7 +382,7 @@ impl PartitionLog {
             state.tail.clear();
             state.uncovered.clear();
             state.producers.clear();
-            state.producers_before_reset = None;
+            state.producers_before_resets = VecDeque::new();
             state.transactions.clear();
             state.verifications = Verifications::default();
             self.shared.forget_dirty(self.id);
@@ -455,7 +452,7 @@ impl LogState {
 
     /// The producers that a crash would bring back.
     fn durable_producers(&self) -> Vec<(ProducerId, ProducerEntry)> {
-        let producers = self.producers_before_reset.as_ref().unwrap_or(&self.producers);
+        let producers = self.producers_before_resets.front().unwrap_or(&self.producers);
         producers.durable_entries(self.high_watermark)
     }
 
@@ -484,12 +481,7 @@ impl LogState {
             LogEvent::SealedAt(offset) => self.durable_write_state = WriteState::SealedAt(offset),
             LogEvent::Unsealed => self.durable_write_state = WriteState::Open,
             LogEvent::OwnedByLink => self.durable_write_state = WriteState::OwnedByLink,
-            LogEvent::ProducerReset => {
-                self.resets_pending = self.resets_pending.saturating_sub(1);
-                if self.resets_pending == 0 {
-                    self.producers_before_reset = None;
-                }
-            }
+            LogEvent::ProducerReset => drop(self.producers_before_resets.pop_front()),
             // In force since it was durable; see `replay` for what a restart does.
             LogEvent::TruncateTo(..) => {}
         }
