@@ -56,19 +56,17 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
         header.client_id.as_deref(),
         Charge::ProduceBytes(body_len),
     );
+    let authorizer = &context.authorizer;
     let access = |resource: Resource<'_>| {
-        let access = context
-            .authorizer
-            .authorize(&connection, Operation::Write, resource);
+        let access = authorizer.authorize(&connection, Operation::Write, resource);
         access.is_allowed()
     };
     let refused = match refusal(&context, &produce, &access) {
         Some(code) => Some(code),
         None => wait_for_room(&context).await?,
     };
-    let mut resolved: Vec<Resolved> = produce
-        .topics
-        .into_iter()
+    let topics = produce.topics.into_iter();
+    let mut resolved: Vec<Resolved> = topics
         .map(|topic| resolve(&context, topic, refused, &access))
         .collect();
     if let Some(id) = &produce.transactional_id {

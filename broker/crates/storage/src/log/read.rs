@@ -376,11 +376,8 @@ impl PartitionLog {
         request: &Want,
     ) -> Result<Bytes, Lost> {
         let (path, file, direct) = (files.path, files.log?, files.direct);
-        let index = files
-            .index
-            .as_ref()
-            .and_then(|index| index.as_ref().ok().cloned());
-        let mut hint = self.index_entries(segment, files.index, offset);
+        let index = files.index.and_then(|index| self.readable_index(segment, index));
+        let mut hint = self.index_entries(segment, index.as_deref(), offset);
         let mut position = hint.below.map_or(0, |entry| entry.position);
         let corrupt = |position: u64, what: String| {
             Lost::Error(ReadError::Corrupt {
@@ -394,11 +391,8 @@ impl PartitionLog {
             Offset(segment.next_offset.0.saturating_sub(1)),
         );
         // The first read confirms the entry that led to its start.
-        let mut walk = if position > 0 {
-            whole.behind_a_confirmed_entry()
-        } else {
-            whole
-        };
+        let entry = hint.below.filter(|entry| entry.position > 0);
+        let mut walk = entry.map_or(whole, |_| whole.behind_a_confirmed_entry());
         let mut want = request.max_bytes.max(SEGMENT_READ_BYTES_MIN);
         loop {
             let left = segment.size.saturating_sub(position);
@@ -407,19 +401,10 @@ impl PartitionLog {
             }
             let count = usize::try_from(left).unwrap_or(usize::MAX).min(want);
             let buffer = self.read_range((&*file, direct.as_deref()), &path, count, position)?;
-            if let Some(entry) = hint.first_wrong(&buffer, position) {
-                self.shared.note_index_damage(self.id, segment.base_offset);
-                tracing::debug!(file = %path.display(), ?entry, "offset index entry names no batch, it will be rebuilt");
-                // The entry that led here: the whole segment is searched.
-                if hint.below.take() == Some(entry) {
-                    hint.above = None;
-                    (position, walk) = (0, whole);
-                    continue;
-                }
+            if self.check_hint(segment, &mut hint, (&buffer, position)) == Hint::Misled {
+                (position, walk) = (0, whole);
+                continue;
             }
-            hint.below = None;
-            hint.above
-                .take_if(|above| above.position < position + count as u64);
             let peek = |at: usize| match buffer.get(at..).and_then(|rest| rest.get(..HEADER_LEN)) {
                 Some(header) => BatchHeader::parse(header).ok(),
                 None => header_at(&*file, position + at as u64, segment.size),
@@ -489,33 +474,55 @@ impl PartitionLog {
         })
     }
 
-    /// Finds the index entries around an offset. They are hints: what is read there must agree.
-    fn index_entries(
+    /// Returns an offset index that could be opened; one that could not will be rebuilt.
+    fn readable_index(
         &self,
         segment: &Segment,
-        index: Option<io::Result<Arc<dyn DiskFile>>>,
-        offset: Offset,
-    ) -> Neighbours {
+        index: io::Result<Arc<dyn DiskFile>>,
+    ) -> Option<Arc<dyn DiskFile>> {
+        index
+            .inspect_err(|error| self.note_wrong_index(segment, error))
+            .ok()
+    }
+
+    /// Finds the index entries around an offset. They are hints: what is read there must agree.
+    fn index_entries(&self, segment: &Segment, index: Option<&dyn DiskFile>, offset: Offset) -> Neighbours {
         let Some(file) = index else {
             return Neighbours::default();
         };
-        let path = segment_file(&self.directory(), segment.base_offset, FileKind::OffsetIndex);
-        let found = file.and_then(|file| {
-            offset_index::lookup(&*file, segment.offset_index.len, segment.base_offset, offset)
-        });
-        match found {
+        match offset_index::lookup(file, segment.offset_index.len, segment.base_offset, offset) {
             Ok(found) if found.is_within(segment.size) => found,
             Ok(_) => {
-                self.shared.note_index_damage(self.id, segment.base_offset);
-                tracing::debug!(file = %path.display(), "offset index leads past the segment, it will be rebuilt");
+                self.note_wrong_index(segment, &"it leads past the segment");
                 Neighbours::default()
             }
             Err(error) => {
-                self.shared.note_index_damage(self.id, segment.base_offset);
-                tracing::warn!(file = %path.display(), %error, "offset index unreadable, it will be rebuilt");
+                self.note_wrong_index(segment, &error);
                 Neighbours::default()
             }
         }
+    }
+
+    /// Compares the entries with what was read, and forgets those that are done with.
+    fn check_hint(&self, segment: &Segment, hint: &mut Neighbours, (bytes, position): (&[u8], u64)) -> Hint {
+        let wrong = hint.first_wrong(bytes, position);
+        if let Some(entry) = wrong {
+            self.note_wrong_index(segment, &format!("{entry:?} names no batch"));
+        }
+        let led_here = hint.below.take();
+        if wrong.is_some() && led_here == wrong {
+            hint.above = None;
+            return Hint::Misled;
+        }
+        let end = position + bytes.len() as u64;
+        hint.above.take_if(|above| above.position < end);
+        Hint::True
+    }
+
+    fn note_wrong_index(&self, segment: &Segment, what: &dyn std::fmt::Display) {
+        self.shared.note_index_damage(self.id, segment.base_offset);
+        let path = segment_file(&self.directory(), segment.base_offset, FileKind::OffsetIndex);
+        tracing::warn!(file = %path.display(), %what, "an offset index is wrong, it will be rebuilt");
     }
 
     pub(super) fn open(&self, path: &Path) -> Result<Arc<dyn DiskFile>, Lost> {
@@ -577,6 +584,14 @@ fn gather(
         batches.push(part.clone());
     }
     true
+}
+
+/// Whether the index entry that led to a place is true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hint {
+    True,
+    /// It is not: the whole segment is to be searched.
+    Misled,
 }
 
 /// Reads a batch's header at a position of a buffer; `None` where there is none.
