@@ -216,13 +216,17 @@ fn kafka_dump_log_reads_compacted_segments() {
             rest.split_whitespace().next()?.parse::<i64>().ok()
         };
         offsets.extend(dumped.lines().filter_map(number));
-        let index = file.with_extension("index").display().to_string();
+        let index = file.with_extension("index");
+        if !index.exists() {
+            // Thalweg makes the file with its first entry; a segment of less than an index interval has none.
+            continue;
+        }
+        let index = index.display().to_string();
         let sane = java.run(
             Tool::DumpLogSegments,
             &broker,
             &["--files", &index, "--index-sanity-check"],
         );
-        // A segment of less than an index interval has no entries.
         let said = sane.stdout_text();
         assert!(
             said.contains("passed sanity check.") || said.contains("is empty."),
