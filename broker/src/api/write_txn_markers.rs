@@ -30,12 +30,17 @@ struct AskedMarker {
 pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
     let body: WriteTxnMarkersRequest = decode(&request)?;
     let exchange = Exchange::new(context, request);
-    let is_allowed = exchange.may(Operation::ClusterAction, Resource::CLUSTER)
-        || exchange.may(Operation::Alter, Resource::CLUSTER);
+    let access = if exchange.may(Operation::ClusterAction, Resource::CLUSTER)
+        || exchange.may(Operation::Alter, Resource::CLUSTER)
+    {
+        Ok(())
+    } else {
+        Err(ErrorCode::ClusterAuthorizationFailed)
+    };
     let asked: Vec<AskedMarker> = body
         .markers
         .into_iter()
-        .map(|marker| append(&exchange, marker, is_allowed))
+        .map(|marker| append(&exchange, marker, access))
         .collect();
     let charged = exchange.charged();
     Ok(Reply::later(async move {
@@ -70,7 +75,7 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     }))
 }
 
-fn append(exchange: &Exchange, asked: WritableTxnMarker, is_allowed: bool) -> AskedMarker {
+fn append(exchange: &Exchange, asked: WritableTxnMarker, access: Result<(), ErrorCode>) -> AskedMarker {
     let context = &exchange.context;
     let marker = TransactionMarker {
         producer_id: thalweg_types::ProducerId(asked.producer_id.0),
@@ -84,9 +89,7 @@ fn append(exchange: &Exchange, asked: WritableTxnMarker, is_allowed: bool) -> As
         version: TransactionVersion::V1,
     };
     let append_one = |topic: &TopicName, index: i32| {
-        if !is_allowed {
-            return Err(ErrorCode::ClusterAuthorizationFailed);
-        }
+        access?;
         let target = context.transactions.marker_target();
         target
             .append(topic, PartitionIndex(index), marker, context.clock.now())

@@ -98,6 +98,7 @@ impl Transactions {
     /// Must be called inside a tokio runtime.
     #[must_use]
     pub fn start(parts: TransactionParts) -> Arc<Self> {
+        // Bounded by what sends: a shard is loaded once at a time, and an id has one decision whose markers are due.
         let (load, loads) = mpsc::unbounded_channel();
         let (work, works) = mpsc::unbounded_channel();
         let current = parts.settings.current();
