@@ -11,6 +11,7 @@ mod report;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
@@ -256,24 +257,46 @@ pub fn join<T>(what: &str, within: Duration, thread: std::thread::JoinHandle<T>)
     }
 }
 
-/// Drops a client on a thread of its own: librdkafka waits in its end for whatever it has begun, without a bound.
+/// How long a client may take to end.
+const FAREWELL: Duration = Duration::from_secs(20);
+
+/// A client that is dropped on a thread of its own: librdkafka waits in its end for whatever it has begun, without a
+/// bound.
 ///
-/// # Panics
-/// When that has not ended within a minute, unless this thread panics already.
-pub fn retire<T: Send + 'static>(what: &str, client: T) {
-    let spawned = std::thread::Builder::new()
-        .name(what.to_owned())
-        .spawn(move || drop(client));
-    let ended = spawned
-        .is_ok_and(|thread| wait::poll(wait::PATIENCE, || thread.is_finished().then_some(())).is_some());
-    if ended {
-        return;
+/// One that does not end is reported and left behind. That is the client's affair: librdkafka 2.12 asks its own group
+/// thread for the rebalance protocol when partitions are revoked while it closes, and that thread may have gone by then.
+#[derive(Debug)]
+pub struct Retiring<T: Send + 'static>(Option<T>);
+
+impl<T: Send + 'static> From<T> for Retiring<T> {
+    fn from(client: T) -> Self {
+        Self(Some(client))
     }
-    let why = format!("{what} has not ended within {:?}\n{}", wait::PATIENCE, describe());
-    if std::thread::panicking() {
-        report::say(&why);
-    } else {
-        panic!("{why}");
+}
+
+impl<T: Send + 'static> Deref for Retiring<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl<T: Send + 'static> Drop for Retiring<T> {
+    fn drop(&mut self) {
+        let client = self.0.take();
+        let spawned = std::thread::Builder::new()
+            .name("a client's end".to_owned())
+            .spawn(move || drop(client));
+        let ended =
+            spawned.is_ok_and(|thread| wait::poll(FAREWELL, || thread.is_finished().then_some(())).is_some());
+        if !ended {
+            let client = std::any::type_name::<T>();
+            report::say(&format!(
+                "{client} has not ended within {FAREWELL:?} and is left behind\n{}",
+                describe()
+            ));
+        }
     }
 }
 

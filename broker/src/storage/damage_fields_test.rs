@@ -1,7 +1,7 @@
 //! Where the fields of each kind of file lie, for the table of damages.
 
 use thalweg_types::TopicId;
-use thalweg_wire::batch::split_batches;
+use thalweg_wire::batch::{BatchError, split_batches};
 
 /// Some bytes with a meaning.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ pub(super) fn first_middle_last<T: Clone>(all: &[T]) -> Vec<T> {
         .collect()
 }
 
-/// The fields of each batch of a segment.
+/// The fields of each whole batch of a segment. A broker that was killed may have left a part of one at the end.
 pub(super) fn batches(content: &[u8]) -> Vec<Vec<Field>> {
     let one = |at: usize, len: usize| {
         let header = [
@@ -69,7 +69,10 @@ pub(super) fn batches(content: &[u8]) -> Vec<Vec<Field>> {
         row(at, &header)
     };
     split_batches(content)
-        .map(|batch| batch.expect("a sound segment"))
+        .map_while(|batch| match batch {
+            Err(BatchError::Truncated { .. }) => None,
+            other => Some(other.expect("a sound segment")),
+        })
         .map(|batch| one(batch.position, batch.bytes.len()))
         .collect()
 }

@@ -11,6 +11,7 @@ use super::{Actor, Theatre, Topic};
 use crate::chance::Chance;
 use crate::clients::librdkafka::config_at;
 use crate::wait;
+use crate::watchdog::Retiring;
 
 /// How long one question to the broker may take.
 const CALL: Duration = Duration::from_secs(10);
@@ -37,6 +38,7 @@ pub fn start_member(theatre: &Theatre, group: &str, topic: &Topic, mut chance: C
         let consumer: BaseConsumer = group_client(&theatre, &group)
             .create()
             .expect("the settings are librdkafka's");
+        let consumer = Retiring::from(consumer);
         consumer.subscribe(&[&topic.name]).expect("subscribing is local");
         let mut positions: BTreeMap<i32, i64> = BTreeMap::new();
         let mut until_commit = 1;

@@ -10,6 +10,7 @@ use super::{Theatre, Topic};
 use crate::clients::librdkafka::config_at;
 use crate::history::{Reading, Violation};
 use crate::wait::PATIENCE;
+use crate::watchdog::Retiring;
 
 const CALL: Duration = Duration::from_secs(20);
 
@@ -50,6 +51,7 @@ pub fn read_partition(
     let consumer: BaseConsumer = config_at(bootstrap, &settings)
         .create()
         .map_err(|error| error.to_string())?;
+    let consumer = Retiring::from(consumer);
     let (start, end) = watermarks(&consumer, topic, partition, patience)?;
     let mut reading = Reading {
         start,

@@ -16,7 +16,7 @@ use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 use crate::broker::Broker;
 use crate::wait::{PATIENCE, answer};
-use crate::watchdog;
+use crate::watchdog::{self, Retiring};
 
 /// How long one call to the broker may take.
 pub const CALL: Duration = Duration::from_secs(20);
@@ -126,28 +126,19 @@ impl ProducerContext for Deliveries {
 
 /// A producer that remembers what became of every record.
 pub struct Producer {
-    inner: Option<ThreadedProducer<Deliveries>>,
+    inner: Retiring<ThreadedProducer<Deliveries>>,
     sent: Mutex<usize>,
-}
-
-impl Drop for Producer {
-    fn drop(&mut self) {
-        watchdog::retire("a producer", self.inner.take());
-    }
 }
 
 impl Producer {
     /// A producer for `broker`. librdkafka's own default is acks=all without idempotence.
     pub fn new(broker: &Broker, settings: &[(&str, &str)]) -> Producer {
-        let inner = config(broker, settings).create_with_context(Deliveries::default());
+        let inner: KafkaResult<ThreadedProducer<Deliveries>> =
+            config(broker, settings).create_with_context(Deliveries::default());
         Producer {
-            inner: Some(inner.expect("the settings are librdkafka's")),
+            inner: inner.expect("the settings are librdkafka's").into(),
             sent: Mutex::new(0),
         }
-    }
-
-    fn inner(&self) -> &ThreadedProducer<Deliveries> {
-        self.inner.as_ref().expect("it is there until the producer goes")
     }
 
     /// Hands a record to the client and returns its number, counted from 0. Waits while the client's queue is full.
@@ -158,7 +149,7 @@ impl Producer {
         let mut message = base_record(topic, record, number);
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.inner().send(message) {
+            match self.inner.send(message) {
                 Ok(()) => break,
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), returned)) => {
                     assert!(
@@ -177,7 +168,7 @@ impl Producer {
 
     /// The deliveries so far, by record number.
     pub fn deliveries(&self) -> BTreeMap<usize, Delivery> {
-        self.inner()
+        self.inner
             .context()
             .by_number
             .lock()
@@ -188,7 +179,7 @@ impl Producer {
     /// Waits until every record has its answer.
     #[track_caller]
     pub fn flush(&self) -> BTreeMap<usize, Delivery> {
-        let flushed = self.inner().flush(PATIENCE);
+        let flushed = self.inner.flush(PATIENCE);
         let deliveries = self.deliveries();
         let sent = *self.sent.lock().expect("no holder panics");
         assert!(
@@ -377,13 +368,7 @@ impl ConsumerContext for Rebalances {
 /// A member of a consumer group.
 pub struct Member {
     /// Shared with the thread of a commit that is under way.
-    consumer: Option<Arc<BaseConsumer<Rebalances>>>,
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        watchdog::retire("a group member", self.consumer.take());
-    }
+    consumer: Retiring<Arc<BaseConsumer<Rebalances>>>,
 }
 
 impl Member {
@@ -405,17 +390,13 @@ impl Member {
             .expect("the settings are librdkafka's");
         consumer.subscribe(&[topic]).expect("subscribing is local");
         Member {
-            consumer: Some(Arc::new(consumer)),
+            consumer: Arc::new(consumer).into(),
         }
     }
 
     /// The client itself.
     pub fn consumer(&self) -> &BaseConsumer<Rebalances> {
-        self.shared()
-    }
-
-    fn shared(&self) -> &Arc<BaseConsumer<Rebalances>> {
-        self.consumer.as_ref().expect("it is there until the member goes")
+        &self.consumer
     }
 
     /// Serves the member for `within` at most and returns the first record that comes.
@@ -453,7 +434,7 @@ impl Member {
     /// # Panics
     /// When none comes within [`PATIENCE`]: librdkafka itself would wait for ever.
     pub fn commit(&self) -> KafkaResult<()> {
-        let consumer = self.shared().clone();
+        let consumer = Arc::clone(&self.consumer);
         watchdog::bounded("a commit", PATIENCE, move || {
             consumer.commit_consumer_state(CommitMode::Sync)
         })

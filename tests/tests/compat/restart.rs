@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::error::KafkaError;
+use rdkafka::{Message, Offset, TopicPartitionList};
 use thalweg_tests::broker::STOP;
 use thalweg_tests::clients::librdkafka::{
-    CALL, Member, create_topic, is_passing, partitions, read_topic, reader, serve_until,
+    CALL, Member, Producer, Record, create_topic, is_passing, partitions, read_topic, reader, serve_until,
 };
 use thalweg_tests::load::{Load, Shape};
+use thalweg_tests::wait::PATIENCE;
 use thalweg_tests::{Broker, BrokerConfig, Product};
 
 const SHAPE: Shape = Shape {
@@ -141,4 +143,59 @@ fn topics_and_settings_survive_kill_nine() {
         rdkafka::error::RDKafkaErrorCode::MessageSizeTooLarge,
     );
     assert_eq!(answer, Some(refused), "max.message.bytes is still 4000");
+}
+
+/// Where nothing was written since a start, a position comes with an epoch that has no record.
+#[test]
+fn a_consumer_at_the_end_of_a_quiet_log_keeps_its_place_over_restarts() {
+    let mut broker = Broker::start();
+    create_topic(&broker, "quiet", 2, &[]);
+    let producer = Producer::new(&broker, &[]);
+    producer.send("quiet", &Record::new("", "before").to_partition(1));
+    producer.flush_acknowledged();
+    // The second start's epoch has no record in either partition.
+    broker.kill_nine();
+    broker.start_again();
+    let consumer = reader(&broker, &[("auto.offset.reset", "error")]);
+    let mut assignment = TopicPartitionList::new();
+    assignment.add_partition_range("quiet", 0, 1);
+    assignment.set_all_offsets(Offset::End).expect("a valid offset");
+    consumer.assign(&assignment).expect("assigning is local");
+    let mut ends = BTreeSet::new();
+    while ends.len() < 2 {
+        match consumer.poll(PATIENCE) {
+            Some(Err(KafkaError::PartitionEOF(partition))) => ends.insert(partition),
+            other => panic!("an end was to come: {other:?}"),
+        };
+    }
+    for number in 0..2 {
+        broker.kill_nine();
+        broker.start_again();
+        // The client asks where its epoch ended before anything of the new one is written.
+        let asked = Instant::now() + Duration::from_secs(3);
+        while Instant::now() < asked {
+            match consumer.poll(Duration::from_millis(100)) {
+                None | Some(Err(KafkaError::PartitionEOF(_))) => {}
+                Some(Err(error)) if is_passing(&error) => {}
+                other => panic!("nothing was to come: {other:?}"),
+            }
+        }
+        let mut missing = BTreeSet::new();
+        for partition in 0..2 {
+            let value = format!("{number}-{partition}");
+            producer.send("quiet", &Record::new("", value.clone()).to_partition(partition));
+            missing.insert(value);
+        }
+        while !missing.is_empty() {
+            match consumer.poll(PATIENCE) {
+                Some(Ok(message)) => {
+                    let value = String::from_utf8_lossy(message.payload().unwrap_or_default()).into_owned();
+                    assert!(missing.remove(&value), "{value} is not among {missing:?}");
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => {}
+                Some(Err(error)) if is_passing(&error) => {}
+                other => panic!("records were to come, {missing:?}: {other:?}"),
+            }
+        }
+    }
 }

@@ -12,6 +12,7 @@ use crate::actors::{Actor, Stop};
 use crate::chance::Chance;
 use crate::clients::librdkafka::config_at;
 use crate::transactions::{Event, Isolation, Value};
+use crate::watchdog::Retiring;
 
 /// Starts a consumer outside any group.
 pub fn start_poller(stage: &Stage, isolation: Isolation, chance: Chance) -> Actor {
@@ -31,6 +32,7 @@ fn start((stage, asked, noted): (&Stage, Isolation, Isolation), mut chance: Chan
             let consumer: BaseConsumer = config(&stage.bootstrap, asked)
                 .create()
                 .expect("the settings are librdkafka's");
+            let consumer = Retiring::from(consumer);
             read_on((&stage, &consumer, noted), stop, &mut chance);
         }
     })

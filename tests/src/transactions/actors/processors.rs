@@ -14,6 +14,7 @@ use crate::actors::{Actor, Stop};
 use crate::chance::Chance;
 use crate::clients::librdkafka::config_at;
 use crate::transactions::{Event, Isolation, Place, Source, Value};
+use crate::watchdog::Retiring;
 
 /// The group of the processors.
 pub const GROUP: &str = "transactions-processors";
@@ -50,7 +51,7 @@ pub fn start_processor(stage: &Stage, number: u32, mut chance: Chance) -> Actor 
 }
 
 struct Member {
-    consumer: BaseConsumer<Membership>,
+    consumer: Retiring<BaseConsumer<Membership>>,
     stage: Stage,
     /// The number of the consumer in the book.
     number: u32,
@@ -81,7 +82,7 @@ impl Member {
             .subscribe(&[TOPICS[INPUT as usize]])
             .expect("subscribing is local");
         Member {
-            consumer,
+            consumer: consumer.into(),
             stage: stage.clone(),
             number: stage.book.new_consumer(Isolation::Committed),
         }

@@ -11,6 +11,7 @@ use super::pollers::{config, note};
 use super::{GROUP, INPUT, PARTITIONS, Stage, places};
 use crate::transactions::{Event, Isolation, Place};
 use crate::wait::PATIENCE;
+use crate::watchdog::Retiring;
 
 const CALL: Duration = Duration::from_secs(5);
 
@@ -68,6 +69,7 @@ fn read(stage: &Stage, place: Place, (number, isolation): (u32, Isolation), end:
     let mut settings = config(&stage.bootstrap, isolation);
     settings.set("enable.partition.eof", "true");
     let consumer: BaseConsumer = settings.create().map_err(|error| error.to_string())?;
+    let consumer = Retiring::from(consumer);
     let mut assignment = TopicPartitionList::new();
     assignment
         .add_partition_offset(place.name(), place.partition, Offset::Beginning)
@@ -104,6 +106,7 @@ pub fn read_committed_offsets(stage: &Stage) {
     let mut settings = config(&stage.bootstrap, Isolation::Committed);
     settings.set("group.id", GROUP);
     let consumer: BaseConsumer = settings.create().expect("the settings are librdkafka's");
+    let consumer = Retiring::from(consumer);
     let mut asked = TopicPartitionList::new();
     let input = super::TOPICS[INPUT as usize];
     asked.add_partition_range(input, 0, PARTITIONS - 1);

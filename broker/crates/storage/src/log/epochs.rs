@@ -35,21 +35,14 @@ impl Epochs {
             .map(|(epoch, _)| *epoch)
     }
 
-    /// Answers OffsetForLeaderEpoch: the largest epoch at or below the one asked for, and the offset after its
-    /// last record. `None` when the epoch is not known here.
+    /// Answers OffsetForLeaderEpoch for an epoch that has begun: the largest epoch at or below it that has records, or
+    /// the epoch itself if there is none, and the offset at which the next one starts, or `log_end`.
     #[must_use]
-    pub fn end_offset(&self, epoch: LeaderEpoch, log_end: Offset) -> Option<(LeaderEpoch, Offset)> {
-        let latest = self.latest()?;
-        if epoch > latest {
-            return None;
-        }
+    pub fn end_offset(&self, epoch: LeaderEpoch, log_end: Offset) -> (LeaderEpoch, Offset) {
         let after = self.entries.iter().find(|(other, _)| *other > epoch);
         let end = after.map_or(log_end, |(_, start)| *start);
-        match self.entries.iter().rev().find(|(other, _)| *other <= epoch) {
-            Some((found, _)) => Some((*found, end)),
-            // Older than all that is left: the first known epoch's start bounds it.
-            None => Some((epoch, end)),
-        }
+        let found = self.entries.iter().rev().find(|(other, _)| *other <= epoch);
+        (found.map_or(epoch, |(found, _)| *found), end)
     }
 
     /// Forgets epochs that start at or above an offset that was cut off.

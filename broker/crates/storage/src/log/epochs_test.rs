@@ -18,16 +18,17 @@ fn epochs_never_go_back() {
 fn the_end_of_an_epoch_is_the_start_of_the_next() {
     let epochs = sample();
     let end = |epoch| {
-        epochs
-            .end_offset(LeaderEpoch(epoch), Offset(30))
-            .map(|(e, o)| (e.0, o.0))
+        let (found, end) = epochs.end_offset(LeaderEpoch(epoch), Offset(30));
+        (found.0, end.0)
     };
-    assert_eq!(end(1), Some((1, 10)));
-    assert_eq!(end(2), Some((1, 10)));
-    assert_eq!(end(3), Some((3, 20)));
-    assert_eq!(end(5), Some((5, 30)));
-    assert_eq!(end(6), None);
-    assert_eq!(end(0), Some((0, 0)));
+    assert_eq!(end(1), (1, 10));
+    assert_eq!(end(2), (1, 10));
+    assert_eq!(end(3), (3, 20));
+    assert_eq!(end(5), (5, 30));
+    assert_eq!(end(6), (5, 30));
+    assert_eq!(end(0), (0, 0));
+    let none = Epochs::default().end_offset(LeaderEpoch(4), Offset(30));
+    assert_eq!(none, (LeaderEpoch(4), Offset(30)));
 }
 
 #[test]

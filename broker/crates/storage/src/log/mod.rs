@@ -274,15 +274,21 @@ impl PartitionLog {
         self.state.lock().producers.len()
     }
 
-    /// Answers OffsetForLeaderEpoch (KIP-101, KIP-320): the largest epoch at or below `epoch` and the offset
-    /// after its last durable record; `None` when the epoch is unknown here.
+    /// Answers OffsetForLeaderEpoch (KIP-101, KIP-320): the largest epoch at or below `epoch` and the offset after its
+    /// last durable record; `None` for an epoch that has not begun.
+    ///
+    /// An epoch without records is known too. A consumer that has read nothing since a start has its position, and the
+    /// epoch with it, from ListOffsets: told that the epoch is unknown, it would take the log for one that was cut off.
     #[must_use]
     pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
         let state = self.state.lock();
+        if epoch < LeaderEpoch(0) || epoch > state.leader_epoch {
+            return None;
+        }
         if epoch == state.leader_epoch {
             return Some((epoch, state.high_watermark));
         }
-        state.epochs.end_offset(epoch, state.high_watermark)
+        Some(state.epochs.end_offset(epoch, state.high_watermark))
     }
 
     /// Returns the leader epoch of the record at an offset.
