@@ -2,7 +2,7 @@
 //!
 //! The broker advertises the relay's address, so that every client's connection goes through it. Owns the connections and
 //! the weather; knows nothing of what is said. A connection whose bytes were lost never carries others afterwards: it is
-//! cut, as TCP would. Bounded: so many connections, one buffer each way; a thread ends within a moment of its order.
+//! cut, as TCP would. Bounded: so many connections, so many bytes each way; a thread ends within a moment of its order.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -16,6 +16,8 @@ use crate::chance::Chance;
 /// Connections at a time; what comes on top is closed at once.
 const CONNECTIONS_MAX: usize = 512;
 const BUFFER_BYTES: usize = 64 << 10;
+/// What waits in one direction; a connection with more is cut.
+const HELD_BYTES_MAX: usize = 8 << 20;
 /// How long a thread may not look at its orders.
 const GLANCE: Duration = Duration::from_millis(20);
 const CONNECT: Duration = Duration::from_secs(2);
@@ -30,7 +32,10 @@ pub enum Weather {
         /// The longest wait of a piece.
         millis_max: u64,
     },
-    /// Nothing passes in either direction; what was sent waits.
+    /// Nothing passes in either direction; what was sent waits, unless its sender gives up and closes the connection.
+    ///
+    /// Then it is lost, because it must not come after what the sender says next: an EndTxn that arrives late ends the
+    /// next transaction of a client that keeps its epoch, which is librdkafka 2.12 (KIP-890 gives the reason and ends it).
     Stalled,
     /// Requests reach the broker and their answers are lost. Connections of this time are cut when it ends.
     AnswersLost,
@@ -225,31 +230,29 @@ fn carry(
         stream.set_write_timeout(Some(Duration::from_secs(10)))?;
     }
     let mut buffer = vec![0; BUFFER_BYTES];
-    while shared.is_current(age) {
-        if shared.orders().weather == Weather::Stalled {
-            std::thread::sleep(GLANCE);
-            continue;
-        }
-        let count = match from.read(&mut buffer) {
+    let mut held = Vec::new();
+    while shared.is_current(age) && held.len() <= HELD_BYTES_MAX {
+        match from.read(&mut buffer) {
             Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => continue,
+            Ok(count) => held.extend_from_slice(&buffer[..count]),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(error) => return Err(error),
-        };
-        if !wait_for_passage(shared, age) {
-            break;
+        }
+        if held.is_empty() || !may_pass(shared) {
+            continue;
         }
         let is_lost = direction == Direction::Answers && shared.orders().weather == Weather::AnswersLost;
         if !is_lost {
-            to.write_all(&buffer[..count])?;
-            shared.passed.fetch_add(count as u64, Ordering::SeqCst);
+            to.write_all(&held)?;
+            shared.passed.fetch_add(held.len() as u64, Ordering::SeqCst);
         }
+        held.clear();
     }
     Ok(())
 }
 
-/// Waits as the weather wants; false if the connection is cut meanwhile.
-fn wait_for_passage(shared: &Shared, age: u64) -> bool {
+/// Waits as the weather wants; false if nothing passes in it.
+fn may_pass(shared: &Shared) -> bool {
     let delay = {
         let mut orders = shared.orders();
         match orders.weather {
@@ -258,13 +261,7 @@ fn wait_for_passage(shared: &Shared, age: u64) -> bool {
         }
     };
     std::thread::sleep(delay);
-    while shared.is_current(age) {
-        if shared.orders().weather != Weather::Stalled {
-            return true;
-        }
-        std::thread::sleep(GLANCE);
-    }
-    false
+    shared.orders().weather != Weather::Stalled
 }
 
 #[cfg(test)]

@@ -65,6 +65,21 @@ fn a_stall_holds_bytes_back_and_gives_them_later() {
 }
 
 #[test]
+fn what_its_sender_gives_up_in_a_stall_is_not_delivered() {
+    let relay = relay_to_echo();
+    let stream = dial(&relay);
+    ask(&stream).expect("an answer");
+    let passed = relay.passed();
+    relay.set(Weather::Stalled);
+    ask(&stream).expect_err("nothing passes");
+    drop(stream);
+    wait::until("the relay has seen it", || relay.connections() == 0);
+    relay.set(Weather::Clear);
+    assert_eq!(ask(&dial(&relay)).expect("a new connection"), *b"ping");
+    assert_eq!(relay.passed(), passed + 8, "only what the new connection said");
+}
+
+#[test]
 fn a_connection_that_lost_an_answer_is_cut() {
     let relay = relay_to_echo();
     let mut stream = dial(&relay);

@@ -10,6 +10,7 @@ pub mod consumer_protocol;
 pub mod fetch;
 pub mod frame;
 pub mod guard;
+pub mod mirror;
 pub mod offsets;
 pub mod produce;
 pub mod records;
