@@ -29,9 +29,10 @@ mod svg;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use thalweg_tests::places;
+use thalweg_tests::{places, watchdog};
 
 use crate::compare::Plan;
 use crate::scenario::{SCENARIOS, Scale};
@@ -93,8 +94,12 @@ impl Options {
     }
 }
 
+/// How long a run may take; the harness ends what takes longer.
+const RUN_MAX: Duration = Duration::from_secs(4 * 3600);
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    watchdog::allow(RUN_MAX);
     let outcome = match &arguments.command {
         Command::List => {
             for scenario in SCENARIOS {
