@@ -40,9 +40,42 @@ pub enum EntryContent {
     Event(LogEvent),
 }
 
+/// A request's frame whose bytes several batches share: all of it stays in memory until the last of them has left.
+#[derive(Debug)]
+pub struct SharedFrame {
+    bytes: usize,
+    stored: AtomicUsize,
+}
+
+impl SharedFrame {
+    /// A frame of so many bytes, of which nothing is stored yet.
+    #[must_use]
+    pub fn new(bytes: usize) -> Arc<Self> {
+        Arc::new(Self {
+            bytes,
+            stored: AtomicUsize::new(0),
+        })
+    }
+
+    /// Notes that a batch of it is stored.
+    pub(crate) fn store(&self, len: usize) {
+        self.stored.fetch_add(len, Ordering::Relaxed);
+    }
+
+    /// Memory that a stored batch of `len` bytes answers for: its part of the frame, among what is stored of it so far.
+    /// Together the batches of a frame answer for no less than the frame.
+    pub(crate) fn memory_of(&self, len: usize) -> usize {
+        let stored = self.stored.load(Ordering::Relaxed).max(len).max(1);
+        let part = len as u128 * self.bytes as u128 / stored as u128;
+        usize::try_from(part).unwrap_or(usize::MAX).max(len)
+    }
+}
+
 /// One record batch on its way to the log.
 #[derive(Clone, Debug)]
 pub struct PendingBatch {
+    /// The frame that the bytes are a part of, if they are.
+    pub frame: Option<Arc<SharedFrame>>,
     /// Final bytes; referenced, not copied, until the group is sealed.
     pub bytes: Bytes,
     /// Leader epoch of the log.
@@ -66,6 +99,8 @@ pub struct CommittedRun {
     pub content: RunContent,
     /// The batches, one element each.
     pub parts: Vec<Bytes>,
+    /// Memory that the batches keep, in bytes: theirs, or more of the frames they are parts of.
+    pub memory: usize,
 }
 
 /// A partition log as the commit thread sees it.
@@ -732,11 +767,15 @@ fn gather(mut entries: Vec<Entry>) -> Vec<(Arc<dyn GroupMember>, Vec<CommittedRu
                 location,
                 content: RunContent::Event(event),
                 parts: Vec::new(),
+                memory: 0,
             }),
             EntryContent::Batch(batch) => {
+                let len = batch.bytes.len();
+                let kept = batch.frame.map_or(len, |frame| frame.memory_of(len));
                 if let Some(CommittedRun {
                     content: RunContent::Batches(run),
                     parts,
+                    memory,
                     ..
                 }) = runs.last_mut()
                     && run.leader_epoch == batch.leader_epoch
@@ -744,6 +783,7 @@ fn gather(mut entries: Vec<Entry>) -> Vec<(Arc<dyn GroupMember>, Vec<CommittedRu
                     run.last_offset = batch.last_offset;
                     run.max_timestamp = run.max_timestamp.max(batch.max_timestamp);
                     parts.push(batch.bytes);
+                    *memory += kept;
                     continue;
                 }
                 let run = BatchRun {
@@ -759,6 +799,7 @@ fn gather(mut entries: Vec<Entry>) -> Vec<(Arc<dyn GroupMember>, Vec<CommittedRu
                     location,
                     content: RunContent::Batches(run),
                     parts: vec![batch.bytes],
+                    memory: kept,
                 });
             }
         }

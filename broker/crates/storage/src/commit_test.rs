@@ -46,6 +46,7 @@ const START: CommitStart = CommitStart {
 
 fn batch(offset: i64) -> EntryContent {
     EntryContent::Batch(PendingBatch {
+        frame: None,
         bytes: Bytes::copy_from_slice(&offset.to_be_bytes()),
         leader_epoch: LeaderEpoch(0),
         base_offset: Offset(offset),
@@ -224,4 +225,17 @@ fn every_group_is_in_the_histograms_once() {
         (3, counters.bytes.load(Ordering::Relaxed))
     );
     assert_eq!(sizes.counts[0], 3, "one block each: {sizes:?}");
+}
+
+#[test]
+fn the_batches_of_a_frame_answer_for_all_of_it() {
+    let frame = SharedFrame::new(1000);
+    frame.store(90);
+    assert_eq!(frame.memory_of(90), 1000, "alone it keeps the whole frame");
+    frame.store(210);
+    assert_eq!((frame.memory_of(90), frame.memory_of(210)), (300, 700));
+    // Rewritten batches may be larger than the frame they came in.
+    frame.store(2000);
+    assert_eq!(frame.memory_of(2000), 2000);
+    assert_eq!(SharedFrame::new(0).memory_of(0), 0);
 }

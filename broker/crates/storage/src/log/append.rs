@@ -4,7 +4,7 @@ use super::producers::{SequenceCheck, SequenceError};
 use super::rows::WriteState;
 use super::verification::VerificationGuard;
 use super::{LogState, PartitionLog};
-use crate::commit::{CommitError, EntryContent, PendingBatch, Ticket};
+use crate::commit::{CommitError, EntryContent, PendingBatch, SharedFrame, Ticket};
 use bytes::BytesMut;
 use std::sync::Arc;
 use thalweg_types::{LeaderEpoch, Offset, ProducerId, TimestampMs};
@@ -35,6 +35,8 @@ pub struct CheckedBatch {
     pub bytes: BytesMut,
     /// The sign that the coordinator knows of the transaction that the batch may begin.
     pub guard: Option<VerificationGuard>,
+    /// The request's frame that the bytes are a part of, if they are.
+    pub frame: Option<Arc<SharedFrame>>,
 }
 
 impl CheckedBatch {
@@ -48,7 +50,15 @@ impl CheckedBatch {
             header: BatchHeader::parse(&bytes)?,
             bytes,
             guard: None,
+            frame: None,
         })
+    }
+
+    /// Says that the bytes are a part of a frame, which stays in memory with them.
+    #[must_use]
+    pub fn in_frame(mut self, frame: Option<Arc<SharedFrame>>) -> Self {
+        self.frame = frame;
+        self
     }
 
     /// Hands over what [`PartitionLog::begin_verification`] gave before the coordinator agreed.
@@ -233,7 +243,11 @@ impl PartitionLog {
         let marker = Some(&batch.bytes)
             .filter(|_| batch.header.is_control())
             .and_then(|bytes| EndTransactionMarker::of_batch(bytes));
+        if let Some(frame) = &batch.frame {
+            frame.store(batch.bytes.len());
+        }
         let pending = PendingBatch {
+            frame: batch.frame,
             bytes: batch.bytes.freeze(),
             leader_epoch: state.leader_epoch,
             base_offset,

@@ -522,7 +522,7 @@ impl GroupMember for PartitionLog {
                 state.note_uncovered(run.slot);
                 match run.content {
                     RunContent::Batches(batches) => {
-                        in_memory += tail::memory_of_run(batches.len as usize, run.parts.len());
+                        in_memory += tail::memory_of_run(run.memory, run.parts.len());
                         let settled = state.transactions.settled(state.high_watermark);
                         state.high_watermark = state.high_watermark.max(batches.last_offset.next());
                         state.tail.push(run, batches, settled);
