@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
 use thalweg_client::{
-    ClientConfig, Cluster, Isolation, NewTopic, OffsetQuery, ProduceBatch, ProduceOptions, TopicPartition,
-    Validation,
+    AlterOperation, ClientConfig, Cluster, ConfigAlteration, ConfigResource, Isolation, NewTopic,
+    OffsetQuery, ProduceBatch, ProduceOptions, ResourceKind, TopicPartition, Validation,
 };
 use thalweg_types::{PartitionIndex, TimestampMs};
 use thalweg_wire::records::{BatchBuilder, BatchOptions};
@@ -101,6 +101,60 @@ impl Admin {
         }
         self.offsets(topics, OffsetQuery::Latest)?;
         Ok(())
+    }
+
+    /// Changes settings of topics.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub fn alter(&self, topics: &Topics, configs: &[(&str, &str)]) -> Result<()> {
+        for name in &topics.names {
+            self.alter_resource(&ConfigResource::topic(name.as_str()), configs)?;
+        }
+        Ok(())
+    }
+
+    /// Changes settings of all brokers while they run.
+    ///
+    /// # Errors
+    /// The refusal: some settings cannot be changed so.
+    pub fn alter_brokers(&self, configs: &[(&str, &str)]) -> Result<()> {
+        let all = ConfigResource {
+            kind: ResourceKind::Broker,
+            name: String::new(),
+        };
+        self.alter_resource(&all, configs)
+    }
+
+    fn alter_resource(&self, of: &ConfigResource, configs: &[(&str, &str)]) -> Result<()> {
+        let changes: Vec<ConfigAlteration> = configs
+            .iter()
+            .map(|(key, value)| ConfigAlteration {
+                name: (*key).to_owned(),
+                operation: AlterOperation::Set((*value).to_owned()),
+            })
+            .collect();
+        self.run(self.cluster.alter_configs(of, &changes, Validation::Apply))
+            .with_context(|| format!("change {configs:?}"))
+    }
+
+    /// Bytes of the logs of topics, as the brokers count them.
+    ///
+    /// # Errors
+    /// Those of the calls, or a directory that is not in use.
+    pub fn size_bytes(&self, topics: &Topics) -> Result<u64> {
+        let mut size = 0;
+        for broker in self.run(self.cluster.describe_cluster())?.brokers {
+            for directory in self.run(self.cluster.describe_log_dirs(broker.id))? {
+                if let Some(error) = directory.error {
+                    return Err(anyhow!("{}: {error}", directory.path));
+                }
+                let replicas = directory.replicas.iter();
+                let wanted = replicas.filter(|replica| topics.names.contains(&replica.partition.topic));
+                size += wanted.map(|replica| replica.size_bytes).sum::<i64>();
+            }
+        }
+        Ok(u64::try_from(size).unwrap_or(0))
     }
 
     /// Deletes topics.

@@ -148,8 +148,18 @@ fn guarded(lineup: &mut Lineup, scenario: &Scenario, contender: Contender) -> Re
 fn summary(figures: &Figures) -> String {
     let shown = [
         names::THROUGHPUT,
+        names::TRANSACTIONS,
+        names::COMMITS,
         names::CPU,
+        names::CPU_TRANSACTION,
+        names::CPU_COMMIT,
+        names::CPU_REBALANCE,
         names::MACHINE,
+        names::FORM,
+        names::JOIN,
+        names::OVERHEAD_TIME,
+        names::OVERHEAD_CPU,
+        names::COMMITS_AGAIN,
         names::P50,
         names::P99,
         names::P999,

@@ -59,6 +59,44 @@ pub mod names {
     pub const REPLAY: &str = "WAL GiB";
     /// Share of the intended records that were acknowledged.
     pub const DELIVERED: &str = "delivered";
+    /// Transactions committed per second in the steady part.
+    pub const TRANSACTIONS: &str = "transactions/s";
+    /// CPU seconds of the broker's process per 1,000 transactions.
+    pub const CPU_TRANSACTION: &str = "broker CPU-s/1,000 transactions";
+    /// Busy seconds of the machine, less generators, the other broker and this program, per 1,000 transactions.
+    pub const MACHINE_TRANSACTION: &str = "machine CPU-s/1,000 transactions";
+    /// Median time of a whole transaction in milliseconds.
+    pub const WHOLE_P50: &str = "whole transaction p50 ms";
+    /// Payload bytes per second that lie in the log, read with read_uncommitted, in 10^6.
+    pub const UNCOMMITTED: &str = "read_uncommitted MB/s";
+    /// CPU seconds of the broker's process per GiB read with read_uncommitted.
+    pub const UNCOMMITTED_CPU: &str = "read_uncommitted CPU-s/GiB";
+    /// Time of reading with read_committed over that with read_uncommitted.
+    pub const OVERHEAD_TIME: &str = "read_committed time, ×";
+    /// CPU time of the broker with read_committed over that with read_uncommitted.
+    pub const OVERHEAD_CPU: &str = "read_committed CPU, ×";
+    /// From the moment when a topic may be compacted until it is, in seconds.
+    pub const COMPACTION: &str = "compaction s";
+    /// Share of a log's bytes that compaction left.
+    pub const KEPT: &str = "bytes kept";
+    /// From the first of many members' joining until all have their assignment, in seconds.
+    pub const FORM: &str = "all join s";
+    /// The same when one more joins.
+    pub const JOIN: &str = "one more joins s";
+    /// The longest of these.
+    pub const JOIN_MAX: &str = "one more joins, max s";
+    /// CPU seconds of the broker's process per rebalance.
+    pub const CPU_REBALANCE: &str = "broker CPU-s/rebalance";
+    /// Offset commits per second in the steady part.
+    pub const COMMITS: &str = "commits/s";
+    /// CPU seconds of the broker's process per million commits.
+    pub const CPU_COMMIT: &str = "broker CPU-s/M commits";
+    /// Busy seconds of the machine, less generators, the other broker and this program, per million commits.
+    pub const MACHINE_COMMIT: &str = "machine CPU-s/M commits";
+    /// From the start after SIGKILL to the first commit of a transaction that was begun after it, in seconds.
+    pub const COMMITS_AGAIN: &str = "commits again s";
+    /// The longest of these.
+    pub const COMMITS_AGAIN_MAX: &str = "commits again, max s";
     /// Prefix of the CPU seconds per GiB of one group of threads.
     pub const THREAD: &str = "thread ";
 }

@@ -34,6 +34,15 @@ impl Histogram {
         self.max = self.max.max(value);
     }
 
+    /// Notes everything that `other` has.
+    pub fn add(&mut self, other: &Histogram) {
+        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
+            *count += more;
+        }
+        self.total += other.total;
+        self.max = self.max.max(other.max);
+    }
+
     /// How many values were noted.
     pub fn total(&self) -> u64 {
         self.total

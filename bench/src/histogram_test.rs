@@ -41,3 +41,22 @@ fn percentiles_count_from_below() {
     assert_eq!(histogram.percentile(51.0), 1_000_000);
     assert_eq!(histogram.percentile(100.0), histogram.max());
 }
+
+#[test]
+fn two_histograms_together_are_one_of_all_values() {
+    let (mut all, mut one, mut other) = Default::default();
+    let note = |histogram: &mut Histogram, value| histogram.note(value, 2);
+    for value in [3, 1_000, 70_000] {
+        note(&mut all, value);
+        note(&mut one, value);
+    }
+    for value in [5, 900_000] {
+        note(&mut all, value);
+        note(&mut other, value);
+    }
+    one.add(&other);
+    assert_eq!((one.total(), one.max()), (all.total(), all.max()));
+    assert!(
+        (0..=100).all(|percent| one.percentile(f64::from(percent)) == all.percentile(f64::from(percent)))
+    );
+}

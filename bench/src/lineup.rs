@@ -63,7 +63,8 @@ impl Lineup {
     /// When it does not stop.
     pub fn prepare_for(&mut self, group: &str) -> Result<()> {
         let sizes = match group {
-            "latency" => turnover_sizes(self.scale),
+            // Sealed segments must be files, and not wait in the log.
+            "latency" | "compact" => turnover_sizes(self.scale),
             _ => usual_sizes(self.scale),
         };
         if sizes != self.sizes {
@@ -92,6 +93,16 @@ impl Lineup {
     pub fn others(&self, product: Product) -> Vec<u32> {
         let others = self.served.iter().filter(|(other, _)| **other != product);
         others.filter_map(|(_, served)| served.pid().ok()).collect()
+    }
+
+    /// The broker, started and warmed if it does not run, and the process ids of those beside it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn beside(&mut self, product: Product) -> Result<(&Served, Vec<u32>)> {
+        self.served(product)?;
+        let others = self.others(product);
+        Ok((&self.served[&product], others))
     }
 
     /// Fills the topic for fetch loads, once in the life of a broker; returns its topics and record count.

@@ -47,12 +47,15 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Everything but the two scenarios of `partitions`: throughput, fetch, codecs, spread, latency, start, idle.
+    /// Everything but the two scenarios of `partitions`: throughput, fetch, codecs, spread, latency, transactions,
+    /// compaction, large groups, start, idle.
     Compare(Options),
     /// Lists the scenarios.
     List,
     /// 20,000 records/s in an open loop.
     Latency(Options),
+    /// Transactions and reading them, compaction, a group of 1,000 members, 10,000 groups that commit.
+    Transactions(Options),
     /// Starts, idle memory, first record after SIGKILL.
     Start(Options),
     /// 10,000 partitions: sealed segments, restart, a record a second each; and throughput by number of partitions.
@@ -117,11 +120,17 @@ fn main() -> ExitCode {
                 "codec",
                 "spread",
                 "latency",
+                "txn",
+                "compact",
+                "group",
                 "start",
             ];
             measured(&options.plan(&groups, "compare"))
         }
         Command::Latency(options) => measured(&options.plan(&["latency"], "latency")),
+        Command::Transactions(options) => {
+            measured(&options.plan(&["txn", "compact", "group"], "transactions"))
+        }
         Command::Start(options) => measured(&options.plan(&["start"], "start")),
         Command::Partitions(options) => measured(&options.plan(&["spread", "partitions"], "partitions")),
         Command::Profile(options) => profiled(&options.plan(&[], "profile")),

@@ -71,6 +71,14 @@ fn the_report_has_aims_tables_breakdown_and_failures() {
 }
 
 #[test]
+fn every_scenario_has_a_table() {
+    for scenario in crate::scenario::SCENARIOS {
+        let group = scenario.group();
+        assert!(COLUMNS.iter().any(|(of, _)| *of == group), "{}", scenario.name);
+    }
+}
+
+#[test]
 fn columns_without_figures_are_left_out() {
     assert!(!render(&results()).contains(names::GENERATOR));
 }

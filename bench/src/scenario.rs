@@ -126,6 +126,21 @@ pub enum Work {
     Crowd,
     /// 10,000 partitions that get one record a second each.
     Trickle,
+    /// Transactions at full speed.
+    Transactions {
+        /// Producers side by side.
+        producers: u32,
+    },
+    /// Reading of transactions with `read_committed` and without.
+    ReadCommitted,
+    /// SIGKILL under a transactional producer.
+    AfterKill,
+    /// A filled topic that is compacted.
+    Compaction,
+    /// A group of a thousand members.
+    Rebalance,
+    /// Ten thousand groups that commit offsets.
+    Commits,
 }
 
 /// A named piece of the comparison.
@@ -146,7 +161,7 @@ impl Scenario {
     }
 
     /// Rounds at most: the figures that aims compare closely are repeated as often as asked, others less often, so
-    /// that a comparison ends within half an hour.
+    /// that a comparison ends within three quarters of an hour.
     pub fn rounds_max(&self) -> u32 {
         match self.group() {
             "fetch" => u32::MAX,
@@ -318,6 +333,49 @@ pub const SCENARIOS: &[Scenario] = &[
         "20,000 records/s of 1 KiB in bursts of 20, open loop, with retention and a cold reader",
         Work::Latency,
     ),
+    // The same write-ahead log as the one before.
+    scenario(
+        "compact.throughput",
+        "a log of 8 sealed segments of 1 KiB records, of which compaction leaves a quarter and a bit; one cleaner \
+         thread, log.cleaner.io.max.bytes.per.second without a limit on either side, backoff 0.1 s; per byte of the \
+         log before",
+        Work::Compaction,
+    ),
+    scenario(
+        "txn.rate",
+        "16 transactional librdkafka producers, each transaction 10 records of 1 KiB to 4 of 8 partitions; percentiles \
+         are from asking for the commit to its answer",
+        Work::Transactions { producers: 16 },
+    ),
+    scenario(
+        "txn.single",
+        "the same with one producer",
+        Work::Transactions { producers: 1 },
+    ),
+    scenario(
+        "txn.read-committed",
+        "transactions of 100 records of 1 KiB, one of ten aborted, read with read_committed and with read_uncommitted, \
+         librdkafka; bytes as they lie in the log",
+        Work::ReadCommitted,
+    ),
+    scenario(
+        "group.rebalance-1000",
+        "1,000 members join a classic group at once, then one more again and again, by raw requests without waits \
+         between heartbeats; until all have their assignment",
+        Work::Rebalance,
+    ),
+    scenario(
+        "group.commits-10000",
+        "10,000 groups commit an offset again and again, by raw requests on 64 connections, 8 at a time each",
+        Work::Commits,
+    ),
+    // From here on each has brokers of its own.
+    scenario(
+        "txn.after-kill",
+        "SIGKILL under a transactional librdkafka producer, which connects again every 0.1 s; from the start of the \
+         process to the commit of a new transaction",
+        Work::AfterKill,
+    ),
     scenario(
         "start.empty",
         "starts, idle memory, first record after SIGKILL",
@@ -351,7 +409,16 @@ pub fn profiled(only: Option<&str>) -> Vec<Scenario> {
         Some(only) => scenario.name.contains(only),
         None => PROFILED.contains(&scenario.name),
     };
-    let profiled = |scenario: &&Scenario| matches!(scenario.work, Work::Produce(_) | Work::Fetch(_));
+    let profiled = |scenario: &&Scenario| {
+        matches!(
+            scenario.work,
+            Work::Produce(_)
+                | Work::Fetch(_)
+                | Work::Transactions { .. }
+                | Work::ReadCommitted
+                | Work::Commits
+        )
+    };
     SCENARIOS
         .iter()
         .filter(profiled)

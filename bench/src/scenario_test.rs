@@ -29,6 +29,7 @@ fn profiles_are_drawn_of_each_way_that_records_take_unless_others_are_asked_for(
         names(Some("spread.100")),
         ["spread.100", "spread.1000", "spread.10000"]
     );
+    assert_eq!(names(Some("txn.rate")), ["txn.rate"]);
     assert!(names(Some("start")).is_empty());
 }
 

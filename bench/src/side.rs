@@ -131,6 +131,7 @@ impl Served {
         set("log.dirs", self.data().display().to_string());
         set("group.initial.rebalance.delay.ms", "0".to_owned());
         set("offsets.topic.num.partitions", "4".to_owned());
+        set("transaction.state.log.num.partitions", "4".to_owned());
         set("auto.create.topics.enable", "false".to_owned());
         // A deleted topic gives its space back before the next round needs it.
         set("log.segment.delete.delay.ms", "1000".to_owned());

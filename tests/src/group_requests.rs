@@ -21,8 +21,17 @@ pub fn find(group: &str) -> Vec<u8> {
 pub fn join(group: &str, member: &str, session_ms: i32, rebalance_ms: i32) -> Vec<u8> {
     let mut body = Body::default();
     body.text(group).int(session_ms).int(rebalance_ms).text(member);
-    body.text("consumer").int(1).text("range").blob(b"about me");
+    body.text("consumer").int(1).text("range").blob(&subscription());
     body.request(11, 3)
+}
+
+/// What a consumer says of itself: version 0 of its subscription, to one topic, without data of its own.
+///
+/// Kafka reads it: a group of consumers whose leader's bytes are none is never formed.
+fn subscription() -> Vec<u8> {
+    let mut body = Body(vec![0, 0]);
+    body.int(1).text("shared").int(-1);
+    body.0
 }
 
 /// What a member learns by joining.

@@ -23,6 +23,26 @@ pub enum Begin {
     Tail,
 }
 
+/// Which records a consumer is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Isolation {
+    /// All of them.
+    ReadUncommitted,
+    /// Those of committed transactions.
+    ReadCommitted,
+}
+
+impl Isolation {
+    /// The value of `isolation.level`.
+    pub fn level(self) -> &'static str {
+        match self {
+            Isolation::ReadUncommitted => "read_uncommitted",
+            Isolation::ReadCommitted => "read_committed",
+        }
+    }
+}
+
 /// What to consume.
 #[derive(Debug, Clone, Args)]
 pub struct ConsumeOptions {
@@ -44,6 +64,9 @@ pub struct ConsumeOptions {
     /// Passes over the same records.
     #[arg(long, default_value_t = 1)]
     pub passes: u32,
+    /// `isolation.level`, with librdkafka's default; records are counted behind it.
+    #[arg(long, value_enum, default_value = "read_committed")]
+    pub isolation: Isolation,
     /// Records per second at most; 0 for no limit.
     #[arg(long, default_value_t = 0)]
     pub rate: u64,
@@ -84,6 +107,7 @@ fn config(options: &ConsumeOptions) -> ClientConfig {
         .set("enable.auto.offset.store", "false")
         // Its own check would be the generator's cost, not the broker's.
         .set("check.crcs", "false")
+        .set("isolation.level", options.isolation.level())
         .set("fetch.message.max.bytes", "1048576")
         .set("fetch.wait.max.ms", "100")
         .set("queued.max.messages.kbytes", "65536")

@@ -3,10 +3,14 @@
 //! `thalweg-bench generate …` prints one line of JSON on standard output when it is done. The Java perf tools are the
 //! other generators, see [`crate::perf_tools`].
 
+mod commits;
 mod consume;
+mod members;
 mod paced;
 mod payload;
 mod produce;
+mod transact;
+mod wire;
 
 use std::process::Command;
 use std::time::Duration;
@@ -17,10 +21,15 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thalweg_tests::process;
 
-pub use consume::ConsumeOptions;
+pub use commits::CommitsOptions;
+pub use consume::{ConsumeOptions, Isolation};
+pub use members::MembersOptions;
 pub use paced::PacedOptions;
 pub use payload::Payload;
-pub use produce::ProduceOptions;
+#[cfg(test)]
+pub use produce::key;
+pub use produce::{ProduceOptions, kept};
+pub use transact::TransactOptions;
 
 /// The generators.
 #[derive(Debug, Clone, Subcommand)]
@@ -31,6 +40,12 @@ pub enum Generate {
     Consume(ConsumeOptions),
     /// Produces at a fixed rate and measures from the intended time of each record.
     Paced(PacedOptions),
+    /// Commits transactions as fast as librdkafka can.
+    Transact(TransactOptions),
+    /// Forms a group of very many members.
+    Members(MembersOptions),
+    /// Commits offsets of very many groups.
+    Commits(CommitsOptions),
 }
 
 /// What a producer did.
@@ -82,6 +97,67 @@ pub struct Paced {
     pub max_ms: f64,
 }
 
+/// What transactional producers did.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Transacted {
+    /// Transactions committed.
+    pub committed: u64,
+    /// Transactions aborted.
+    pub aborted: u64,
+    /// Records of the committed ones.
+    pub committed_records: u64,
+    /// Records of all.
+    pub records: u64,
+    /// Transactions begun after the warm-up and committed.
+    pub steady_committed: u64,
+    /// Seconds from the beginning of the first of them until the end of the last transaction.
+    pub steady_seconds: f64,
+    /// Median of the time from asking for the commit, with all records handed in, to its answer, in milliseconds.
+    pub p50_ms: f64,
+    /// 99th percentile.
+    pub p99_ms: f64,
+    /// 99.9th percentile.
+    pub p999_ms: f64,
+    /// Largest.
+    pub max_ms: f64,
+    /// Median of the time from the beginning of a transaction to the answer to its commit.
+    pub whole_p50_ms: f64,
+}
+
+/// What the members of a group saw.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Rebalanced {
+    /// Members at the end.
+    pub members: u64,
+    /// The forming of the group and those that came one by one.
+    pub rebalances: u64,
+    /// Seconds from the first member's joining until all have their assignment.
+    pub form_seconds: f64,
+    /// Median of the same when one more comes; absent if none came.
+    pub join_seconds: Option<f64>,
+    /// The longest.
+    pub join_seconds_max: Option<f64>,
+}
+
+/// What committing groups saw.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Committed {
+    /// Commits acknowledged.
+    pub commits: u64,
+    /// Those after the warm-up.
+    pub steady_commits: u64,
+    /// Seconds after the warm-up until the last answer.
+    pub steady_seconds: f64,
+    /// Median of the time from sending to the answer, in milliseconds.
+    pub p50_ms: f64,
+    /// 99th percentile.
+    pub p99_ms: f64,
+    /// 99.9th percentile.
+    pub p999_ms: f64,
+    /// Largest.
+    pub max_ms: f64,
+}
+
 /// Runs a generator in this process and prints what it did.
 ///
 /// # Errors
@@ -91,6 +167,9 @@ pub fn run(generate: &Generate) -> Result<()> {
         Generate::Produce(options) => serde_json::to_string(&produce::run(options)?)?,
         Generate::Consume(options) => serde_json::to_string(&consume::run(options)?)?,
         Generate::Paced(options) => serde_json::to_string(&paced::run(options)?)?,
+        Generate::Transact(options) => serde_json::to_string(&transact::run(options)?)?,
+        Generate::Members(options) => serde_json::to_string(&members::run(options)?)?,
+        Generate::Commits(options) => serde_json::to_string(&commits::run(options)?)?,
     };
     println!("{line}");
     Ok(())

@@ -1,5 +1,6 @@
 //! A librdkafka producer at full speed over any number of partitions.
 
+use std::collections::HashSet;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -47,6 +48,9 @@ pub struct ProduceOptions {
     /// Kind of the values.
     #[arg(long, value_enum, default_value = "letters")]
     pub payload: Payload,
+    /// Keys that are written over and over, see [`key`]; 0 for records without keys.
+    #[arg(long, default_value_t = 0)]
+    pub hot_keys: u64,
     /// Records to send; 0 for no limit.
     #[arg(long, default_value_t = 0)]
     pub records: u64,
@@ -188,7 +192,10 @@ fn send(
     };
     let partition = i32::try_from(number / topics % partitions).unwrap_or(0);
     let value = &values[usize::try_from(number).unwrap_or(0) % values.len()];
-    let mut record: BaseRecord<'_, (), Vec<u8>> = BaseRecord::to(topic).partition(partition).payload(value);
+    let key = (options.hot_keys > 0).then(|| key(number, options.hot_keys));
+    let mut record: BaseRecord<'_, String, Vec<u8>> =
+        BaseRecord::to(topic).partition(partition).payload(value);
+    record.key = key.as_ref();
     loop {
         match producer.send(record) {
             Ok(()) => return Ok(()),
@@ -199,6 +206,27 @@ fn send(
             Err((error, _)) => return Err(error.into()),
         }
     }
+}
+
+/// One record of so many has a key that comes once.
+const ONCE_EVERY: u64 = 4;
+
+/// The key of record number `number`: every fourth has its own, the others go round `hot` keys in a scattered order.
+pub fn key(number: u64, hot: u64) -> String {
+    if number.is_multiple_of(ONCE_EVERY) {
+        return format!("once-{number:012}");
+    }
+    // Scattered by a multiplication, so that each run and each broker gets the same.
+    let scattered = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    format!("hot-{:012}", scattered % hot.max(1))
+}
+
+/// Records of `records` that compaction leaves if all are in sealed segments: the newest of each key.
+pub fn kept(records: u64, hot: u64) -> u64 {
+    let mut seen = HashSet::new();
+    let others = (0..records).filter(|number| !number.is_multiple_of(ONCE_EVERY));
+    seen.extend(others.map(|number| key(number, hot)));
+    records.div_ceil(ONCE_EVERY) + seen.len() as u64
 }
 
 #[cfg(test)]

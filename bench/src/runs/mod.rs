@@ -1,10 +1,16 @@
 //! One round of one scenario against one contender: set-up, account, load, figures.
 
+mod after_kill;
+mod compaction;
 mod crowd;
 mod fetch;
+mod groups;
 mod latency;
 mod produce;
 mod start;
+mod transactions;
+
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Result;
 
@@ -63,5 +69,17 @@ pub fn round(lineup: &mut Lineup, scenario: &Scenario, contender: Contender) -> 
         Work::Start => start::round(lineup, contender),
         Work::Crowd => crowd::sealed(lineup, contender),
         Work::Trickle => crowd::trickle(lineup, contender),
+        Work::Transactions { producers } => transactions::rate(lineup, contender, producers),
+        Work::ReadCommitted => transactions::read_committed(lineup, contender),
+        Work::AfterKill => after_kill::round(lineup, contender),
+        Work::Compaction => compaction::round(lineup, contender),
+        Work::Rebalance => groups::rebalance(lineup, contender),
+        Work::Commits => groups::commits(lineup, contender),
     }
+}
+
+/// A name that begins with `stem` and that no other topic, group or producer of this run has.
+fn unique(stem: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("{stem}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }

@@ -1,12 +1,11 @@
 //! Producing at full speed into new topics.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Result, ensure};
 use tempfile::NamedTempFile;
 
-use super::Contender;
+use super::{Contender, unique};
 use crate::account::Account;
 use crate::admin::Topics;
 use crate::figures::{Figures, names};
@@ -28,13 +27,8 @@ struct Sent {
 /// # Errors
 /// When the broker or the generator fails, or records are missing.
 pub fn round(lineup: &mut Lineup, contender: Contender, load: &Produce) -> Result<Figures> {
-    static ROUND: AtomicU32 = AtomicU32::new(0);
-    let product = contender.product();
-    lineup.served(product)?;
-    let others = lineup.others(product);
-    let served = lineup.served(product)?;
-    let stem = format!("load-{}", ROUND.fetch_add(1, Ordering::Relaxed));
-    let topics = Topics::spread(&stem, load.partitions);
+    let (served, others) = lineup.beside(contender.product())?;
+    let topics = Topics::spread(&unique("load"), load.partitions);
     let admin = served.admin()?;
     admin.create(&topics, &[])?;
     // The file is written before the account is opened.
