@@ -289,6 +289,7 @@ impl LogState {
 
     fn pending(&self, header: &BatchHeader, bytes: Bytes) -> EntryContent {
         EntryContent::Batch(PendingBatch {
+            frame: None,
             bytes,
             leader_epoch: self.leader_epoch,
             base_offset: header.base_offset,
