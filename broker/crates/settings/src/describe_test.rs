@@ -31,6 +31,11 @@ fn synonyms(entry: &ConfigEntry) -> Vec<(&'static str, &str, i8)> {
 #[test]
 fn a_topic_without_own_keys_is_described_with_kafkas_defaults() {
     let entries = describe_topic(&BTreeMap::new(), &Settings::defaults(Profile::Serve));
+    let (ours, entries): (Vec<_>, Vec<_>) = entries
+        .into_iter()
+        .partition(|entry| entry.name.starts_with(MIRROR_PREFIX));
+    assert_eq!(ours.len(), 4);
+    assert!(ours.iter().all(|entry| entry.is_default() && entry.read_only));
     let rows: Vec<Vec<&str>> = TOPIC_GOLDEN
         .lines()
         .filter(|line| !line.starts_with('#'))
