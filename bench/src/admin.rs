@@ -10,12 +10,15 @@ use thalweg_client::{
     AlterOperation, ClientConfig, Cluster, ConfigAlteration, ConfigResource, Isolation, NewTopic,
     OffsetQuery, ProduceBatch, ProduceOptions, ResourceKind, TopicPartition, Validation,
 };
+use thalweg_tests::wait;
 use thalweg_types::{PartitionIndex, TimestampMs};
 use thalweg_wire::records::{BatchBuilder, BatchOptions};
 use tokio::runtime::Runtime;
 
 const CONNECT: Duration = Duration::from_secs(2);
 const OPERATION: Duration = Duration::from_secs(60);
+/// How long the partitions of a new topic may take to have leaders.
+const LEADERS: Duration = Duration::from_secs(20);
 
 /// Partitions of one topic at most: Kafka refuses one request that makes very many.
 pub const PARTITIONS_PER_TOPIC: i32 = 1_000;
@@ -99,8 +102,15 @@ impl Admin {
                 result.with_context(|| format!("create topic {name}"))?;
             }
         }
-        self.offsets(topics, OffsetQuery::Latest)?;
-        Ok(())
+        let mut last = Ok(());
+        let there = wait::poll(LEADERS, || {
+            last = self.offsets(topics, OffsetQuery::Latest).map(drop);
+            last.is_ok().then_some(())
+        });
+        match there {
+            Some(()) => Ok(()),
+            None => last.with_context(|| format!("no leaders within {LEADERS:?} of the creation")),
+        }
     }
 
     /// Changes settings of topics.

@@ -122,11 +122,6 @@ pub const AIMS: &[Aim] = &[
         Limit::NotBelow(1.0, "txn.read-committed", KAFKA),
     ),
     aim("txn.read-committed", names::CPU, Limit::PartOf(1.0 / 3.0, KAFKA)),
-    aim(
-        "txn.read-committed",
-        names::OVERHEAD_TIME,
-        Limit::PartOf(1.0, KAFKA),
-    ),
     aim("txn.after-kill", names::COMMITS_AGAIN_MAX, Limit::Number(2.0)),
     aim("txn.after-kill", names::COMMITS_AGAIN, Limit::PartOf(1.0, KAFKA)),
     aim(

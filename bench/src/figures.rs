@@ -65,8 +65,6 @@ pub mod names {
     pub const CPU_TRANSACTION: &str = "broker CPU-s/1,000 transactions";
     /// Busy seconds of the machine, less generators, the other broker and this program, per 1,000 transactions.
     pub const MACHINE_TRANSACTION: &str = "machine CPU-s/1,000 transactions";
-    /// Median time of a whole transaction in milliseconds.
-    pub const WHOLE_P50: &str = "whole transaction p50 ms";
     /// Payload bytes per second that lie in the log, read with read_uncommitted, in 10^6.
     pub const UNCOMMITTED: &str = "read_uncommitted MB/s";
     /// CPU seconds of the broker's process per GiB read with read_uncommitted.

@@ -48,7 +48,6 @@ const COLUMNS: &[(&str, &[&str])] = &[
             names::P99,
             names::P999,
             names::MAX,
-            names::WHOLE_P50,
             names::CPU_TRANSACTION,
             names::MACHINE_TRANSACTION,
             names::THROUGHPUT,

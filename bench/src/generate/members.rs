@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::Rebalanced;
-use super::wire::{ANSWER, Wire};
+use super::wire::{ANSWER, Wire, understood};
 use crate::figures::Spread;
 
 /// Longer than any run: nobody is missed while the machine is busy.
@@ -169,10 +169,14 @@ async fn all_of(mut tasks: JoinSet<Result<Member>>) -> Result<Vec<Member>> {
         .with_context(|| format!("a rebalance takes more than {ANSWER:?}"))?
 }
 
-/// Everybody leaves: a group that is left behind would be rebalanced when its sessions end, in somebody else's account.
-async fn go(group: &str, members: Vec<Member>) -> Result<()> {
-    for mut member in members {
-        let error = member.wire.ask(&leave(group, &member.id), read_error).await?;
+/// Everybody leaves at once: a group that is left behind would be rebalanced when its sessions end, in somebody else's
+/// account.
+async fn go(group: &str, mut members: Vec<Member>) -> Result<()> {
+    for member in &mut members {
+        member.wire.send(&leave(group, &member.id)).await?;
+    }
+    for member in &mut members {
+        let error = understood(&member.wire.hear().await?, read_error)?;
         ensure!(error == NONE, "{} may not leave: error code {error}", member.id);
     }
     Ok(())

@@ -120,8 +120,6 @@ pub struct Transacted {
     pub p999_ms: f64,
     /// Largest.
     pub max_ms: f64,
-    /// Median of the time from the beginning of a transaction to the answer to its commit.
-    pub whole_p50_ms: f64,
 }
 
 /// What the members of a group saw.

@@ -171,7 +171,6 @@ struct Seen {
     steady: u64,
     steady_since: Option<Instant>,
     commits: Histogram,
-    transactions: Histogram,
 }
 
 /// Runs all producers until the limit.
@@ -273,7 +272,6 @@ impl Run<'_> {
             seen.steady += 1;
             seen.steady_since.get_or_insert(began);
             seen.commits.note(nanoseconds(asked), 1);
-            seen.transactions.note(nanoseconds(began), 1);
         }
         Ok(())
     }
@@ -300,7 +298,6 @@ impl Run<'_> {
             p99_ms: ms(99.0),
             p999_ms: ms(99.9),
             max_ms: seen.commits.max() as f64 / 1e6,
-            whole_p50_ms: seen.transactions.percentile(50.0) as f64 / 1e6,
         })
     }
 }

@@ -39,7 +39,6 @@ const BACKOFF: (&str, &str) = ("log.cleaner.backoff.ms", "100");
 const BACKOFF_USUAL: (&str, &str) = ("log.cleaner.backoff.ms", "15000");
 /// A record that comes so much later than the first of a segment begins a new one.
 const SEGMENT_AGE: Duration = Duration::from_millis(200);
-const WEEK_MS: &str = "604800000";
 
 /// A load to compact.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -118,6 +117,7 @@ fn filled(served: &Served, admin: &Admin, load: &Load, scale: Scale) -> Result<F
     produce(served, &topics, load.records, load.hot_keys)?;
     // Out of the write-ahead log into segments.
     push_out(served, admin, scale)?;
+    // It stays so: a broker may begin the new segment only when it writes the record to a file.
     admin.alter(&topics, &[("segment.ms", &SEGMENT_AGE.as_millis().to_string())])?;
     std::thread::sleep(SEGMENT_AGE * 2);
     let last = produce(served, &topics, 1, 0)?;
@@ -180,7 +180,6 @@ fn compact(admin: &Admin, filled: &Filled) -> Result<(f64, u64)> {
         &[
             ("cleanup.policy", "compact"),
             ("min.cleanable.dirty.ratio", "0.01"),
-            ("segment.ms", WEEK_MS),
         ],
     )?;
     loop {

@@ -11,7 +11,6 @@ use crate::admin::{Admin, Topics};
 use crate::figures::{Figures, names};
 use crate::generate::{self, Consumed, Isolation, Transacted};
 use crate::lineup::{self, LOAD, Lineup};
-use crate::scenario::Scale;
 use crate::side::Served;
 
 const PARTITIONS: i32 = 8;
@@ -78,7 +77,6 @@ fn rate_figures(sent: &Transacted, costs: &Costs) -> Figures {
         (names::P99, sent.p99_ms),
         (names::P999, sent.p999_ms),
         (names::MAX, sent.max_ms),
-        (names::WHOLE_P50, sent.whole_p50_ms),
         (names::CPU_TRANSACTION, costs.broker.as_secs_f64() / thousands),
         (
             names::MACHINE_TRANSACTION,
@@ -113,23 +111,19 @@ pub fn read_committed(lineup: &mut Lineup, contender: Contender) -> Result<Figur
     ensure!(filled.aborted > 0, "no transaction was aborted");
     let markers = (filled.committed + filled.aborted) * SPREAD;
     check_held(&admin, &topics, filled.records + markers)?;
-    let passes = match scale {
-        Scale::Full => PASSES,
-        Scale::Quick => 1,
-    };
     let read = |isolation, passes| read(served, &topics, &filled, isolation, passes);
     // Once outside the account, so that the page cache holds it and the code has run.
     read(Isolation::ReadUncommitted, 1)?;
     read(Isolation::ReadCommitted, 1)?;
     let accounted = |isolation| -> Result<(Consumed, Costs)> {
         let account = Account::open(served.pid()?, &others, &served.data())?;
-        let consumed = read(isolation, passes)?;
+        let consumed = read(isolation, PASSES)?;
         Ok((consumed, account.close(&served.data())?))
     };
     let uncommitted = accounted(Isolation::ReadUncommitted)?;
     let committed = accounted(Isolation::ReadCommitted)?;
     admin.delete(&topics)?;
-    let bytes = (filled.records * RECORD_BYTES * passes) as f64;
+    let bytes = (filled.records * RECORD_BYTES * PASSES) as f64;
     Ok(read_figures(bytes, &uncommitted, &committed))
 }
 

@@ -39,7 +39,6 @@ fn costs_are_per_thousand_of_all_transactions_and_rates_of_the_steady_ones() {
         p99_ms: 2.0,
         p999_ms: 3.0,
         max_ms: 4.0,
-        whole_p50_ms: 1.5,
     };
     let figures = rate_figures(&sent, &costs(2, 6));
     let expected = [
