@@ -174,6 +174,38 @@ fn a_segment_damaged_with_its_index_is_scanned_once_and_its_index_leads_up_to_th
     );
 }
 
+/// A length that is damaged would be read, and held in memory, up to the end of the segment by every reader.
+#[test]
+fn a_damaged_batch_length_costs_no_more_than_the_next_index_entry_says() {
+    let mut world = World::new(1);
+    let (engine, _) = world.open().unwrap();
+    let partition = log(&engine, 0);
+    partition.set_config(Arc::new(LogConfig {
+        segment_bytes: 16 << 20,
+        ..config()
+    }));
+    for _ in 0..300 {
+        append_durably(&partition, batch(1, 0, &[1; 4000]));
+    }
+    engine.close(Duration::from_secs(5));
+    let file = Path::new("/data/events-0/00000000000000000000.log");
+    let whole = world.disk.file_len(file).unwrap().unwrap();
+    assert!(whole > 1_100_000, "{whole}");
+    world.disk.corrupt(file, |bytes| {
+        let batch = split_batches(bytes).nth(10).unwrap().unwrap().position;
+        bytes[batch + 8..batch + 12].copy_from_slice(&1_000_000_u32.to_be_bytes());
+    });
+    let (engine, _) = world.open().unwrap();
+    let partition = log(&engine, 0);
+    let before = world.disk.read_bytes(file);
+    let error = read_at(&partition, 10).unwrap_err().to_string();
+    let read = world.disk.read_bytes(file) - before;
+    assert!(error.contains("another one begins"), "{error}");
+    assert!(read < 200_000, "{read} bytes were read: {error}");
+    assert!(read_at(&partition, 9).is_ok());
+    assert!(read_at(&partition, 12).is_ok());
+}
+
 #[test]
 fn a_deleted_topic_is_retiring_until_its_last_append_is_durable() {
     let mut world = World::new(1);

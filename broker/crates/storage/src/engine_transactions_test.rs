@@ -432,6 +432,56 @@ fn a_damaged_transaction_index_fails_reads_by_name_until_it_is_rebuilt() {
     }
 }
 
+/// A marker that is not seen would let the next one end the transaction: committed records would be taken for aborted.
+#[test]
+fn an_index_is_not_built_again_from_a_damaged_marker_in_an_earlier_segment() {
+    let mut log = Log::new();
+    // Open all the time, so that the index is worked out from here on.
+    log.data(9, 1, &[1; 100]);
+    let committed = log.data(5, 1, &[1; 300]);
+    let marker = log.end(5, TransactionOutcome::Commit);
+    log.data(5, 1, &[1; 300]);
+    while log.log.segment_count() < 2 {
+        log.plain(&[2; 300]);
+        log.engine.checkpoint().unwrap();
+    }
+    let aborted_by = log.end(5, TransactionOutcome::Abort);
+    log.end(9, TransactionOutcome::Commit);
+    log.engine.checkpoint().unwrap();
+    log.check();
+    log.engine.close(Duration::from_secs(5));
+    let index = log.index_files().remove(0);
+    log.world.disk.remove_file(&index).unwrap();
+    let first = crate::segment::names::segment_file(
+        &log.log.directory(),
+        Offset(0),
+        crate::segment::names::FileKind::Log,
+    );
+    log.world.disk.corrupt(&first, |bytes| {
+        let position = split_batches(bytes)
+            .map(Result::unwrap)
+            .find(|batch| batch.header.base_offset == Offset(marker))
+            .map(|batch| batch.position)
+            .unwrap();
+        bytes[position + 22] ^= CONTROL as u8;
+    });
+    let (engine, _) = log.world.open_by_hand().unwrap();
+    let log = super::log(&engine, 0);
+    let request = ReadRequest {
+        max_bytes: 1,
+        ..committed_request(committed)
+    };
+    assert!(log.read(request).is_err());
+    engine.step_background();
+    match log.read(request) {
+        Ok(read) => {
+            let found: Vec<_> = read.aborted.iter().map(|one| visible(one, 0)).collect();
+            panic!("{committed} is committed, {aborted_by} aborts another transaction: {found:?}");
+        }
+        Err(error) => assert!(error.to_string().contains("damaged"), "{error}"),
+    }
+}
+
 #[test]
 fn a_quarantined_segment_leaves_what_it_said_of_earlier_records() {
     let mut log = Log::new();

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use thalweg_types::{Offset, TimestampMs, TopicId, TopicPartitionId};
-use thalweg_wire::batch::{BatchHeader, HEADER_LEN, verify_crc};
+use thalweg_wire::batch::{BatchHeader, HEADER_LEN, PiecewiseCrc};
 use thiserror::Error;
 
 /// What stands between a file's name and its number when it was moved aside.
@@ -346,6 +346,28 @@ pub fn scan_batches(
     Ok(position)
 }
 
+/// Bytes of a batch that are checked at once.
+const CHECKED_BYTES: usize = 64 << 10;
+
+/// Checks the checksum of the batch at a position, piece by piece: a damaged length costs no memory.
+///
+/// # Errors
+/// The disk's; `InvalidData` when it does not hold.
+pub(crate) fn check_crc_at(file: &dyn DiskFile, position: u64, header: &BatchHeader) -> io::Result<()> {
+    let mut crc = PiecewiseCrc::new(header);
+    let (mut at, mut left) = (position, header.total_len());
+    let mut piece = vec![0; left.min(CHECKED_BYTES)];
+    while left > 0 {
+        piece.truncate(left);
+        file.read_exact_at(&mut piece, at)?;
+        crc.update(&piece);
+        at += piece.len() as u64;
+        left -= piece.len();
+    }
+    crc.finish()
+        .map_err(|error| invalid(position, &error.to_string()))
+}
+
 /// An entry that names a wrong offset would lead every reader astray.
 fn check_place(
     log: &dyn DiskFile,
@@ -397,17 +419,12 @@ pub(crate) fn rebuild_indexes(
     let (mut offsets, mut times) = (Vec::new(), Vec::new());
     let (mut unindexed, mut last_time, mut max) = (0u64, i64::MIN, (i64::MIN, segment.base_offset));
     let mut failure = None;
-    let mut body = Vec::new();
     let mut walk = Walk::over(
         segment.base_offset,
         Offset(segment.next_offset.0.saturating_sub(1)),
     );
     let scanned = scan_batches(&*log, segment.size, |position, header| {
-        body.resize(header.total_len(), 0);
-        let checked = log
-            .read_exact_at(&mut body, position)
-            .and_then(|()| verify_crc(&body).map_err(|error| invalid(position, &error.to_string())));
-        if let Err(error) = checked {
+        if let Err(error) = check_crc_at(&*log, position, header) {
             // The header says where the next batch starts: what lies behind damaged records can be found.
             let is_fatal = !is_damage(&error);
             failure.get_or_insert(error);

@@ -30,7 +30,8 @@ mod split;
 
 pub use error::BatchError;
 pub use sign::{
-    crc32c, parse_exact, patch_base_offset_and_epoch, patch_log_append_time, patch_max_timestamp, verify_crc,
+    PiecewiseCrc, crc32c, parse_exact, patch_base_offset_and_epoch, patch_log_append_time,
+    patch_max_timestamp, verify_crc,
 };
 pub use split::{BatchIter, BatchSlice, split_batches};
 

@@ -229,6 +229,21 @@ fn an_epoch_and_a_sequence_without_a_producer_id_mean_nothing() {
 }
 
 #[test]
+fn a_checksum_piece_by_piece_is_that_of_the_whole() {
+    let sound = sample();
+    let mut flipped = sound.clone();
+    flipped[ATTRIBUTES_AT + 1] ^= 1;
+    for batch in [sound, flipped] {
+        let header = BatchHeader::parse(&batch).unwrap();
+        for len in 1..=batch.len() {
+            let mut crc = PiecewiseCrc::new(&header);
+            batch.chunks(len).for_each(|piece| crc.update(piece));
+            assert_eq!(crc.finish(), verify_crc(&batch), "pieces of {len}");
+        }
+    }
+}
+
+#[test]
 fn every_flipped_bit_under_the_checksum_is_found() {
     let batch = sample();
     verify_crc(&batch).unwrap();

@@ -379,7 +379,7 @@ impl PartitionLog {
         let (path, file, direct) = (files.path, files.log?, files.direct);
         let index = files.index.and_then(|index| self.readable_index(segment, index));
         let mut hint = self.index_entries(segment, index.as_deref(), offset);
-        let mut position = hint.below.map_or(0, |entry| entry.position);
+        let (mut position, above) = (hint.below.map_or(0, |entry| entry.position), hint.above);
         let corrupt = |position: u64, what: String| {
             Lost::Error(ReadError::Corrupt {
                 path: path.display().to_string(),
@@ -415,14 +415,13 @@ impl PartitionLog {
             match first_len {
                 // The batch starts in this read but does not end in it: read again from its start.
                 Some(len) if skipped + len > buffer.len() => {
-                    if position + (skipped + len) as u64 > segment.size {
-                        let what = format!("a batch of {len} bytes passes the end of the segment");
-                        return Err(corrupt(position + skipped as u64, what));
-                    }
+                    let start = position + skipped as u64;
+                    check_length(&*file, (segment, above), start, len)
+                        .map_err(|what| corrupt(start, what))?;
                     if len > request.max_bytes && request.min_one == MinOne::No {
                         return Ok(Bytes::new());
                     }
-                    position += skipped as u64;
+                    position = start;
                     want = len.max(request.max_bytes);
                 }
                 Some(_) => {
@@ -536,6 +535,29 @@ impl PartitionLog {
                 Err(Lost::Error(ReadError::Io { path, what }))
             }
         }
+    }
+}
+
+/// Judges the length that a batch claims, before memory is taken for it: the batch ends before the place that the index
+/// entry above names, or the entry is wrong.
+fn check_length(
+    file: &dyn DiskFile,
+    (segment, above): (&Segment, Option<offset_index::Entry>),
+    start: u64,
+    len: usize,
+) -> Result<(), String> {
+    let end = start + len as u64;
+    if end > segment.size {
+        return Err(format!("a batch of {len} bytes passes the end of the segment"));
+    }
+    match above.filter(|above| start < above.position && above.position < end) {
+        Some(above) if !is_wrong_in(file, above) => {
+            let next = above.position;
+            Err(format!(
+                "a batch of {len} bytes passes byte {next}, where another one begins"
+            ))
+        }
+        _ => Ok(()),
     }
 }
 

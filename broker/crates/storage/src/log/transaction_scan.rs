@@ -3,20 +3,21 @@
 //!
 //! A scan begins at an offset below which nothing that matters began ([`Segment::settled`]) and therefore needs no
 //! state to start from: a transaction that had begun before shows up with a later first offset, and its marker takes
-//! it away before it counts. Blocks on the disk; reads headers, and the whole batch only of markers.
+//! it away before it counts. Blocks on the disk. Every batch is read whole and checked: the bit that tells a marker
+//! lies under the checksum, and a marker that is passed over would let the next one end the transaction.
 
 use super::PartitionLog;
 use super::read::Lost;
 use super::tail::TailRun;
 use super::transactions::{OpenTransaction, Transactions};
 use crate::disk::{DiskFile, OpenMode};
-use crate::recovery::{Scan, scan_batches};
+use crate::recovery::{Scan, check_crc_at, scan_batches};
 use crate::segment::names::{FileKind, segment_file};
 use crate::segment::transaction_index::{self, AbortedTransaction};
 use crate::segment::{IndexStamp, Segment};
 use std::io;
 use thalweg_types::Offset;
-use thalweg_wire::batch::{BatchHeader, split_batches, verify_crc};
+use thalweg_wire::batch::{BatchHeader, split_batches};
 use thalweg_wire::records::EndTransactionMarker;
 
 /// Bytes of a control batch at most; a marker has 78.
@@ -116,7 +117,12 @@ impl PartitionLog {
             if header.last_offset() >= scan.end {
                 return Scan::Stop;
             }
-            match marker_at(&*file, position, header) {
+            if header.last_offset() < scan.from {
+                return Scan::Continue;
+            }
+            let marker =
+                check_crc_at(&*file, position, header).and_then(|()| marker_at(&*file, position, header));
+            match marker {
                 Ok(marker) => scan.note(header, marker),
                 Err(error) => {
                     failure = Some(error);
@@ -185,7 +191,7 @@ fn invalid(error: &dyn std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error.to_string())
 }
 
-/// Reads the marker of the batch at a position; `None` for other batches.
+/// Reads the marker of the sound batch at a position; `None` for other batches.
 fn marker_at(
     file: &dyn DiskFile,
     position: u64,
@@ -196,6 +202,5 @@ fn marker_at(
     }
     let mut batch = vec![0; header.total_len()];
     file.read_exact_at(&mut batch, position)?;
-    verify_crc(&batch).map_err(|error| invalid(&error))?;
     Ok(EndTransactionMarker::of_batch(&batch))
 }

@@ -46,6 +46,49 @@ pub fn verify_crc(batch: &[u8]) -> Result<(), BatchError> {
     }
 }
 
+/// The checksum of one batch that is read piece by piece, so that its length, which may be damaged, costs no memory.
+#[derive(Debug)]
+pub struct PiecewiseCrc {
+    expected: u32,
+    digest: crc_fast::Digest,
+    /// Bytes to come that the checksum does not cover.
+    uncovered: usize,
+}
+
+impl PiecewiseCrc {
+    /// Begins the check of the batch with this header.
+    #[must_use]
+    pub fn new(header: &BatchHeader) -> Self {
+        Self {
+            expected: header.crc,
+            digest: crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi),
+            uncovered: ATTRIBUTES_AT,
+        }
+    }
+
+    /// Takes the next bytes of the batch, from its first one on.
+    pub fn update(&mut self, bytes: &[u8]) {
+        let covered = bytes.get(self.uncovered..).unwrap_or_default();
+        self.uncovered = self.uncovered.saturating_sub(bytes.len());
+        self.digest.update(covered);
+    }
+
+    /// Judges the whole batch.
+    ///
+    /// # Errors
+    /// [`BatchError::CrcMismatch`].
+    pub fn finish(self) -> Result<(), BatchError> {
+        let found = u32::try_from(self.digest.finalize()).unwrap_or_default();
+        if found == self.expected {
+            return Ok(());
+        }
+        Err(BatchError::CrcMismatch {
+            expected: self.expected,
+            found,
+        })
+    }
+}
+
 /// Writes the base offset and the leader epoch, which the checksum does not cover: all that an append
 /// changes.
 ///
