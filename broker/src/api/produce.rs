@@ -5,6 +5,9 @@
 //! acks=1 and acks=all are both answered after the flush. A batch that begins a transaction in its partition is
 //! appended only when the transaction coordinator agrees (KIP-890): up to v11 it must know of the partition, from v12
 //! on it adds the partition.
+//!
+//! Checking a batch can take long (`partition::RecordChecks`); it is a part of stage 1, so a connection's batches are
+//! appended in arrival order, and no other connection waits for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +25,7 @@ use thalweg_wire::produce::{
 
 use super::codec::{compression_limits, guard_limits, malformed};
 use super::{ApiError, Charge, Context, Operation, Reply, Request, Resource, Response};
-use crate::partition::{ClientBatch, ProduceError, TransactionalBatch, admit, append_from_client};
+use crate::partition::{ProduceError, Produced, TransactionalBatch, admit, append_from_client};
 use crate::topics::TopicView;
 
 /// A batch smaller than this fraction of its request is copied out of it.
@@ -72,10 +75,10 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     if let Some(id) = &produce.transactional_id {
         admit_transactions(&context, (id, header.api_version), &mut resolved).await;
     }
-    let topics: Vec<(TopicKey, Vec<Outcome>)> = resolved
-        .into_iter()
-        .map(|topic| produce_topic(&context, topic, body_len))
-        .collect();
+    let mut topics = Vec::with_capacity(resolved.len());
+    for topic in resolved {
+        topics.push(produce_topic(&context, topic, body_len).await);
+    }
     if acks == 0 {
         drop(memory);
         return Ok(answer_nothing(&topics, throttle));
@@ -221,17 +224,20 @@ fn resolve(
     }
 }
 
-fn produce_topic(context: &Context, topic: Resolved, body_len: u64) -> (TopicKey, Vec<Outcome>) {
+async fn produce_topic(context: &Context, topic: Resolved, body_len: u64) -> (TopicKey, Vec<Outcome>) {
     let view = topic.view;
-    let outcomes = topic.partitions.into_iter().map(|(partition, admitted)| {
+    let mut outcomes = Vec::with_capacity(topic.partitions.len());
+    for (partition, admitted) in topic.partitions {
         let index = partition.index;
-        match (&view, admitted) {
-            (Ok(view), Ok(guard)) => produce_partition(context, view, unpinned(partition, body_len), guard),
+        outcomes.push(match (&view, admitted) {
+            (Ok(view), Ok(guard)) => {
+                produce_partition(context, view, unpinned(partition, body_len), guard).await
+            }
             (Err(code), _) => refuse(index, *code),
             (Ok(_), Err(code)) => refuse(index, code),
-        }
-    });
-    (topic.topic, outcomes.collect())
+        });
+    }
+    (topic.topic, outcomes)
 }
 
 fn refuse(index: PartitionIndex, code: ErrorCode) -> Outcome {
@@ -252,9 +258,9 @@ fn unpinned(mut partition: ProducePartition, body_len: u64) -> ProducePartition 
     partition
 }
 
-fn produce_partition(
+async fn produce_partition(
     context: &Context,
-    topic: &TopicView,
+    topic: &Arc<TopicView>,
     partition: ProducePartition,
     guard: Option<VerificationGuard>,
 ) -> Outcome {
@@ -266,37 +272,42 @@ fn produce_partition(
         return refuse(index, ErrorCode::InvalidRecord);
     };
     let limits = compression_limits(&context.settings.current());
-    let batch = ClientBatch { records, guard };
-    match append_from_client(&log, topic, batch, context.clock.now(), &limits) {
-        Ok(produced) => {
-            let mut response = ProducePartitionResponse::refused(index, ErrorCode::None);
-            response.base_offset = produced.place.base_offset;
-            response.log_append_time_ms = produced.log_append_time.unwrap_or(TimestampMs::NONE);
-            response.log_start_offset = produced.place.log_start_offset;
-            Outcome {
-                response,
-                ticket: produced.place.ticket,
-            }
-        }
+    let clock = &context.clock;
+    let checks = &context.record_checks;
+    let checked = checks.check(records, topic, clock.now(), limits).await;
+    match checked.and_then(|valid| append_from_client(&log, topic, valid, guard, clock.now())) {
+        Ok(produced) => appended(index, produced),
         Err(error) => {
             tracing::debug!(topic = %topic.name, partition = index.0, %error, "produce refused");
-            let mut response = ProducePartitionResponse::refused(index, error.error_code());
-            response.base_offset = Offset::UNKNOWN;
-            response.error_message = Some(error.to_string());
-            if let ProduceError::InvalidRecords { records, .. } = error {
-                response.record_errors = records
-                    .into_iter()
-                    .map(|record| RecordError {
-                        batch_index: i32::try_from(record.index).unwrap_or(i32::MAX),
-                        message: Some(record.message),
-                    })
-                    .collect();
-            }
-            Outcome {
-                response,
-                ticket: None,
-            }
+            checks.note_refused(&error);
+            refuse_batch(index, &error)
         }
+    }
+}
+
+fn appended(index: PartitionIndex, produced: Produced) -> Outcome {
+    let mut response = ProducePartitionResponse::refused(index, ErrorCode::None);
+    response.base_offset = produced.place.base_offset;
+    response.log_append_time_ms = produced.log_append_time.unwrap_or(TimestampMs::NONE);
+    response.log_start_offset = produced.place.log_start_offset;
+    Outcome {
+        response,
+        ticket: produced.place.ticket,
+    }
+}
+
+fn refuse_batch(index: PartitionIndex, error: &ProduceError) -> Outcome {
+    let mut response = ProducePartitionResponse::refused(index, error.error_code());
+    response.base_offset = Offset::UNKNOWN;
+    response.error_message = Some(error.to_string());
+    let records = error.records().iter().map(|record| RecordError {
+        batch_index: i32::try_from(record.index).unwrap_or(i32::MAX),
+        message: Some(record.message.clone()),
+    });
+    response.record_errors = records.collect();
+    Outcome {
+        response,
+        ticket: None,
     }
 }
 

@@ -31,5 +31,6 @@ mod librdkafka_transactions;
 mod metrics;
 mod python;
 mod real_input;
+mod record_checks;
 mod restart;
 mod upgrade;

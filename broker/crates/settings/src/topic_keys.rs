@@ -1,6 +1,7 @@
 //! The topic keys: one row each, and the typed view of them that follows.
 //!
-//! Names, types, defaults, bounds and broker synonyms are Kafka 4.3's; the rows are in the order of its manual.
+//! Names, types, defaults, bounds and broker synonyms are Kafka 4.3's; the rows are in the order of its manual, those of
+//! our own come last.
 
 use crate::setting::{Rule, Setting, min, range};
 use crate::value::{CompressionType, TimestampType, Value};
@@ -68,6 +69,7 @@ topic_settings! {
     segment_jitter_ms: ulong Ms "segment.jitter.ms" = "0", min(0), ["log.roll.jitter.ms", "log.roll.jitter.hours"], Kafka, "Random part taken off segment.ms, so that partitions do not all roll at once.";
     segment_ms: ulong Ms "segment.ms" = "604800000", min(1), ["log.roll.ms", "log.roll.hours"], Kafka, "Age at which a segment is sealed even if it is not full.";
     unclean_leader_election_enable: bool None "unclean.leader.election.enable" = "false", Rule::Any, ["unclean.leader.election.enable"], Stored, "Lets a copy that is behind lead when no other is left, losing records.";
+    record_validation_strict: bool None "record.validation.strict" = "false", Rule::Any, [], Ours, "Checks every record of a compressed batch, as those of an uncompressed one always are; otherwise only batches are decompressed that have to be (compacted topics, another compression.type).";
 }
 
 impl TopicConfig {
