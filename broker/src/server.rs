@@ -34,7 +34,7 @@ use crate::network::{
     ListenError, Listener, ListenerSettings, NetworkMetrics, NetworkSettings, ServeHandles, follow_settings,
     serve,
 };
-use crate::partition::{DiskGate, FetchSessions, ProducerIds};
+use crate::partition::{DiskGate, FetchSessions, ProducerIds, RecordChecks};
 use crate::storage::{DataDirectory, DiskReserve, OpenDataError, OpenedData, RecoveryProgress, WatchedDisk};
 use crate::topics::Topics;
 use crate::transactions::{CoordinatorGate, TransactionParts, Transactions};
@@ -133,7 +133,7 @@ impl Server {
 
         let data_path = opened.directory.path().to_owned();
         let settings = apply_stored(&opened.metadata, settings);
-        let context = context(&opened, disk.clone(), (&settings, &metrics, shutdown));
+        let context = context(&opened, disk.clone(), (&settings, &metrics, shutdown))?;
         let started = Started {
             listeners: listeners
                 .iter()
@@ -292,7 +292,8 @@ fn context(
     opened: &OpenedData,
     disk: Arc<dyn Disk>,
     (settings, metrics, shutdown): (&Settings, &Metrics, &ShutdownTrigger),
-) -> Arc<Context> {
+) -> Result<Arc<Context>, MetricsError> {
+    let record_checks = Arc::new(RecordChecks::new(metrics)?);
     let (live, clock) = (LiveSettings::new(settings.clone()), Clock::default());
     let topics = Arc::new(Topics::new(
         opened.metadata.clone(),
@@ -317,7 +318,7 @@ fn context(
         shutdown: shutdown.watcher(),
     });
     let gate = CoordinatorGate::new(transactions.clone(), transaction_error_code);
-    Arc::new(Context {
+    Ok(Arc::new(Context {
         settings: live,
         clock,
         authorizer: Authorizer::allow_all(),
@@ -330,13 +331,14 @@ fn context(
         fetch_sessions: Arc::new(FetchSessions::from_settings(settings)),
         producer_ids,
         mirrors: Arc::default(),
+        record_checks,
         disk_gate: Arc::new(DiskGate::default()),
         transaction_gate: Arc::new(gate),
         disk,
         broker_configs,
         stamp: opened.stamp,
         shutdown: shutdown.watcher(),
-    })
+    }))
 }
 
 fn admin_parts(context: &Context, data_directory: PathBuf, expiry: Arc<ExpiryClock>) -> AdminParts {

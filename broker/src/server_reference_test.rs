@@ -31,6 +31,7 @@ fn registered() -> Vec<Described> {
     broker.admin_state();
     let budget = MemoryBudget::new(BudgetSettings::from_settings(&broker.settings.current()));
     NetworkMetrics::new(&broker.metrics, &budget).unwrap();
+    RecordChecks::new(&broker.metrics).unwrap();
     broker.metrics.reference()
 }
 

@@ -18,7 +18,7 @@ use crate::admin::{AdminParts, AdminState};
 use crate::clock::Clock;
 use crate::groups::Groups;
 use crate::live_settings::LiveSettings;
-use crate::partition::{DiskGate, FetchSessions, ProducerIds, append_from_client};
+use crate::partition::{DiskGate, FetchSessions, ProducerIds, append_from_client, validate};
 use crate::storage::{DataDirectory, OpenedData, RecoveryProgress};
 use crate::topics::{NewTopic, ReplicationFactor, TopicView, Topics};
 use crate::transactions::{TransactionParts, Transactions};
@@ -160,7 +160,8 @@ impl TestBroker {
         let log = self.log(topic, partition);
         let limits = CompressionLimits::default();
         let now = Clock::System.now();
-        let produced = append_from_client(&log, topic, bytes.into(), now, &limits).expect("an append");
+        let valid = validate(bytes, topic, now, &limits).expect("a valid batch");
+        let produced = append_from_client(&log, topic, valid, None, now).expect("an append");
         match produced.place.ticket {
             Some(ticket) => ticket.durable().await,
             None => Ok(()),

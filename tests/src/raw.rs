@@ -154,6 +154,72 @@ pub fn fetch(topic: &str, partition: i32, offset: i64, bytes: i32) -> Vec<u8> {
     request((1, 4), 1, HeaderForm::Plain, &body)
 }
 
+/// A Produce (version 8, acks=all) of these bytes for partition 0.
+pub fn produce(topic: &str, correlation_id: i32, records: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    body.extend((-1_i16).to_be_bytes());
+    body.extend((-1_i16).to_be_bytes());
+    body.extend(30_000_i32.to_be_bytes());
+    body.extend(1_i32.to_be_bytes());
+    body.extend(i16::try_from(topic.len()).unwrap_or(i16::MAX).to_be_bytes());
+    body.extend(topic.as_bytes());
+    body.extend(1_i32.to_be_bytes());
+    body.extend(0_i32.to_be_bytes());
+    body.extend(i32::try_from(records.len()).unwrap_or(i32::MAX).to_be_bytes());
+    body.extend(records);
+    request((0, 8), correlation_id, HeaderForm::Plain, &body)
+}
+
+/// What an answer to [`produce`] says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Produced {
+    /// Of the request.
+    pub correlation_id: i32,
+    /// Kafka's code.
+    pub error_code: i16,
+    /// Of the batch, −1 if it was refused.
+    pub base_offset: i64,
+    /// Records named as wrong (KIP-467).
+    pub wrong_records: Vec<i32>,
+}
+
+/// Reads an answer to [`produce`].
+///
+/// # Panics
+/// When the answer is not one.
+pub fn read_produced(answer: &[u8]) -> Produced {
+    let mut rest = answer;
+    let mut take = |count: usize| {
+        let (taken, left) = rest.split_at(count);
+        rest = left;
+        taken
+            .iter()
+            .fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
+    };
+    let correlation_id = take(4) as i32;
+    assert_eq!(take(4), 1, "one topic: {answer:?}");
+    let name = take(2) as usize;
+    take(name);
+    assert_eq!(take(4), 1, "one partition: {answer:?}");
+    assert_eq!(take(4), 0, "its index: {answer:?}");
+    let error_code = take(2) as i16;
+    let base_offset = take(8) as i64;
+    take(8);
+    take(8);
+    let wrong_records = (0..take(4)).map(|_| {
+        let index = take(4) as i32;
+        let message = (take(2) as i16).max(0);
+        take(message as usize);
+        index
+    });
+    Produced {
+        correlation_id,
+        error_code,
+        base_offset,
+        wrong_records: wrong_records.collect(),
+    }
+}
+
 /// ApiVersions in its oldest form.
 pub fn api_versions(correlation_id: i32) -> Vec<u8> {
     request((18, 0), correlation_id, HeaderForm::Plain, &[])

@@ -37,7 +37,7 @@ use crate::budget::{BudgetSettings, MemoryBudget};
 use crate::clock::Clock;
 use crate::groups::Groups;
 use crate::live_settings::LiveSettings;
-use crate::partition::{DiskGate, FetchSessions, NoTransactions, ProducerIds};
+use crate::partition::{DiskGate, FetchSessions, NoTransactions, ProducerIds, RecordChecks};
 use crate::storage::DataDirectory;
 use crate::topics::Topics;
 use crate::transactions::{TransactionParts, Transactions};
@@ -85,6 +85,7 @@ fn broker(assignments: &[&str]) -> Broker {
         authorizer: Authorizer::allow_all(),
         throttle: Throttle::unlimited(),
         budget: budget.clone(),
+        record_checks: Arc::new(RecordChecks::new(&Metrics::new().unwrap()).unwrap()),
         metrics: Metrics::new().unwrap(),
         broker_configs: Arc::new(BrokerConfigs::new(
             metadata.clone(),

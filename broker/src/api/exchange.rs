@@ -73,6 +73,12 @@ impl Charged {
         i32::try_from(self.throttle.as_millis()).unwrap_or(i32::MAX)
     }
 
+    /// Says that the answer has the same form in another version, which the message crate can write.
+    pub(super) fn in_form_of(mut self, version: i16) -> Self {
+        self.header.api_version = version;
+        self
+    }
+
     /// Answers; `error` is the one that metrics count.
     pub(super) fn answer<T: Encodable>(self, body: &T, error: ErrorCode) -> Result<Response, ApiError> {
         Ok(respond(&self.header, body)?

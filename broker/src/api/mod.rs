@@ -66,6 +66,8 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod placement;
 mod produce;
+#[cfg(test)]
+mod record_checks_test;
 mod refusal;
 pub mod reply;
 pub mod request;

@@ -8,12 +8,15 @@
 //!
 //! A partition with the tagged field of [`thalweg_wire::mirror`] is a mirror link's operation, of which the records are
 //! a part; see `partition/mirror`. It is none of the client's records, and nothing here looks into them.
+//!
+//! Checking a batch can take long (`partition::RecordChecks`); it is a part of stage 1, so a connection's batches are
+//! appended in arrival order, and no other connection waits for it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use thalweg_storage::commit::Ticket;
+use thalweg_storage::commit::{SharedFrame, Ticket};
 use thalweg_storage::engine::NoRoom;
 use thalweg_storage::log::VerificationGuard;
 use thalweg_storage::log::rows::WriteState;
@@ -27,12 +30,16 @@ use thalweg_wire::produce::{
 use super::codec::{compression_limits, guard_limits, malformed};
 use super::{ApiError, Charge, Context, Operation, Reply, Request, Resource, Response};
 use crate::partition::{
-    ClientBatch, MirrorProgress, MirrorRequest, ProduceError, TransactionalBatch, admit, append_from_client,
+    MirrorProgress, MirrorRequest, ProduceError, Produced, TransactionalBatch, admit, append_from_client,
 };
 use crate::topics::TopicView;
 
-/// A batch smaller than this fraction of its request is copied out of it.
-const FRAME_SHARE_MIN: u64 = 4;
+/// Frames up to this size, in bytes, are what producers send: a batch may be a small part of one.
+const SHARED_FRAME_BYTES_MAX: usize = 1 << 20;
+/// A batch that is less than this part of such a frame is copied out of it.
+const SHARED_FRAME_PARTS_MAX: usize = 16;
+/// The same of a larger frame.
+const LARGE_FRAME_PARTS_MAX: usize = 4;
 
 /// One partition's answer, and what it waits for.
 struct Outcome {
@@ -53,7 +60,7 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     let body = body
         .try_into_mut()
         .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
-    let body_len = body.len() as u64;
+    let body_len = body.len();
     let limits = guard_limits(&body);
     let produce = parse_produce_request(header.api_version, body, &limits)
         .map_err(|cause| malformed(&header, cause.into()))?;
@@ -61,7 +68,7 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     let throttle = context.throttle.charge(
         &connection,
         header.client_id.as_deref(),
-        Charge::ProduceBytes(body_len),
+        Charge::ProduceBytes(body_len as u64),
     );
     let authorizer = &context.authorizer;
     let access = |resource: Resource<'_>| {
@@ -79,16 +86,18 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     if let Some(id) = &produce.transactional_id {
         admit_transactions(&context, (id, header.api_version), &mut resolved).await;
     }
-    let links = LinkRules {
-        may_act: authorizer
+    let whole = Whole {
+        frame: SharedFrame::new(body_len),
+        body_len,
+        link_may_act: authorizer
             .authorize(&connection, Operation::ClusterAction, Resource::CLUSTER)
             .is_allowed(),
-        fits: acks == -1 && produce.transactional_id.is_none(),
+        fits_link: acks == -1 && produce.transactional_id.is_none(),
     };
-    let topics: Vec<(TopicKey, Vec<Outcome>)> = resolved
-        .into_iter()
-        .map(|topic| produce_topic(&context, topic, (body_len, links)))
-        .collect();
+    let mut topics = Vec::with_capacity(resolved.len());
+    for topic in resolved {
+        topics.push(produce_topic(&context, topic, &whole).await);
+    }
     if acks == 0 {
         drop(memory);
         return Ok(answer_nothing(&topics, throttle));
@@ -248,32 +257,57 @@ fn resolve(
     }
 }
 
-/// What a request of a mirror link must be.
-#[derive(Clone, Copy)]
-struct LinkRules {
-    may_act: bool,
-    /// The request's other fields fit.
-    fits: bool,
+/// What all partitions of a request share.
+struct Whole {
+    frame: Arc<SharedFrame>,
+    body_len: usize,
+    /// Whether the client may act as a mirror link.
+    link_may_act: bool,
+    /// Whether the request's other fields fit a mirror link's operation.
+    fits_link: bool,
 }
 
-fn produce_topic(
-    context: &Context,
-    topic: Resolved,
-    (body_len, links): (u64, LinkRules),
-) -> (TopicKey, Vec<Outcome>) {
+impl Whole {
+    /// A stored batch keeps its whole frame in memory, which it then answers for. One that is a small part of it is
+    /// copied out, so that a batch that a slow consumer holds does not keep many times its size.
+    fn part(&self, records: BytesMut) -> (BytesMut, Option<Arc<SharedFrame>>) {
+        let parts_max = if self.body_len <= SHARED_FRAME_BYTES_MAX {
+            SHARED_FRAME_PARTS_MAX
+        } else {
+            LARGE_FRAME_PARTS_MAX
+        };
+        if records.len().saturating_mul(parts_max) < self.body_len {
+            (BytesMut::from(&records[..]), None)
+        } else {
+            (records, Some(Arc::clone(&self.frame)))
+        }
+    }
+
+    /// As [`Whole::part`] for what nobody answers for.
+    fn own(&self, records: BytesMut) -> BytesMut {
+        if records.len().saturating_mul(LARGE_FRAME_PARTS_MAX) < self.body_len {
+            BytesMut::from(&records[..])
+        } else {
+            records
+        }
+    }
+}
+
+async fn produce_topic(context: &Context, topic: Resolved, whole: &Whole) -> (TopicKey, Vec<Outcome>) {
     let view = topic.view;
-    let outcomes = topic.partitions.into_iter().map(|(partition, admitted)| {
+    let mut outcomes = Vec::with_capacity(topic.partitions.len());
+    for (partition, admitted) in topic.partitions {
         let index = partition.index;
-        match (&view, admitted) {
+        outcomes.push(match (&view, admitted) {
             (Ok(view), Ok(_)) if partition.mirror.is_some() => {
-                mirror_partition(context, view, unpinned(partition, body_len), links)
+                mirror_partition(context, view, partition, whole)
             }
-            (Ok(view), Ok(guard)) => produce_partition(context, view, unpinned(partition, body_len), guard),
+            (Ok(view), Ok(guard)) => produce_partition(context, view, (partition, guard), whole).await,
             (Err(code), _) => refuse(index, *code),
             (Ok(_), Err(code)) => refuse(index, code),
-        }
-    });
-    (topic.topic, outcomes.collect())
+        });
+    }
+    (topic.topic, outcomes)
 }
 
 fn refuse(index: PartitionIndex, code: ErrorCode) -> Outcome {
@@ -288,13 +322,13 @@ fn mirror_partition(
     context: &Context,
     topic: &TopicView,
     partition: ProducePartition,
-    links: LinkRules,
+    whole: &Whole,
 ) -> Outcome {
     let index = partition.index;
     let Some(log) = context.topics.log(topic, index) else {
         return refuse(index, ErrorCode::UnknownTopicOrPartition);
     };
-    if !links.may_act {
+    if !whole.link_may_act {
         return refuse(index, ErrorCode::ClusterAuthorizationFailed);
     }
     let Some(command) = partition.mirror else {
@@ -304,9 +338,9 @@ fn mirror_partition(
         log,
         link: topic.mirror.as_ref().map(|link| link.id),
         command,
-        records: partition.records,
+        records: partition.records.map(|records| whole.own(records)),
     };
-    let progress = if links.fits {
+    let progress = if whole.fits_link {
         request.begin(&context.mirrors, context.clock.now())
     } else {
         let what = "a mirror link produces with acks=all and without a transactional id";
@@ -327,22 +361,11 @@ async fn note_answer(response: &mut ProducePartitionResponse, progress: MirrorPr
     response.mirror = Some(answer.report);
 }
 
-/// A stored batch keeps its whole frame in memory: one that is a small part of it is copied out, so that a large
-/// request with one small valid batch does not stay.
-fn unpinned(mut partition: ProducePartition, body_len: u64) -> ProducePartition {
-    if let Some(records) = &mut partition.records
-        && (records.len() as u64).saturating_mul(FRAME_SHARE_MIN) < body_len
-    {
-        *records = BytesMut::from(&records[..]);
-    }
-    partition
-}
-
-fn produce_partition(
+async fn produce_partition(
     context: &Context,
-    topic: &TopicView,
-    partition: ProducePartition,
-    guard: Option<VerificationGuard>,
+    topic: &Arc<TopicView>,
+    (partition, guard): (ProducePartition, Option<VerificationGuard>),
+    whole: &Whole,
 ) -> Outcome {
     let index = partition.index;
     let Some(log) = context.topics.log(topic, index) else {
@@ -357,39 +380,46 @@ fn produce_partition(
         return refuse(index, ErrorCode::InvalidRecord);
     };
     let limits = compression_limits(&context.settings.current());
-    let batch = ClientBatch { records, guard };
-    match append_from_client(&log, topic, batch, context.clock.now(), &limits) {
-        Ok(produced) => {
-            let mut response = ProducePartitionResponse::refused(index, ErrorCode::None);
-            response.base_offset = produced.place.base_offset;
-            response.log_append_time_ms = produced.log_append_time.unwrap_or(TimestampMs::NONE);
-            response.log_start_offset = produced.place.log_start_offset;
-            Outcome {
-                response,
-                ticket: produced.place.ticket,
-                mirror: None,
-            }
-        }
+    let (records, frame) = whole.part(records);
+    let clock = &context.clock;
+    let checks = &context.record_checks;
+    let checked = checks.check(records, topic, clock.now(), limits).await;
+    let append = |valid| append_from_client(&log, topic, (valid, frame), guard, clock.now());
+    match checked.and_then(append) {
+        Ok(produced) => appended(index, produced),
         Err(error) => {
             tracing::debug!(topic = %topic.name, partition = index.0, %error, "produce refused");
-            let mut response = ProducePartitionResponse::refused(index, error.error_code());
-            response.base_offset = Offset::UNKNOWN;
-            response.error_message = Some(error.to_string());
-            if let ProduceError::InvalidRecords { records, .. } = error {
-                response.record_errors = records
-                    .into_iter()
-                    .map(|record| RecordError {
-                        batch_index: i32::try_from(record.index).unwrap_or(i32::MAX),
-                        message: Some(record.message),
-                    })
-                    .collect();
-            }
-            Outcome {
-                response,
-                ticket: None,
-                mirror: None,
-            }
+            checks.note_refused(&error);
+            refuse_batch(index, &error)
         }
+    }
+}
+
+fn appended(index: PartitionIndex, produced: Produced) -> Outcome {
+    let mut response = ProducePartitionResponse::refused(index, ErrorCode::None);
+    response.base_offset = produced.place.base_offset;
+    response.log_append_time_ms = produced.log_append_time.unwrap_or(TimestampMs::NONE);
+    response.log_start_offset = produced.place.log_start_offset;
+    Outcome {
+        response,
+        ticket: produced.place.ticket,
+        mirror: None,
+    }
+}
+
+fn refuse_batch(index: PartitionIndex, error: &ProduceError) -> Outcome {
+    let mut response = ProducePartitionResponse::refused(index, error.error_code());
+    response.base_offset = Offset::UNKNOWN;
+    response.error_message = Some(error.to_string());
+    let records = error.records().iter().map(|record| RecordError {
+        batch_index: i32::try_from(record.index).unwrap_or(i32::MAX),
+        message: Some(record.message.clone()),
+    });
+    response.record_errors = records.collect();
+    Outcome {
+        response,
+        ticket: None,
+        mirror: None,
     }
 }
 

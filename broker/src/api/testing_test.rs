@@ -20,7 +20,7 @@ use crate::broker_configs::BrokerConfigs;
 use crate::budget::{BudgetSettings, MemoryBudget};
 use crate::clock::Clock;
 use crate::groups::tests::{Running, start};
-use crate::partition::{DiskGate, FetchSessions, ProducerIds, TransactionGate};
+use crate::partition::{DiskGate, FetchSessions, ProducerIds, RecordChecks, TransactionGate};
 use crate::transactions::{CoordinatorGate, TransactionParts, Transactions};
 
 /// A broker on a simulated disk.
@@ -83,13 +83,15 @@ impl TestBroker {
         });
         let coordinator = CoordinatorGate::new(transactions.clone(), transaction_error_code);
         let coordinator: Arc<dyn TransactionGate> = Arc::new(coordinator);
+        let metrics = Metrics::new().unwrap();
         let context = Context {
             settings: settings.clone(),
             clock: Clock::System,
             authorizer: Authorizer::allow_all(),
             throttle: Throttle::unlimited(),
             budget: MemoryBudget::new(budget),
-            metrics: Metrics::new().unwrap(),
+            record_checks: Arc::new(RecordChecks::new(&metrics).unwrap()),
+            metrics,
             topics: topics.clone(),
             broker_configs: Arc::new(BrokerConfigs::new(
                 metadata.clone(),

@@ -1,23 +1,28 @@
 //! A transaction through its APIs, as clients of both protocols use them.
 
-use bytes::Bytes;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::add_partitions_to_txn_request::{
     AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction,
 };
 use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::txn_offset_commit_request::{
     TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
 use kafka_protocol::messages::write_txn_markers_request::{WritableTxnMarker, WritableTxnMarkerTopic};
 use kafka_protocol::messages::{
     AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, DescribeTransactionsRequest, EndTxnRequest,
-    EndTxnResponse, InitProducerIdRequest, ListTransactionsRequest, OffsetFetchRequest, ProducerId,
-    TopicName, TransactionalId, TxnOffsetCommitRequest, WriteTxnMarkersRequest,
+    EndTxnResponse, InitProducerIdRequest, ListTransactionsRequest, OffsetFetchRequest, ProduceRequest,
+    ProducerId, TopicName, TransactionalId, TxnOffsetCommitRequest, WriteTxnMarkersRequest,
+    WriteTxnMarkersResponse,
 };
-use kafka_protocol::protocol::StrBytes;
-use thalweg_types::{ErrorCode, PartitionIndex};
+use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+use thalweg_types::{ErrorCode, PartitionIndex, ProducerEpoch};
+use thalweg_wire::records::{BatchBuilder, BatchOptions, ProducerStamp, Transactionality};
 
+use super::Reply;
 use super::testing::TestBroker;
+use crate::clock::Clock;
 
 fn name(text: &'static str) -> TopicName {
     TopicName(StrBytes::from_static_str(text))
@@ -330,6 +335,80 @@ async fn an_administrator_lists_describes_and_ends_transactions() {
     let unknown = ErrorCode::UnknownTopicOrPartition.code();
     assert_eq!(codes, [0, unknown, unknown]);
     broker.running.stop().await;
+}
+
+/// Appends a record in a transaction of the newer protocol.
+async fn write_in_transaction(broker: &TestBroker, producer: (i64, i16)) {
+    let mut batch = BatchBuilder::new(BatchOptions {
+        producer: Some(ProducerStamp {
+            id: thalweg_types::ProducerId(producer.0),
+            epoch: ProducerEpoch(producer.1),
+            base_sequence: 0,
+        }),
+        transactionality: Transactionality::Transactional,
+        ..BatchOptions::default()
+    });
+    batch
+        .push(Clock::System.now(), None, Some(b"value"), &[])
+        .unwrap();
+    let partition = PartitionProduceData::default().with_records(Some(batch.build().unwrap().freeze()));
+    let data = TopicProduceData::default()
+        .with_name(name("orders"))
+        .with_partition_data(vec![partition]);
+    let request = ProduceRequest::default()
+        .with_transactional_id(Some(id("tx")))
+        .with_acks(-1)
+        .with_topic_data(vec![data]);
+    let reply = broker.call(12, &request).await;
+    assert_eq!(reply.responses[0].partition_responses[0].error_code, 0);
+}
+
+/// Sends a marker in version 2, which the message crate cannot write or read: the transaction's version is one byte
+/// behind the fields of version 1, the answer is that of version 1.
+async fn write_marker(broker: &TestBroker, (producer_id, epoch): (i64, i16), transaction_version: u8) -> i16 {
+    let topic = WritableTxnMarkerTopic::default()
+        .with_name(name("orders"))
+        .with_partition_indexes(vec![0]);
+    let marker = WritableTxnMarker::default()
+        .with_producer_id(ProducerId(producer_id))
+        .with_producer_epoch(epoch)
+        .with_topics(vec![topic]);
+    let request = WriteTxnMarkersRequest::default().with_markers(vec![marker]);
+    let mut body = BytesMut::new();
+    request.encode(&mut body, 1).unwrap();
+    let tagged_fields = body.split_off(body.len() - 2);
+    body.put_u8(transaction_version);
+    body.unsplit(tagged_fields);
+    let Ok(Reply::Later(later)) = broker.reply(27, 2, body.freeze()).await else {
+        panic!("no answer");
+    };
+    let mut frame = later.await.unwrap().frame.to_contiguous();
+    // Length, correlation id, no tagged fields.
+    frame.advance(9);
+    let reply = WriteTxnMarkersResponse::decode(&mut frame, 1).unwrap();
+    assert!(frame.is_empty());
+    reply.markers[0].topics[0].partitions[0].error_code
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_marker_of_the_newer_protocol_has_to_raise_the_epoch() {
+    let broker = TestBroker::start();
+    broker.running.topic("orders").await;
+    let producer = init(&broker, 5).await;
+    write_in_transaction(&broker, producer).await;
+    let late = write_marker(&broker, producer, 2).await;
+    assert_eq!(late, ErrorCode::InvalidProducerEpoch.code());
+    assert_eq!(write_marker(&broker, (producer.0, producer.1 + 1), 2).await, 0);
+    broker.running.stop().await;
+    // The older protocol ends a transaction with its own epoch.
+    for transaction_version in [0, 1] {
+        let broker = TestBroker::start();
+        broker.running.topic("orders").await;
+        let producer = init(&broker, 5).await;
+        write_in_transaction(&broker, producer).await;
+        assert_eq!(write_marker(&broker, producer, transaction_version).await, 0);
+        broker.running.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

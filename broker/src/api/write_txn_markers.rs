@@ -1,22 +1,27 @@
-//! WriteTxnMarkers (key 27), version 1 (KIP-98): ends transactions in partitions, past their coordinator. Administrators
-//! abort hanging transactions with it (KIP-664).
+//! WriteTxnMarkers (key 27), versions 1–2 (KIP-98): ends transactions in partitions, past their coordinator.
+//! Administrators abort hanging transactions with it (KIP-664).
 //!
-//! Left out: version 2 (the marker's transaction version), which the message crate does not know.
+//! v2 the marker's transaction version (KIP-1228): with 2 its epoch is the raised one (KIP-890), and a marker that does
+//! not raise it is refused as late.
 
 use std::sync::Arc;
 
-use kafka_protocol::messages::write_txn_markers_request::WritableTxnMarker;
 use kafka_protocol::messages::write_txn_markers_response::{
     WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
 };
-use kafka_protocol::messages::{ProducerId, TopicName, WriteTxnMarkersRequest, WriteTxnMarkersResponse};
+use kafka_protocol::messages::{ProducerId, TopicName, WriteTxnMarkersResponse};
 use thalweg_storage::commit::Ticket;
 use thalweg_storage::log::{TransactionMarker, TransactionOutcome, TransactionVersion};
-use thalweg_types::{ErrorCode, PartitionIndex, ProducerEpoch};
+use thalweg_types::{ErrorCode, PartitionIndex};
+use thalweg_wire::markers::{WritableMarker, parse_write_txn_markers_request};
 
+use super::codec::parse;
 use super::errors::ToErrorCode;
-use super::exchange::Exchange;
-use super::{ApiError, Context, Operation, Reply, Request, Resource, decode};
+use super::exchange::{Exchange, text};
+use super::{ApiError, Context, Operation, Reply, Request, Resource};
+
+/// The newest version that the message crate can write; newer answers have its form.
+const ANSWER_FORM: i16 = 1;
 
 /// A partition's marker on its way.
 type Progress = Result<Option<Ticket>, ErrorCode>;
@@ -28,7 +33,7 @@ struct AskedMarker {
 }
 
 pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
-    let body: WriteTxnMarkersRequest = decode(&request)?;
+    let markers = parse(&request, parse_write_txn_markers_request)?;
     let exchange = Exchange::new(context, request);
     let access = if exchange.may(Operation::ClusterAction, Resource::CLUSTER)
         || exchange.may(Operation::Alter, Resource::CLUSTER)
@@ -37,12 +42,11 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     } else {
         Err(ErrorCode::ClusterAuthorizationFailed)
     };
-    let asked: Vec<AskedMarker> = body
-        .markers
+    let asked: Vec<AskedMarker> = markers
         .into_iter()
         .map(|marker| append(&exchange, marker, access))
         .collect();
-    let charged = exchange.charged();
+    let charged = exchange.charged().in_form_of(ANSWER_FORM);
     Ok(Reply::later(async move {
         let mut first_error = ErrorCode::None;
         let mut markers = Vec::with_capacity(asked.len());
@@ -75,34 +79,38 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     }))
 }
 
-fn append(exchange: &Exchange, asked: WritableTxnMarker, access: Result<(), ErrorCode>) -> AskedMarker {
+fn append(exchange: &Exchange, asked: WritableMarker, access: Result<(), ErrorCode>) -> AskedMarker {
     let context = &exchange.context;
     let marker = TransactionMarker {
-        producer_id: thalweg_types::ProducerId(asked.producer_id.0),
-        producer_epoch: ProducerEpoch(asked.producer_epoch),
+        producer_id: asked.producer_id,
+        producer_epoch: asked.producer_epoch,
         coordinator_epoch: asked.coordinator_epoch,
-        outcome: if asked.transaction_result {
+        outcome: if asked.is_commit {
             TransactionOutcome::Commit
         } else {
             TransactionOutcome::Abort
         },
-        version: TransactionVersion::V1,
+        version: match asked.transaction_version {
+            ..=1 => TransactionVersion::V1,
+            _ => TransactionVersion::V2,
+        },
     };
-    let append_one = |topic: &TopicName, index: i32| {
+    let append_one = |topic: &TopicName, index: PartitionIndex| {
         access?;
         let target = context.transactions.marker_target();
         target
-            .append(topic, PartitionIndex(index), marker, context.clock.now())
+            .append(topic, index, marker, context.clock.now())
             .map_err(|error| error.error_code())
     };
     let topics = asked.topics.into_iter().map(|topic| {
-        let partitions = topic.partition_indexes.into_iter();
-        let partitions = partitions.map(|index| (index, append_one(&topic.name, index)));
+        let name = TopicName(text(topic.name));
+        let partitions = topic.partitions.into_iter();
+        let partitions = partitions.map(|index| (index.0, append_one(&name, index)));
         let partitions = partitions.collect();
-        (topic.name, partitions)
+        (name, partitions)
     });
     AskedMarker {
-        producer_id: asked.producer_id,
+        producer_id: ProducerId(asked.producer_id.0),
         topics: topics.collect(),
     }
 }

@@ -1,22 +1,18 @@
-//! One produced batch, from its bytes to its place in the log: the checks of Kafka, then the append.
-//!
-//! Uncompressed batches are always walked; compressed ones only where every record must be seen (compacted
-//! topics) or is rewritten anyway (another `compression.type`). Bytes are stored as sent but for what the
-//! topic's settings ask for.
+//! One produced batch from its checks ([`super::validation`]) to its place in the log, and what a refusal is for a
+//! client.
 
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use thalweg_settings::{CompressionType, TimestampType, TopicConfig};
+use thalweg_settings::TimestampType;
+use thalweg_storage::commit::SharedFrame;
 use thalweg_storage::log::{AppendError, Appended, CheckedBatch, Origin, PartitionLog, VerificationGuard};
 use thalweg_types::{ErrorCode, TimestampMs};
-use thalweg_wire::batch::{
-    BatchError, BatchHeader, LOG_OVERHEAD, patch_log_append_time, patch_max_timestamp, verify_crc,
-};
-use thalweg_wire::compression::{Compression, CompressionLimits};
-use thalweg_wire::records::{BatchFacts, Walk, check_batch, check_client_header, recompress};
+use thalweg_wire::batch::{BatchError, BatchHeader, patch_log_append_time};
+use thalweg_wire::compression::CompressionError;
 use thiserror::Error;
 
+use super::validation::ValidRecords;
 use crate::topics::TopicView;
 
 /// Why a batch was refused.
@@ -39,9 +35,20 @@ pub enum ProduceError {
         /// The records.
         records: Vec<RecordError>,
     },
-    /// A timestamp outside the topic's bounds.
-    #[error("{0}")]
-    Timestamp(String),
+    /// Records without a key on a compacted topic.
+    #[error("{KEY_NEEDED}")]
+    Keyless {
+        /// The records.
+        records: Vec<RecordError>,
+    },
+    /// A timestamp outside the topic's bounds, or of the wrong type.
+    #[error("{message}")]
+    Timestamp {
+        /// The rule.
+        message: String,
+        /// The record, where it is known.
+        records: Vec<RecordError>,
+    },
     /// Larger than `max.message.bytes`.
     #[error("a batch of {size} bytes is larger than the topic's max.message.bytes, {max}")]
     TooLarge {
@@ -50,6 +57,11 @@ pub enum ProduceError {
         /// Limit.
         max: usize,
     },
+    /// Larger than the limits on what a batch may become.
+    #[error(
+        "{0}; send smaller batches, or raise decompression.bytes.max or decompression.ratio.max on the broker"
+    )]
+    Inflated(String),
     /// A codec nobody knows.
     #[error("{0}")]
     Compression(String),
@@ -67,6 +79,9 @@ pub struct RecordError {
     pub message: String,
 }
 
+/// Why a compacted topic refuses a record.
+pub(super) const KEY_NEEDED: &str = "a record of a compacted topic needs a key";
+
 impl ProduceError {
     /// Returns Kafka's code.
     #[must_use]
@@ -74,11 +89,42 @@ impl ProduceError {
         match self {
             Self::Corrupt(_) => ErrorCode::CorruptMessage,
             Self::OldFormat(_) => ErrorCode::UnsupportedForMessageFormat,
-            Self::InvalidRecord(_) | Self::InvalidRecords { .. } => ErrorCode::InvalidRecord,
-            Self::Timestamp(_) => ErrorCode::InvalidTimestamp,
-            Self::TooLarge { .. } => ErrorCode::MessageTooLarge,
+            Self::InvalidRecord(_) | Self::InvalidRecords { .. } | Self::Keyless { .. } => {
+                ErrorCode::InvalidRecord
+            }
+            Self::Timestamp { .. } => ErrorCode::InvalidTimestamp,
+            // Java's producer splits the batch at this code and sends the parts.
+            Self::TooLarge { .. } | Self::Inflated(_) => ErrorCode::MessageTooLarge,
             Self::Compression(_) => ErrorCode::UnsupportedCompressionType,
             Self::Append(error) => append_error_code(error),
+        }
+    }
+
+    /// Returns the word that metrics have for it.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Corrupt(_) => "corrupt",
+            Self::OldFormat(_) => "old_format",
+            Self::InvalidRecord(_) | Self::InvalidRecords { .. } => "invalid_record",
+            Self::Keyless { .. } => "no_key",
+            Self::Timestamp { .. } => "timestamp",
+            Self::TooLarge { .. } => "too_large",
+            Self::Inflated(_) => "inflates_too_far",
+            Self::Compression(_) => "codec",
+            Self::Append(AppendError::Sequence(_)) => "sequence",
+            Self::Append(_) => "log",
+        }
+    }
+
+    /// Returns the records that break a rule, where single ones do (KIP-467).
+    #[must_use]
+    pub fn records(&self) -> &[RecordError] {
+        match self {
+            Self::InvalidRecords { records, .. }
+            | Self::Keyless { records }
+            | Self::Timestamp { records, .. } => records,
+            _ => &[],
         }
     }
 }
@@ -110,9 +156,18 @@ impl From<BatchError> for ProduceError {
         match error {
             BatchError::UnsupportedMagic { .. } => Self::OldFormat(text),
             BatchError::UnknownCodec { .. } => Self::Compression(text),
+            BatchError::BadRecord { index, what } => Self::InvalidRecords {
+                message: text,
+                records: vec![RecordError {
+                    index,
+                    message: what.to_owned(),
+                }],
+            },
+            BatchError::Compression(
+                CompressionError::OutputLimit { .. } | CompressionError::RatioLimit { .. },
+            ) => Self::Inflated(text),
             BatchError::TrailingBytes { .. }
             | BatchError::Inconsistent { .. }
-            | BatchError::BadRecord { .. }
             | BatchError::TooLarge { .. } => Self::InvalidRecord(text),
             BatchError::TooShort { .. }
             | BatchError::Truncated { .. }
@@ -124,44 +179,6 @@ impl From<BatchError> for ProduceError {
     }
 }
 
-/// One batch of a client, unchecked.
-#[derive(Debug)]
-pub struct ClientBatch {
-    /// Its bytes.
-    pub records: BytesMut,
-    /// What a batch needs that begins a transaction (see [`super::admit`]).
-    pub guard: Option<VerificationGuard>,
-}
-
-impl From<BytesMut> for ClientBatch {
-    fn from(records: BytesMut) -> Self {
-        Self { records, guard: None }
-    }
-}
-
-/// Appends one client's batch. Returns when its place is fixed; the ticket says when it is durable.
-///
-/// # Errors
-/// [`ProduceError`]; nothing was appended then.
-pub fn append_from_client(
-    log: &Arc<PartitionLog>,
-    topic: &TopicView,
-    batch: ClientBatch,
-    now: TimestampMs,
-    inflate: &CompressionLimits,
-) -> Result<Produced, ProduceError> {
-    let prepared = prepare(batch.records, topic, now, inflate)?.verified(batch.guard);
-    let log_append_time = match topic.config.message_timestamp_type {
-        TimestampType::LogAppendTime => Some(now),
-        TimestampType::CreateTime => None,
-    };
-    let place = log.append(prepared, Origin::Client, now)?.place();
-    Ok(Produced {
-        place,
-        log_append_time,
-    })
-}
-
 /// Where a client's batch went.
 #[derive(Clone, Debug)]
 pub struct Produced {
@@ -171,127 +188,38 @@ pub struct Produced {
     pub log_append_time: Option<TimestampMs>,
 }
 
-fn prepare(
-    mut records: BytesMut,
+/// Appends one client's checked batch. Returns when its place is fixed; the ticket says when it is durable.
+///
+/// `guard` is what a batch needs that begins a transaction (see [`super::admit`]); the frame is the one that the records
+/// are a part of, if they are. LogAppendTime is stamped only here, so that it follows the offsets however long the checks
+/// took.
+///
+/// # Errors
+/// [`ProduceError`]; nothing was appended then.
+pub fn append_from_client(
+    log: &Arc<PartitionLog>,
     topic: &TopicView,
+    (valid, frame): (ValidRecords, Option<Arc<SharedFrame>>),
+    guard: Option<VerificationGuard>,
     now: TimestampMs,
-    inflate: &CompressionLimits,
-) -> Result<CheckedBatch, ProduceError> {
-    let config = &topic.config;
-    check_size(records.len(), config)?;
-    let header = check_whole_batch(&records)?;
-    if header.is_control() {
-        return Err(ProduceError::InvalidRecord(
-            "a client may not produce control batches".into(),
-        ));
-    }
-    check_client_header(&header)?;
-    let codec = header.compression()?;
-    let target = target_codec(config.compression_type, codec);
-    let walk = if topic.is_compacted() || target.is_some() {
-        Walk::Full
-    } else {
-        Walk::Uncompressed
-    };
-    let facts = check_batch(&records, walk, inflate)?;
-    if topic.is_compacted() && facts.keyless_count > 0 {
-        return Err(keyless(&facts));
-    }
-    match config.message_timestamp_type {
-        TimestampType::CreateTime => {
-            check_timestamps(&header, &facts, config, now)?;
-            if facts.max_timestamp != header.max_timestamp {
-                patch_max_timestamp(&mut records, facts.max_timestamp)?;
-            }
+) -> Result<Produced, ProduceError> {
+    let mut bytes: BytesMut = valid.into_bytes();
+    let log_append_time = match topic.config.message_timestamp_type {
+        TimestampType::LogAppendTime => {
+            patch_log_append_time(&mut bytes, now)?;
+            Some(now)
         }
-        TimestampType::LogAppendTime => patch_log_append_time(&mut records, now)?,
-    }
-    if let Some((codec, level)) = target {
-        let level = level.and_then(|level| codec.level_range().filter(|r| r.contains(&level)).map(|_| level));
-        records = recompress(&records, codec, level, inflate)?;
-        check_size(records.len(), config)?;
-    }
-    Ok(CheckedBatch {
-        header: BatchHeader::parse(&records)?,
-        bytes: records,
-        guard: None,
-    })
-}
-
-fn check_size(size: usize, config: &TopicConfig) -> Result<(), ProduceError> {
-    let max = usize::try_from(config.max_message_bytes).unwrap_or(usize::MAX);
-    if size > max {
-        Err(ProduceError::TooLarge { size, max })
-    } else {
-        Ok(())
-    }
-}
-
-/// Exactly one batch, whole, with a CRC that holds.
-fn check_whole_batch(records: &[u8]) -> Result<BatchHeader, ProduceError> {
-    if records.len() < LOG_OVERHEAD {
-        return Err(ProduceError::Corrupt(format!(
-            "{} bytes are no record batch",
-            records.len()
-        )));
-    }
-    let header = BatchHeader::parse(records)?;
-    if header.total_len() < records.len() {
-        let what = "a partition of a Produce request holds exactly one record batch";
-        return Err(ProduceError::InvalidRecord(what.into()));
-    }
-    verify_crc(records)?;
-    Ok(header)
-}
-
-/// The codec that the topic asks for, when it is another than the batch's.
-fn target_codec(wanted: CompressionType, codec: Compression) -> Option<(Compression, Option<i32>)> {
-    let target = match wanted {
-        CompressionType::Producer => return None,
-        CompressionType::Uncompressed => Compression::None,
-        CompressionType::Gzip => Compression::Gzip,
-        CompressionType::Snappy => Compression::Snappy,
-        CompressionType::Lz4 => Compression::Lz4,
-        CompressionType::Zstd => Compression::Zstd,
+        TimestampType::CreateTime => None,
     };
-    (target != codec).then_some((target, None))
-}
-
-fn keyless(facts: &BatchFacts) -> ProduceError {
-    let message = "a record of a compacted topic needs a key".to_owned();
-    let records = facts
-        .keyless
-        .iter()
-        .map(|index| RecordError {
-            index: *index,
-            message: message.clone(),
-        })
-        .collect();
-    ProduceError::InvalidRecords { message, records }
-}
-
-fn check_timestamps(
-    header: &BatchHeader,
-    facts: &BatchFacts,
-    config: &TopicConfig,
-    now: TimestampMs,
-) -> Result<(), ProduceError> {
-    let clamp = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
-    let (before, after) = (
-        clamp(config.message_timestamp_before_max_ms),
-        clamp(config.message_timestamp_after_max_ms),
-    );
-    let newest = facts.max_timestamp.max(header.max_timestamp);
-    if newest.0.saturating_sub(now.0) > after {
-        return Err(ProduceError::Timestamp(format!(
-            "timestamp {newest} is more than message.timestamp.after.max.ms ({after} ms) ahead of the broker's clock, {now}"
-        )));
-    }
-    let oldest = facts.min_timestamp.unwrap_or(header.base_timestamp);
-    if oldest > TimestampMs::NONE && now.0.saturating_sub(oldest.0) > before {
-        return Err(ProduceError::Timestamp(format!(
-            "timestamp {oldest} is more than message.timestamp.before.max.ms ({before} ms) behind the broker's clock, {now}"
-        )));
-    }
-    Ok(())
+    let batch = CheckedBatch {
+        header: BatchHeader::parse(&bytes)?,
+        bytes,
+        guard,
+        frame,
+    };
+    let place = log.append(batch, Origin::Client, now)?.place();
+    Ok(Produced {
+        place,
+        log_append_time,
+    })
 }

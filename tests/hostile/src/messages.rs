@@ -7,6 +7,7 @@ use thalweg_wire::consumer_protocol::{decode_assignment, decode_subscription};
 use thalweg_wire::guard::{
     self, DecodeError, Direction, GuardError, GuardLimits, decode_request, decode_response,
 };
+use thalweg_wire::markers::{MARKERS_KEY, parse_write_txn_markers_request};
 use thalweg_wire::offsets::{COMMIT_KEY, FETCH_KEY, parse_offset_commit_request, parse_offset_fetch_request};
 
 /// API keys end below this.
@@ -50,7 +51,7 @@ pub fn request(data: &[u8]) {
     );
     let name = format!("{direction} {key} v{version}");
     if has_own_parser(direction, key) {
-        let parsed = memory::within(2 * allowed, &name, || parse_offsets(key, version, &body, &limits));
+        let parsed = memory::within(2 * allowed, &name, || parse_here(key, version, &body, &limits));
         assert!(
             parsed.is_err() || facts.is_ok(),
             "{name}: parsed what the guard refuses"
@@ -61,8 +62,8 @@ pub fn request(data: &[u8]) {
     let decoded = match first_bytes {
         Ok(decoded) => decoded,
         Err(DecodeError::Guard(error)) => {
-            let own =
-                matches!(error, GuardError::UnsupportedVersion { .. }) && has_own_parser(direction, key);
+            let own = matches!(error, GuardError::UnsupportedVersion { .. })
+                && (has_own_parser(direction, key) || key == MARKERS_KEY);
             assert!(
                 facts.is_err() || own,
                 "{name}: the guard changed its mind: {error}"
@@ -92,12 +93,13 @@ pub fn request(data: &[u8]) {
 
 /// The message crate does not know the newest version of these.
 fn has_own_parser(direction: Direction, key: i16) -> bool {
-    direction == Direction::Request && [COMMIT_KEY, FETCH_KEY].contains(&key)
+    direction == Direction::Request && [COMMIT_KEY, FETCH_KEY, MARKERS_KEY].contains(&key)
 }
 
-fn parse_offsets(key: i16, version: i16, body: &[u8], limits: &GuardLimits) -> Result<(), GuardError> {
+fn parse_here(key: i16, version: i16, body: &[u8], limits: &GuardLimits) -> Result<(), GuardError> {
     match key {
         COMMIT_KEY => parse_offset_commit_request(version, body, limits).map(drop),
+        MARKERS_KEY => parse_write_txn_markers_request(version, body, limits).map(drop),
         _ => parse_offset_fetch_request(version, body, limits).map(drop),
     }
 }

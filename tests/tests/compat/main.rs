@@ -32,5 +32,6 @@ mod metrics;
 mod mirror_topic;
 mod python;
 mod real_input;
+mod record_checks;
 mod restart;
 mod upgrade;

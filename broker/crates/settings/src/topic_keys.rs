@@ -1,7 +1,7 @@
 //! The topic keys: one row each, and the typed view of them that follows.
 //!
-//! Names, types, defaults, bounds and broker synonyms are Kafka 4.3's, in the order of its manual; those of mirrors are
-//! ours.
+//! Names, types, defaults, bounds and broker synonyms are Kafka 4.3's; the rows are in the order of its manual, those of
+//! our own come last.
 
 use crate::setting::{Rule, Setting, min, range};
 use crate::value::{CompressionType, TimestampType, Value};
@@ -73,6 +73,7 @@ topic_settings! {
     mirror_source_cluster_id: string None "mirror.source.cluster.id" = "", Rule::Any, [], Ours, "The cluster that the topic is a mirror of. Set when the topic is created, and never changed.";
     mirror_source_topic: string None "mirror.source.topic" = "", Rule::Any, [], Ours, "The topic there that this one is a mirror of. Set when the topic is created, and never changed.";
     mirror_source_topic_id: string None "mirror.source.topic.id" = "", Rule::Any, [], Ours, "The id of the topic there, by which a topic that was deleted and created again is told apart. Set when the topic is created, and never changed.";
+    record_validation_strict: bool None "record.validation.strict" = "false", Rule::Any, [], Ours, "Checks every record of a compressed batch, as those of an uncompressed one always are; otherwise only batches are decompressed that have to be (compacted topics, another compression.type).";
 }
 
 impl TopicConfig {

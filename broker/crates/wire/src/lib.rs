@@ -10,6 +10,7 @@ pub mod consumer_protocol;
 pub mod fetch;
 pub mod frame;
 pub mod guard;
+pub mod markers;
 pub mod mirror;
 pub mod offsets;
 pub mod produce;
@@ -20,6 +21,7 @@ mod encode;
 #[cfg(test)]
 #[path = "messages_golden_test.rs"]
 mod messages_golden;
+mod reader;
 #[cfg(test)]
 #[path = "sample_test.rs"]
 mod sample;

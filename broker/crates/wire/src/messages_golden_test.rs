@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use bytes::{Bytes, BytesMut};
-use thalweg_types::{LeaderEpoch, Offset, PartitionIndex, TopicId};
+use thalweg_types::{LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TopicId};
 
 use crate::guard::{self, Direction, GuardLimits};
+use crate::markers::parse_write_txn_markers_request;
 use crate::offsets::{TopicKey, parse_offset_commit_request, parse_offset_fetch_request};
 
 const GOLDEN: &str = include_str!("../golden/java-4.3.1/messages.tsv");
@@ -23,7 +24,6 @@ const NOT_IN_THE_MESSAGE_CRATE: &[(&str, &str, i16, i16)] = &[
     ("request", "StreamsGroupDescribe", 0, 0),
     ("request", "StreamsGroupHeartbeat", 0, 0),
     ("request", "WriteShareGroupState", 1, 1),
-    ("request", "WriteTxnMarkers", 2, 2),
     ("response", "AddRaftVoter", 1, 1),
     ("response", "DescribeLogDirs", 5, 5),
     ("response", "DescribeShareGroupOffsets", 1, 1),
@@ -34,11 +34,15 @@ const NOT_IN_THE_MESSAGE_CRATE: &[(&str, &str, i16, i16)] = &[
     ("response", "StreamsGroupDescribe", 0, 0),
     ("response", "StreamsGroupHeartbeat", 0, 0),
     ("response", "WriteShareGroupState", 1, 1),
-    ("response", "WriteTxnMarkers", 2, 2),
 ];
 
-/// Versions that have a parser of ours, see [`crate::offsets`].
-const WITH_A_PARSER_OF_OURS: &[(&str, i16)] = &[("OffsetCommit", 10), ("OffsetFetch", 10)];
+/// Versions that have a parser of ours, see [`crate::offsets`] and [`crate::markers`].
+const WITH_A_PARSER_OF_OURS: &[(Direction, &str, i16)] = &[
+    (Direction::Request, "OffsetCommit", 10),
+    (Direction::Request, "OffsetFetch", 10),
+    (Direction::Request, "WriteTxnMarkers", 2),
+    (Direction::Response, "WriteTxnMarkers", 2),
+];
 
 struct Line {
     direction: Direction,
@@ -110,8 +114,7 @@ fn bodies_written_by_apache_kafka_are_read_and_written_byte_for_byte() {
     let mut wrong = Vec::new();
     let mut count = 0;
     for line in lines().filter(is_known) {
-        if WITH_A_PARSER_OF_OURS.contains(&(line.name, line.version)) && line.direction == Direction::Request
-        {
+        if WITH_A_PARSER_OF_OURS.contains(&(line.direction, line.name, line.version)) {
             continue;
         }
         count += 1;
@@ -197,4 +200,29 @@ fn an_offset_fetch_of_version_10_is_read_as_apache_kafka_writes_it() {
     let sparse = golden(Direction::Request, "OffsetFetch", 10, "sparse");
     let request = parse_offset_fetch_request(10, &sparse, &GuardLimits::default()).expect("a valid body");
     assert!(request.groups.is_empty());
+}
+
+#[test]
+fn markers_of_version_2_are_read_as_apache_kafka_writes_them() {
+    let body = golden(Direction::Request, "WriteTxnMarkers", 2, "full");
+    let markers = parse_write_txn_markers_request(2, &body, &GuardLimits::default()).expect("a valid body");
+    let [first, second] = &markers[..] else {
+        panic!("two markers: {markers:?}");
+    };
+    assert_eq!(first.producer_id, ProducerId(10_000_000_001));
+    assert_eq!(first.producer_epoch, ProducerEpoch(1002));
+    assert_eq!((first.is_commit, second.is_commit), (true, false));
+    assert_eq!(first.topics[0].name, "text-4");
+    assert_eq!(first.topics[0].partitions, [PartitionIndex(100_005)]);
+    assert_eq!(first.coordinator_epoch, 100_006);
+    assert_eq!((first.transaction_version, second.transaction_version), (7, 14));
+    let sparse = golden(Direction::Request, "WriteTxnMarkers", 2, "sparse");
+    let markers = parse_write_txn_markers_request(2, &sparse, &GuardLimits::default()).expect("a valid body");
+    assert!(markers.is_empty());
+    // What lets version 2 be answered in the form of version 1.
+    for filling in ["full", "sparse"] {
+        let [old, new] =
+            [1, 2].map(|version| golden(Direction::Response, "WriteTxnMarkers", version, filling));
+        assert_eq!(old, new);
+    }
 }

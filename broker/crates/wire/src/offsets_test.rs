@@ -5,7 +5,7 @@ use kafka_protocol::messages::{
 use thalweg_types::{LeaderEpoch, Offset, PartitionIndex, TopicId};
 
 use super::*;
-use crate::guard::decode_request_as;
+use crate::guard::{Direction, GuardLimits, decode_request_as};
 use crate::sample::{Fill, sample};
 use crate::schema;
 

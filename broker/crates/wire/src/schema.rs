@@ -213,9 +213,14 @@ pub(crate) fn schemas() -> &'static Schemas {
 }
 
 /// Reports whether a message is in the table but unknown to the types of `kafka-protocol`: the requests of OffsetCommit
-/// and OffsetFetch from v10 on, which [`crate::offsets`] parses.
+/// and OffsetFetch from v10 on, which [`crate::offsets`] parses, and WriteTxnMarkers from v2 on, whose request
+/// [`crate::markers`] parses and whose response is that of v1.
 pub(crate) const fn is_parsed_here_only(direction: Direction, api_key: i16, version: i16) -> bool {
-    matches!((direction, api_key), (Direction::Request, 8 | 9)) && version >= 10
+    match (direction, api_key) {
+        (Direction::Request, 8 | 9) => version >= 10,
+        (_, 27) => version >= 2,
+        _ => false,
+    }
 }
 
 /// Returns the schema of a message, or `None` if the API key is unknown.

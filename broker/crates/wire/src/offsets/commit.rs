@@ -5,8 +5,9 @@
 
 use thalweg_types::{LeaderEpoch, Offset, PartitionIndex};
 
-use super::{At, COMMIT_KEY, Reader, TopicKey, parse};
+use super::{COMMIT_KEY, TopicKey};
 use crate::guard::{GuardError, GuardLimits};
+use crate::reader::{At, Reader, parse};
 
 /// An OffsetCommit request.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,8 +5,9 @@
 
 use thalweg_types::PartitionIndex;
 
-use super::{At, FETCH_KEY, Reader, TopicKey, parse};
+use super::{FETCH_KEY, TopicKey};
 use crate::guard::{GuardError, GuardLimits};
+use crate::reader::{At, Reader, parse};
 
 /// An OffsetFetch request.
 #[derive(Clone, Debug, PartialEq, Eq)]

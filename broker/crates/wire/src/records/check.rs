@@ -34,6 +34,8 @@ pub struct BatchFacts {
     /// Offset (counted from the batch's present base offset) of the first record with the largest timestamp.
     /// `None` when the records were not walked.
     pub offset_of_max_timestamp: Option<Offset>,
+    /// Index of the first record with the smallest timestamp. `None` where there is no smallest one.
+    pub index_of_min_timestamp: Option<u32>,
     /// Indexes of the first [`KEYLESS_INDEXES_MAX`] records without a key. Empty when not walked.
     pub keyless: Vec<u32>,
     /// Number of records without a key. 0 when not walked.
@@ -72,6 +74,7 @@ pub fn check_batch(batch: &[u8], depth: Walk, limits: &CompressionLimits) -> Res
         max_timestamp: header.max_timestamp,
         min_timestamp: None,
         offset_of_max_timestamp: None,
+        index_of_min_timestamp: None,
         keyless: Vec::new(),
         keyless_count: 0,
         coverage: walk,
@@ -115,6 +118,7 @@ fn walk_records(
         }
         if timestamp != TimestampMs::NONE && facts.min_timestamp.is_none_or(|least| timestamp < least) {
             facts.min_timestamp = Some(timestamp);
+            facts.index_of_min_timestamp = Some(index);
         }
         if record.key.is_none() {
             facts.keyless_count = facts.keyless_count.saturating_add(1);
