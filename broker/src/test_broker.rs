@@ -161,7 +161,7 @@ impl TestBroker {
         let limits = CompressionLimits::default();
         let now = Clock::System.now();
         let valid = validate(bytes, topic, now, &limits).expect("a valid batch");
-        let produced = append_from_client(&log, topic, valid, None, now).expect("an append");
+        let produced = append_from_client(&log, topic, (valid, None), None, now).expect("an append");
         match produced.place.ticket {
             Some(ticket) => ticket.durable().await,
             None => Ok(()),

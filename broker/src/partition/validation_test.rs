@@ -24,6 +24,7 @@ fn topic(configs: &[(&str, &str)]) -> TopicView {
     let settings = Settings::defaults(Profile::Serve);
     let config = TopicConfig::resolve(&overrides, &settings).unwrap();
     TopicView {
+        mirror: None,
         id: TopicId([1; 16]),
         name: "orders".into(),
         partitions: 1,

@@ -54,13 +54,6 @@ impl CheckedBatch {
         })
     }
 
-    /// Says that the bytes are a part of a frame, which stays in memory with them.
-    #[must_use]
-    pub fn in_frame(mut self, frame: Option<Arc<SharedFrame>>) -> Self {
-        self.frame = frame;
-        self
-    }
-
     /// Hands over what [`PartitionLog::begin_verification`] gave before the coordinator agreed.
     #[must_use]
     pub fn verified(mut self, guard: Option<VerificationGuard>) -> Self {
