@@ -5,8 +5,8 @@ use crate::memory;
 use bytes::Bytes;
 use thalweg_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 use thalweg_wire::batch::{
-    BatchHeader, HEADER_LEN, crc32c, parse_exact, patch_base_offset_and_epoch, patch_log_append_time,
-    split_batches, verify_crc,
+    BatchHeader, HEADER_LEN, PiecewiseCrc, crc32c, parse_exact, patch_base_offset_and_epoch,
+    patch_log_append_time, split_batches, verify_crc,
 };
 use thalweg_wire::compression::{Compression, CompressionLimits};
 use thalweg_wire::records::{
@@ -41,7 +41,14 @@ pub fn record_batch(data: &[u8]) {
         );
     }
     cut(&bytes);
-    let _ = verify_crc(&bytes);
+    let checked = verify_crc(&bytes);
+    if let Ok(header) = parse_exact(&bytes) {
+        let mut crc = PiecewiseCrc::new(&header);
+        bytes
+            .chunks(1 + usize::from(choice))
+            .for_each(|piece| crc.update(piece));
+        assert_eq!(crc.finish(), checked, "piece by piece");
+    }
     if let Some(marker) = EndTransactionMarker::of_batch(&bytes) {
         let producer = (ProducerId(1), ProducerEpoch(0));
         let again = marker.build(producer, TimestampMs(0)).expect("a marker");

@@ -16,12 +16,14 @@ mod frames;
 mod input;
 mod memory;
 mod messages;
+mod mirror;
 mod produce_fetch;
 mod ring;
 mod row;
 mod seed;
 mod segments;
 mod setting;
+mod transactions;
 mod wal_groups;
 
 pub use batch::record_batch;
@@ -29,11 +31,13 @@ pub use compressed::compression;
 pub use coordinator::coordinator_record;
 pub use frames::frame;
 pub use messages::request;
+pub use mirror::mirror_message;
 pub use produce_fetch::produce_fetch;
 pub use ring::wal_ring;
 pub use row::rows;
 pub use segments::segment;
 pub use setting::settings;
+pub use transactions::transaction_record;
 pub use wal_groups::wal_group;
 
 /// One kind of hostile bytes.
@@ -48,7 +52,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 13] = [
     target("frame", frame, seed::frames),
     target("request", request, seed::requests),
     target("produce_fetch", produce_fetch, seed::produce_and_fetch),
@@ -64,6 +68,12 @@ pub const TARGETS: [Target; 11] = [
         coordinator_record,
         seed::coordinator_records,
     ),
+    target(
+        "transaction_record",
+        transaction_record,
+        seed::transaction_records,
+    ),
+    target("mirror_message", mirror_message, seed::mirror_messages),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8]), seeds: fn() -> Vec<Vec<u8>>) -> Target {

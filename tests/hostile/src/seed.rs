@@ -1,5 +1,9 @@
 //! Valid inputs for every target: what a mutation starts from.
 
+mod coordinator;
+
+pub use coordinator::{coordinator_records, transaction_records};
+
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{
     self, create_topics_request, fetch_request, join_group_request, metadata_request,
@@ -8,8 +12,7 @@ use kafka_protocol::messages::{ApiKey, GroupId, TopicName};
 use kafka_protocol::messages::{offset_commit_request, produce_request};
 use kafka_protocol::protocol::{Encodable, Request, StrBytes};
 use std::collections::VecDeque;
-use thalweg_coordinator::group::{GenerationId, InstanceId, MemberId};
-use thalweg_coordinator::record::{GroupMetadataValue, MemberMetadata, OffsetCommitValue, RecordKey};
+use thalweg_storage::log::cleaning_row::{CleaningRow, cleaning_key, encode_cleaning};
 use thalweg_storage::log::epochs::Epochs;
 use thalweg_storage::log::producers::{BatchRange, ProducerEntry};
 use thalweg_storage::log::rows::{
@@ -30,6 +33,7 @@ use thalweg_types::{
 use thalweg_wire::compression::{Compression, compress};
 use thalweg_wire::frame::{RequestHeader, encode_request};
 use thalweg_wire::guard::{Direction, supported_versions};
+use thalweg_wire::mirror::{Command, Fence, LinkId, Operation, Ownership, Report};
 use thalweg_wire::records::{BatchBuilder, BatchContent, BatchOptions, ProducerStamp, Transactionality};
 
 use crate::wal_groups::INCARNATION;
@@ -415,7 +419,11 @@ pub fn rows() -> Vec<Vec<u8>> {
         next_offset: Offset(15),
         ..Segment::new(Offset(3), TimestampMs(1000))
     };
-    vec![
+    let cleaning = CleaningRow {
+        first_dirty: Offset(12),
+        swapping: vec![Offset(3), Offset(9)],
+    };
+    let mut all = vec![
         with_key(wal_key(), encode_wal(&wal)),
         with_key(
             wal_key(),
@@ -426,7 +434,72 @@ pub fn rows() -> Vec<Vec<u8>> {
         ),
         with_key(partition_key(ID), encode_partition(&partition)),
         with_key(segment_key(ID, segment.base_offset), encode_segment(&segment)),
-    ]
+        with_key(cleaning_key(ID), encode_cleaning(&cleaning)),
+    ];
+    // Version 1: no place of a clean end, no transactions.
+    let mut old_wal = vec![1];
+    old_wal.extend_from_slice(&INCARNATION.0);
+    old_wal.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 9, 1, 0, 0, 0, 0, 0, 0, 0, 9]);
+    all.push(with_key(wal_key(), old_wal));
+    let bare = PartitionRow {
+        producers: Vec::new(),
+        transactions: DurableTransactions::default(),
+        ..partition
+    };
+    let without_end = |mut row: Vec<u8>| {
+        row[0] = 1;
+        row.truncate(row.len() - 16);
+        row
+    };
+    all.push(with_key(partition_key(ID), without_end(encode_partition(&bare))));
+    let segment_row = without_end(encode_segment(&segment));
+    all.push(with_key(segment_key(ID, segment.base_offset), segment_row));
+    all
+}
+
+/// Commands and reports as [`crate::mirror_message`] takes them.
+pub fn mirror_messages() -> Vec<Vec<u8>> {
+    let fence = Fence {
+        link: LinkId([7; 16]),
+        session: 3,
+        expected_end: Offset(100),
+    };
+    let operations = [
+        Operation::Inspect,
+        Operation::Claim { lease_ms: 30_000 },
+        Operation::Append {
+            source_end: Offset::UNKNOWN,
+        },
+        Operation::AdvanceEnd { to: Offset(7) },
+        Operation::SetLogStart { to: Offset(8) },
+        Operation::Truncate { to: Offset(9) },
+        Operation::SetSourceEnd {
+            source_end: Offset(10),
+        },
+        Operation::Promote {
+            epoch_above: LeaderEpoch(5),
+        },
+        Operation::Release,
+    ];
+    let commands = operations.map(|operation| Command { fence, operation }.encode());
+    let reports = [Ownership::Open, Ownership::Link, Ownership::Sealed].map(|ownership| {
+        let report = Report {
+            link: LinkId([1; 16]),
+            session: 2,
+            log_start: Offset(3),
+            log_end: Offset(4),
+            high_watermark: Offset(4),
+            source_end: Offset(5),
+            leader_epoch: LeaderEpoch(6),
+            last_epoch: LeaderEpoch::UNKNOWN,
+            lease_left_ms: 7,
+            ownership,
+        };
+        report.encode()
+    });
+    let commands = commands.iter().map(|bytes| [&[0], &bytes[..]].concat());
+    let reports = reports.iter().map(|bytes| [&[1], &bytes[..]].concat());
+    commands.chain(reports).collect()
 }
 
 pub fn settings() -> Vec<Vec<u8>> {
@@ -440,100 +513,4 @@ pub fn settings() -> Vec<Vec<u8>> {
     ]
     .map(|text| text.as_bytes().to_vec())
     .to_vec()
-}
-
-/// Records as [`crate::coordinator_record`] takes them.
-fn record(key: &[u8], value: Option<&[u8]>) -> Vec<u8> {
-    let value_len = value.map_or(u16::MAX, |value| u16::try_from(value.len()).unwrap_or(u16::MAX));
-    let key_len = u8::try_from(key.len()).unwrap_or(u8::MAX);
-    [
-        &[key_len][..],
-        &value_len.to_be_bytes(),
-        key,
-        value.unwrap_or_default(),
-    ]
-    .concat()
-}
-
-pub fn coordinator_records() -> Vec<Vec<u8>> {
-    let member = MemberMetadata {
-        member_id: MemberId::from("client-1-abc"),
-        instance_id: Some(InstanceId::from("one")),
-        client_id: "client-1".to_owned(),
-        client_host: "/127.0.0.1".to_owned(),
-        rebalance_timeout_ms: 60_000,
-        session_timeout_ms: 10_000,
-        subscription: Bytes::from_static(&[0, 0, 0, 0, 0, 1, 0, 1, b't', 0xff, 0xff, 0xff, 0xff]),
-        assignment: Bytes::from_static(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-    };
-    let group = GroupMetadataValue {
-        protocol_type: "consumer".to_owned(),
-        generation: GenerationId(3),
-        protocol_name: Some("range".to_owned()),
-        leader: Some(member.member_id.clone()),
-        state_timestamp: Some(TimestampMs(1000)),
-        members: vec![
-            member.clone(),
-            MemberMetadata {
-                instance_id: None,
-                ..member
-            },
-        ],
-    };
-    let offset = OffsetCommitValue {
-        offset: Offset(7),
-        leader_epoch: LeaderEpoch(1),
-        metadata: "m".to_owned(),
-        commit_timestamp: TimestampMs(1000),
-        expire_timestamp: None,
-        topic_id: None,
-    };
-    let expiring = OffsetCommitValue {
-        expire_timestamp: Some(TimestampMs(2000)),
-        ..offset.clone()
-    };
-    // Version 4 of both values, which is read and not written.
-    let flexible_offset = [
-        &[0, 4][..],
-        &7i64.to_be_bytes(),
-        &[0, 0, 0, 1, 2, b'm'],
-        &1000i64.to_be_bytes(),
-        &[0],
-    ]
-    .concat();
-    let flexible_group = [
-        &[0, 4, 9][..],
-        b"consumer",
-        &[0, 0, 0, 3, 6],
-        b"range",
-        &[0],
-        &[0; 8],
-        &[2, 2, b'a', 0, 2, b'c', 2, b'h'],
-        &[0, 0, 1, 0, 0, 0, 1, 0, 1, 1, 0, 0],
-    ]
-    .concat();
-    // A string that version 3 could not hold.
-    let long_offset = [
-        &[0, 4][..],
-        &7i64.to_be_bytes(),
-        &[0, 0, 0, 1, 0xc1, 0xb8, 2],
-        &[b'm'; 40_000],
-        &1000i64.to_be_bytes(),
-        &[0],
-    ]
-    .concat();
-    let offset_key = RecordKey::encode_offset("readers", "events", PartitionIndex(1));
-    let group_key = RecordKey::encode_group("readers");
-    let records = [
-        record(&offset_key, Some(&offset.encode())),
-        record(&offset_key, Some(&expiring.encode())),
-        record(&offset_key, Some(&flexible_offset)),
-        record(&offset_key, Some(&long_offset)),
-        record(&group_key, Some(&group.encode())),
-        record(&group_key, Some(&flexible_group)),
-        record(&offset_key, None),
-        record(&group_key, None),
-    ];
-    let all = records.concat();
-    records.into_iter().chain([all]).collect()
 }

@@ -11,14 +11,22 @@ use thalweg_storage::clock::ManualClock;
 use thalweg_storage::disk::{Disk, OpenMode, SimulatedDisk};
 use thalweg_storage::engine::{EngineConfig, EngineParts, LiveTopic, LogEngine, TopicRole};
 use thalweg_storage::log::rows::{RecoveryStore, RecoveryStoreError, RowChange, RowVisitor};
-use thalweg_storage::log::{CheckedBatch, MinOne, Origin, PartitionLog, ReadLimit, ReadRequest};
+use thalweg_storage::log::{
+    CheckedBatch, MinOne, Origin, PartitionLog, ReadLimit, ReadRequest, TransactionMarker, TransactionStart,
+    TransactionVersion,
+};
 use thalweg_storage::log_config::LogConfig;
 use thalweg_storage::recovery::{OpenError, Scan, scan_batches};
+use thalweg_storage::segment::transaction_index::AbortedTransaction;
 use thalweg_storage::wal::ring::RingConfig;
-use thalweg_types::{LeaderEpoch, PartitionIndex, TimestampMs, TopicId, TopicPartitionId};
-use thalweg_wire::batch::{crc32c, split_batches, verify_crc};
+use thalweg_types::{
+    LeaderEpoch, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs, TopicId, TopicPartitionId,
+};
+use thalweg_wire::batch::{BatchHeader, crc32c, split_batches, verify_crc};
 use thalweg_wire::compression::CompressionLimits;
-use thalweg_wire::records::{BatchBuilder, BatchOptions};
+use thalweg_wire::records::{
+    BatchBuilder, BatchOptions, EndTransactionMarker, ProducerStamp, TransactionOutcome, Transactionality,
+};
 
 const TOPIC: TopicId = TopicId([5; 16]);
 const BATCHES: i64 = 40;
@@ -30,7 +38,8 @@ const COVERED_FROM: usize = 16;
 /// Byte 0: unused; then edits ([`edits`]) of the files of a partition with several segments.
 ///
 /// Beyond "no panic": opening is refused, or every read ends in an error or in batches that were written, unless the
-/// damage could choose its own checksum. Reads end, searches by time too, and the indexes are built again.
+/// damage could choose its own checksum; and a read-committed reader takes for aborted just what was aborted. Reads end,
+/// searches by time too, and the indexes are built again.
 pub fn segment(data: &[u8]) {
     let mut input = Input::new(data);
     input.u8();
@@ -54,10 +63,18 @@ pub fn segment(data: &[u8]) {
     };
     let log = partition(&engine);
     for repair in 0..2 {
-        let read = read_all(&log);
+        let read = read_all(&log, ReadLimit::HighWatermark);
+        let committed = read_all(&log, ReadLimit::LastStable);
         if !forged {
-            let strange = read.iter().find(|batch| !written.batches.contains(*batch));
+            let all = read.iter().chain(&committed).map(|batch| &batch.content);
+            let strange = all
+                .into_iter()
+                .find(|batch| !written.batches.contains_key(*batch));
             assert!(strange.is_none(), "served what nobody wrote: {strange:02x?}");
+            let wrong = committed
+                .iter()
+                .find(|batch| written.batches.get(&batch.content) != Some(&batch.fate));
+            assert!(wrong.is_none(), "committed or not: {wrong:02x?}");
         }
         for target in [0, 1000 + RECORDS * BATCHES / 2, i64::MAX] {
             let found = log.find_by_timestamp(TimestampMs(target), ReadLimit::HighWatermark, &inflate());
@@ -80,30 +97,92 @@ fn inflate() -> CompressionLimits {
     }
 }
 
-/// Reads from the log's start; goes on behind what cannot be read. The bytes of each batch that a checksum covers.
-fn read_all(log: &PartitionLog) -> Vec<Vec<u8>> {
+/// What became of a batch, to a read-committed reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Shown,
+    Aborted,
+    /// It holds no records.
+    Marker,
+}
+
+#[derive(Debug)]
+struct ReadBatch {
+    /// The bytes that a checksum covers, and the magic in front of them.
+    content: Vec<u8>,
+    /// All that is no marker is shown where the reader does not ask.
+    fate: Fate,
+}
+
+/// Reads from the log's start; goes on behind what cannot be read.
+fn read_all(log: &PartitionLog, limit: ReadLimit) -> Vec<ReadBatch> {
     let mut found = Vec::new();
     let offsets = log.offsets();
+    let end = match limit {
+        ReadLimit::HighWatermark => offsets.high_watermark,
+        ReadLimit::LastStable => offsets.last_stable_offset,
+    };
     let mut offset = offsets.log_start_offset;
-    while offset < offsets.high_watermark {
+    while offset < end {
         let request = ReadRequest {
             offset,
             max_bytes: 1500,
-            limit: ReadLimit::HighWatermark,
+            limit,
             min_one: MinOne::Yes,
         };
         let mut next = offset.next();
-        for bytes in log.read(request).iter().flat_map(|result| &result.batches) {
-            for batch in split_batches(bytes) {
+        if let Ok(read) = log.read(request) {
+            let mut reader = CommittedReader::new(read.aborted);
+            for batch in read.batches.iter().flat_map(|bytes| split_batches(bytes)) {
                 let batch = batch.unwrap_or_else(|error| panic!("at {offset}: served {error}"));
                 assert_eq!(verify_crc(batch.bytes), Ok(()), "at {offset}");
                 next = next.max(batch.header.next_offset());
-                found.push(batch.bytes[COVERED_FROM..].to_vec());
+                found.push(ReadBatch {
+                    content: batch.bytes[COVERED_FROM..].to_vec(),
+                    fate: reader.judge(&batch.header, batch.bytes),
+                });
             }
         }
         offset = next;
     }
     found
+}
+
+/// Tells what was aborted as clients do: from the transactions that come with what was read, and the markers in it.
+struct CommittedReader {
+    /// Transactions to come, the last one first.
+    aborted: Vec<AbortedTransaction>,
+    aborting: BTreeSet<ProducerId>,
+}
+
+impl CommittedReader {
+    fn new(mut aborted: Vec<AbortedTransaction>) -> Self {
+        aborted.sort_by_key(|one| std::cmp::Reverse(one.first_offset));
+        Self {
+            aborted,
+            aborting: BTreeSet::new(),
+        }
+    }
+
+    fn judge(&mut self, header: &BatchHeader, batch: &[u8]) -> Fate {
+        while let Some(next) = self
+            .aborted
+            .pop_if(|next| next.first_offset <= header.last_offset())
+        {
+            self.aborting.insert(next.producer_id);
+        }
+        if header.is_control() {
+            let marker = EndTransactionMarker::of_batch(batch);
+            if marker.is_some_and(|marker| marker.outcome == TransactionOutcome::Abort) {
+                self.aborting.remove(&header.producer_id);
+            }
+            return Fate::Marker;
+        }
+        if header.is_transactional() && self.aborting.contains(&header.producer_id) {
+            return Fate::Aborted;
+        }
+        Fate::Shown
+    }
 }
 
 /// Any file as a segment.
@@ -160,7 +239,7 @@ struct Written {
     disk: SimulatedDisk,
     rows: Arc<Rows>,
     files: Vec<std::path::PathBuf>,
-    batches: BTreeSet<Vec<u8>>,
+    batches: BTreeMap<Vec<u8>, Fate>,
 }
 
 fn written() -> &'static Written {
@@ -171,18 +250,26 @@ fn written() -> &'static Written {
         let rows = Arc::new(Rows::default());
         let engine = open(&disk, &rows).expect("a new log opens");
         let log = partition(&engine);
+        let mut fates = Vec::new();
         for index in 0..BATCHES {
-            let batch = CheckedBatch::check(batch(index)).expect("a valid batch");
-            log.append(batch, Origin::Client, NOW).expect("the log takes it");
+            append(&log, index, &mut fates);
             while engine.step_commit() {}
             engine.step_background();
         }
         engine.checkpoint().expect("the disk has room");
         engine.close(Duration::from_secs(10));
-        let batches = read_all(&log).into_iter().collect();
+        let batches: BTreeMap<_, _> = read_all(&log, ReadLimit::HighWatermark)
+            .into_iter()
+            .map(|batch| batch.content)
+            .zip(fates.iter().map(|(_, fate)| *fate))
+            .collect();
+        assert_eq!(batches.len(), fates.len(), "no two batches are the same");
         let files = disk.files().into_iter().map(|(path, _)| path);
         let files: Vec<_> = files.filter(|path| path.starts_with("/data/events-0")).collect();
-        assert!(log.segment_count() > 2 && files.len() > 6, "{files:?}");
+        let indexes = files
+            .iter()
+            .filter(|path| path.extension().is_some_and(|end| end == "txnindex"));
+        assert!(log.segment_count() > 2 && indexes.count() > 1, "{files:?}");
         Written {
             disk,
             rows,
@@ -192,8 +279,73 @@ fn written() -> &'static Written {
     })
 }
 
-fn batch(index: i64) -> bytes::BytesMut {
-    let mut builder = BatchBuilder::new(BatchOptions::default());
+/// Two producers' transactions among other records. Each third one of a producer is committed, the others are aborted,
+/// over the ends of segments.
+fn append(log: &Arc<PartitionLog>, index: i64, fates: &mut Vec<(i64, Fate)>) {
+    let producer = 7 + index % 3;
+    // 9 is nobody: a batch of no transaction.
+    if producer == 9 {
+        let plain = CheckedBatch::check(batch(index, BatchOptions::default())).expect("a valid batch");
+        log.append(plain, Origin::Client, NOW).expect("the log takes it");
+        fates.push((producer, Fate::Shown));
+        return;
+    }
+    let known = log.transactions();
+    let known = known.iter().find(|known| known.producer_id.0 == producer);
+    let stamp = ProducerStamp {
+        id: ProducerId(producer),
+        epoch: ProducerEpoch(0),
+        base_sequence: known.map_or(0, |known| known.last_sequence + 1),
+    };
+    let options = BatchOptions {
+        producer: Some(stamp),
+        transactionality: Transactionality::Transactional,
+        ..BatchOptions::default()
+    };
+    let start = TransactionStart {
+        producer_id: stamp.id,
+        epoch: stamp.epoch,
+        base_sequence: stamp.base_sequence,
+        version: TransactionVersion::V1,
+    };
+    let guard = log.begin_verification(start, NOW);
+    let records = CheckedBatch::check(batch(index, options)).expect("a valid batch");
+    log.append(records.verified(guard), Origin::Client, NOW)
+        .expect("the log takes it");
+    // Aborted, unless a commit comes.
+    fates.push((producer, Fate::Aborted));
+    let is_commit = index % 5 == 0;
+    if !is_commit && index % 4 != 0 && index < BATCHES - 3 {
+        return;
+    }
+    let outcome = if is_commit {
+        TransactionOutcome::Commit
+    } else {
+        TransactionOutcome::Abort
+    };
+    let marker = TransactionMarker {
+        producer_id: stamp.id,
+        producer_epoch: stamp.epoch,
+        coordinator_epoch: 1,
+        outcome,
+        version: TransactionVersion::V1,
+    };
+    // Its time tells it from the others.
+    log.append_marker(marker, TimestampMs(1000 + RECORDS * index))
+        .expect("the log takes it");
+    if is_commit {
+        let of_transaction = fates
+            .iter_mut()
+            .rev()
+            .filter(|(of, _)| *of == producer)
+            .take_while(|(_, fate)| *fate == Fate::Aborted);
+        of_transaction.for_each(|(_, fate)| *fate = Fate::Shown);
+    }
+    fates.push((producer, Fate::Marker));
+}
+
+fn batch(index: i64, options: BatchOptions) -> bytes::BytesMut {
+    let mut builder = BatchBuilder::new(options);
     for record in 0..RECORDS {
         let number = RECORDS * index + record;
         let value = crc32c(&number.to_be_bytes()).to_be_bytes().repeat(8);

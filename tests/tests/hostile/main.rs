@@ -105,4 +105,6 @@ hostile! {
     rows_decode_and_encode_alike "rows" 200_000;
     settings_are_refused_or_read_back "settings" 4_000;
     coordinator_records_load_or_are_passed_over "coordinator_record" 60_000;
+    transactional_ids_load_and_end_what_was_decided "transaction_record" 40_000;
+    mirror_messages_decode_and_encode_alike "mirror_message" 100_000;
 }

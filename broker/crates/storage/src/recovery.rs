@@ -369,7 +369,7 @@ pub(crate) fn check_crc_at(file: &dyn DiskFile, position: u64, header: &BatchHea
 }
 
 /// An entry that names a wrong offset would lead every reader astray.
-fn check_place(
+pub(crate) fn check_place(
     log: &dyn DiskFile,
     size: u64,
     walk: &Walk,

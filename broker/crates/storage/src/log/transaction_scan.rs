@@ -7,11 +7,12 @@
 //! lies under the checksum, and a marker that is passed over would let the next one end the transaction.
 
 use super::PartitionLog;
+use super::place::Walk;
 use super::read::Lost;
 use super::tail::TailRun;
 use super::transactions::{OpenTransaction, Transactions};
 use crate::disk::{DiskFile, OpenMode};
-use crate::recovery::{Scan, check_crc_at, scan_batches};
+use crate::recovery::{Scan, check_crc_at, check_place, scan_batches};
 use crate::segment::names::{FileKind, segment_file};
 use crate::segment::transaction_index::{self, AbortedTransaction};
 use crate::segment::{IndexStamp, Segment};
@@ -112,17 +113,25 @@ impl PartitionLog {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         let file = self.shared.disk.open(&path, OpenMode::Read).map_err(named)?;
         let mut failure = None;
+        let mut walk = Walk::over(
+            segment.base_offset,
+            Offset(segment.next_offset.0.saturating_sub(1)),
+        );
         let scanned = scan_batches(&*file, segment.size, |position, header| {
+            // No checksum covers the base offset: a wrong one would end the scan, or skip what counts.
+            let sound = check_crc_at(&*file, position, header).and_then(|()| {
+                check_place(&*file, segment.size, &walk, (position, header)).map_err(|what| invalid(&what))
+            });
+            if let Err(error) = sound {
+                failure = Some(error);
+                return Scan::Stop;
+            }
+            walk.pass(header);
             // A log start inside a batch is a place to cut, too: then the whole batch goes.
             if header.last_offset() >= scan.end {
                 return Scan::Stop;
             }
-            if header.last_offset() < scan.from {
-                return Scan::Continue;
-            }
-            let marker =
-                check_crc_at(&*file, position, header).and_then(|()| marker_at(&*file, position, header));
-            match marker {
+            match marker_at(&*file, position, header) {
                 Ok(marker) => scan.note(header, marker),
                 Err(error) => {
                     failure = Some(error);
