@@ -1,8 +1,9 @@
-//! The cleaner: compacts the dirtiest log, again and again, at the rate the settings allow.
+//! The cleaner: compacts the dirtiest logs, again and again, at the rate the settings allow.
 //!
-//! Owns when and how fast; what is cleaned and how is the engine's. One log at a time, on a thread that may block.
-//! Nothing here can stop the broker: a log that cannot be cleaned is told of by the engine, and the others go on.
-//! `log.cleaner.threads` = 0 pauses it, more than one changes nothing.
+//! Owns when, how many at a time and how fast; what is cleaned and how is the engine's. Up to `log.cleaner.threads` logs
+//! at a time, each on a thread that may block and never two threads on one log; rate and memory are those of the
+//! settings for all of them together. 0 threads pause it; a change counts from the next log on. Nothing here can stop
+//! the broker: a log that cannot be cleaned is told of by the engine, and the others go on.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use thalweg_settings::Settings;
 use thalweg_storage::cleaner::{CleanError, CleanParts, MapLimits, Pace};
 use thalweg_storage::engine::{CleanTurn, LogEngine};
 use thalweg_telemetry::Shutdown;
+use tokio::task::JoinSet;
+use tokio::time::{Instant as Moment, sleep_until};
 
 use crate::api::codec::compression_limits;
 use crate::clock::Clock;
@@ -24,6 +27,8 @@ const SLEEP_MIN: Duration = Duration::from_millis(5);
 const SLEEP_MAX: Duration = Duration::from_millis(100);
 /// The shortest wait between two turns without work, whatever `log.cleaner.backoff.ms` says.
 const BACKOFF_MIN: Duration = Duration::from_millis(10);
+/// More threads than this clean no faster on any disk, and each holds buffers.
+const THREADS_MAX: u32 = 64;
 
 /// Runs until the broker stops. To be spawned once.
 pub async fn run(engine: Arc<LogEngine>, settings: LiveSettings, shutdown: Shutdown) {
@@ -33,30 +38,43 @@ pub async fn run(engine: Arc<LogEngine>, settings: LiveSettings, shutdown: Shutd
         );
         return;
     }
-    loop {
-        let turn = {
+    let throttle = Arc::new(Mutex::new(Throttle::new(Instant::now())));
+    let mut changes = settings.watch();
+    let mut turns = JoinSet::new();
+    let mut resting_until = Moment::now();
+    while !shutdown.is_requested() {
+        let threads = threads_of(&settings.current());
+        let is_resting = resting_until > Moment::now();
+        while !is_resting && turns.len() < threads {
             let (engine, settings, shutdown) = (engine.clone(), settings.clone(), shutdown.clone());
-            tokio::task::spawn_blocking(move || turn(&engine, &settings, &shutdown)).await
-        };
-        let next = match turn {
-            Ok(next) => next,
-            Err(error) => {
-                tracing::error!(%error, "a turn of the cleaner failed; the next one goes on");
-                Next::AfterBackoff
-            }
-        };
-        if shutdown.is_requested() {
-            return;
+            let throttle = throttle.clone();
+            turns.spawn_blocking(move || turn(&engine, (&settings, &throttle), &shutdown));
         }
-        if next == Next::AtOnce {
-            continue;
-        }
-        let backoff = settings.current().log_cleaner_backoff_ms().max(BACKOFF_MIN);
+        // All may be dropped: a turn that ended stays in the set, the others only wake.
         tokio::select! {
-            () = tokio::time::sleep(backoff) => {}
-            () = shutdown.requested() => return,
+            Some(ended) = turns.join_next() => {
+                let next = ended.unwrap_or_else(|error| {
+                    tracing::error!(%error, "a turn of the cleaner failed; the next one goes on");
+                    Next::AfterBackoff
+                });
+                let backoff = settings.current().log_cleaner_backoff_ms().max(BACKOFF_MIN);
+                resting_until = match next {
+                    Next::AtOnce => Moment::now(),
+                    Next::AfterBackoff => Moment::now() + backoff,
+                };
+            }
+            () = sleep_until(resting_until), if is_resting => {}
+            Ok(()) = changes.changed() => {}
+            () = shutdown.requested() => {}
         }
     }
+    // Each ends at its next step.
+    while turns.join_next().await.is_some() {}
+}
+
+/// How many logs may be cleaned at a time.
+fn threads_of(settings: &Settings) -> usize {
+    settings.log_cleaner_threads().min(THREADS_MAX) as usize
 }
 
 /// When the next turn is.
@@ -66,13 +84,13 @@ enum Next {
     AfterBackoff,
 }
 
-/// Cleans the dirtiest log, if one is worth it.
-fn turn(engine: &LogEngine, live: &LiveSettings, shutdown: &Shutdown) -> Next {
+/// Cleans the dirtiest log, if one is worth it that no other turn cleans.
+fn turn(
+    engine: &LogEngine,
+    (live, throttle): (&LiveSettings, &Mutex<Throttle>),
+    shutdown: &Shutdown,
+) -> Next {
     let settings = live.current();
-    if settings.log_cleaner_threads() == 0 {
-        return Next::AfterBackoff;
-    }
-    let throttle = Mutex::new(Throttle::new(Instant::now()));
     let pace = |bytes: u64| {
         let rate = live.current().log_cleaner_io_max_bytes_per_second();
         let debt = throttle.lock().spend(bytes, rate, Instant::now());
@@ -107,14 +125,18 @@ fn turn(engine: &LogEngine, live: &LiveSettings, shutdown: &Shutdown) -> Next {
 }
 
 fn parts<'a>(settings: &Settings, pace: &'a (dyn Fn(u64) -> Pace + Sync)) -> CleanParts<'a> {
+    // A turn that began with fewer threads keeps its larger share until it ends.
+    let share = threads_of(settings).max(1);
+    let all_keys = usize::try_from(settings.log_cleaner_dedupe_buffer_size()).unwrap_or(usize::MAX);
+    let all_reads = usize::try_from(settings.log_cleaner_io_buffer_size()).unwrap_or(usize::MAX);
     CleanParts {
         now: Clock::System.now(),
         inflate: compression_limits(settings),
         map: MapLimits {
-            bytes: usize::try_from(settings.log_cleaner_dedupe_buffer_size()).unwrap_or(usize::MAX),
+            bytes: all_keys / share,
             load_factor: settings.log_cleaner_io_buffer_load_factor(),
         },
-        read_bytes: usize::try_from(settings.log_cleaner_io_buffer_size()).unwrap_or(usize::MAX),
+        read_bytes: all_reads / share,
         random: rand::rng().random(),
         pace,
     }

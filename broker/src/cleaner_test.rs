@@ -25,3 +25,22 @@ fn a_stop_ends_the_wait_for_the_rate() {
     assert_eq!(sleep_off(Duration::from_secs(600), &shutdown), Pace::Stop);
     assert!(begun.elapsed() < Duration::from_secs(60));
 }
+
+#[test]
+fn threads_share_memory_and_are_bounded() {
+    let parts_with = |threads: &str| {
+        let settings = Settings::builder(thalweg_settings::Profile::Serve)
+            .set("log.cleaner.threads", threads)
+            .set("log.cleaner.dedupe.buffer.size", "64000000")
+            .set("log.cleaner.io.buffer.size", "640000")
+            .build()
+            .expect("valid");
+        let go_on = |_: u64| Pace::GoOn;
+        let found = parts(&settings, &go_on);
+        (threads_of(&settings), found.map.bytes, found.read_bytes)
+    };
+    assert_eq!(parts_with("1"), (1, 64_000_000, 640_000));
+    assert_eq!(parts_with("4"), (4, 16_000_000, 160_000));
+    assert_eq!(parts_with("2000000000"), (64, 1_000_000, 10_000));
+    assert_eq!(parts_with("0").0, 0, "a pause");
+}

@@ -166,11 +166,6 @@ impl Server {
             context.settings.clone(),
             shutdown.watcher(),
         ));
-        tasks.spawn(cleaner::run(
-            opened.engine.clone(),
-            context.settings.clone(),
-            shutdown.watcher(),
-        ));
         let network_metrics = NetworkMetrics::new(&metrics, &context.budget)?;
         admin.serving(admin_parts(&context, data_path, expiry))?;
         let (budget, live) = (context.budget.clone(), context.settings.clone());

@@ -118,7 +118,7 @@ broker_settings! {
 
     // Compaction
     log_cleaner_enable: bool None "log.cleaner.enable" = "true", Rule::Any, ReadOnly, Kafka, "Compacts topics whose cleanup.policy has compact.";
-    log_cleaner_threads: uint None "log.cleaner.threads" = "1", range(0, INT_MAX), ClusterWide, Kafka, "Logs compacted at a time.";
+    log_cleaner_threads: uint None "log.cleaner.threads" = "1", range(0, INT_MAX), ClusterWide, Kafka, "Logs compacted at a time; 0 pauses compaction, more than 64 count as 64.";
     log_cleaner_backoff_ms: long_duration Ms "log.cleaner.backoff.ms" = "15000", min(0), ClusterWide, Kafka, "Wait before the next look when no log needed compaction.";
     log_cleaner_dedupe_buffer_size: ulong Bytes "log.cleaner.dedupe.buffer.size" = "134217728", min(0), ClusterWide, Kafka, "Memory for the map of keys that compaction builds, all threads together.";
     log_cleaner_io_buffer_size: uint Bytes "log.cleaner.io.buffer.size" = "524288", range(0, INT_MAX), ClusterWide, Kafka, "Read and write buffers of compaction, all threads together.";

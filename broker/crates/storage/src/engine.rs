@@ -10,6 +10,7 @@ mod late_sink;
 mod opening;
 mod parallel;
 
+pub(crate) use cleaning::CleaningClaim;
 pub use cleaning::{CleanTurn, CleanerStatus};
 
 use crate::clock::Clock;
@@ -190,8 +191,8 @@ pub(crate) struct Shared {
     /// Held from the preparation of rows to their commit: an older row must never follow a newer one. Taken before
     /// any lock of a log.
     pub(crate) rows: Mutex<()>,
-    /// One log is cleaned at a time. Taken before any other lock.
-    pub(crate) cleaner: Mutex<()>,
+    /// Logs that are cleaned now, as many as there are callers. No other lock is taken under it.
+    cleaned_now: Mutex<BTreeSet<TopicPartitionId>>,
     committer: OnceLock<Committer>,
     /// Sorted, so that a simulation replays.
     dirty: Mutex<BTreeMap<TopicPartitionId, Arc<PartitionLog>>>,

@@ -120,7 +120,11 @@ pub(super) struct Compacted {
 
 impl Compacted {
     pub(super) fn new(config: LogConfig) -> Self {
-        let mut world = World::new(1);
+        Self::with_partitions(config, 1)
+    }
+
+    fn with_partitions(config: LogConfig, partitions: i32) -> Self {
+        let mut world = World::new(partitions);
         world.topic.config = Arc::new(config);
         let (engine, _) = world.open().unwrap();
         let log = log(&engine, 0);
@@ -529,5 +533,51 @@ fn a_deletion_in_the_middle_of_a_cleaning_ends_it() {
         matches!(turn, CleanTurn::Failed(_, CleanError::Overtaken)),
         "{turn:?}"
     );
+    assert!(it.world.fatal.lock().is_empty());
+}
+
+/// Whoever cleans holds the names of the new files: a second one would write into the first one's.
+#[test]
+fn several_clean_several_logs_and_never_the_same() {
+    let it = Compacted::with_partitions(compacted(), 2);
+    let other = log(&it.engine, 1);
+    let value = "v".repeat(500);
+    for log in [&it.log, &other] {
+        for _ in 0..20 {
+            let rows: [(&[u8], Option<&[u8]>); 1] = [(&b"a"[..], Some(value.as_bytes()))];
+            append_durably(log, records(BatchOptions::default(), &rows));
+        }
+    }
+    it.engine.checkpoint().unwrap();
+    let (looks, first) = (AtomicU64::new(0), it.log.id());
+    let meanwhile = |_: u64| {
+        if looks.fetch_add(1, Ordering::Relaxed) == 3 {
+            let go_on = |_: u64| Pace::GoOn;
+            let twice = it.engine.clean_log(it.log.clone(), &parts(5000, &go_on));
+            assert!(
+                matches!(twice, CleanTurn::Failed(_, CleanError::Overtaken)),
+                "{twice:?}"
+            );
+            let next = it.engine.clean_next(&parts(5000, &go_on));
+            let CleanTurn::Cleaned(cleaned, report) = next else {
+                panic!("{next:?}");
+            };
+            assert_eq!(cleaned.id(), other.id());
+            assert!(report.segments_replaced > 0);
+            let none = it.engine.clean_next(&parts(5000, &go_on));
+            assert!(matches!(none, CleanTurn::Idle), "{none:?}");
+        }
+        Pace::GoOn
+    };
+    let turn = it.engine.clean_log(it.log.clone(), &parts(5000, &meanwhile));
+    let CleanTurn::Cleaned(cleaned, report) = turn else {
+        panic!("{turn:?}");
+    };
+    assert_eq!(cleaned.id(), first);
+    assert!(report.segments_replaced > 0 && looks.load(Ordering::Relaxed) > 3);
+    // The right was given back.
+    let again = it.engine.clean_log(it.log.clone(), &parts(5000, &|_| Pace::GoOn));
+    assert!(matches!(again, CleanTurn::Cleaned(..)), "{again:?}");
+    assert_eq!(it.engine.problems(), BTreeMap::new());
     assert!(it.world.fatal.lock().is_empty());
 }

@@ -117,7 +117,7 @@ pub enum CleanError {
     /// The disk is full, or no descriptor is left; a later try may work.
     #[error("{0}")]
     Later(String),
-    /// Retention, a truncation or a deletion was faster; the next turn sees what is there now.
+    /// Retention, a truncation, a deletion or another cleaning was faster; the next turn sees what is there now.
     #[error("the log changed meanwhile")]
     Overtaken,
     /// The caller said so.

@@ -1,15 +1,16 @@
-//! Compaction over all logs: the dirtiest that is worth it is cleaned next; one at a time.
+//! Compaction over all logs: the dirtiest that is worth it is cleaned next. Several callers clean as many logs at a
+//! time; two never clean the same one.
 //!
 //! The choice is made in an order that depends on nothing but the logs, so that a simulation replays. What fails in
 //! a log stays with that log: it is left alone until the next start, or tried again, and the others go on.
 
-use super::LogEngine;
+use super::{LogEngine, Shared};
 use crate::cleaner::{CleanError, CleanParts, CleanReport, Need};
 use crate::log::PartitionLog;
 use crate::log::cleaning::drain_before_cleaning;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use thalweg_types::TimestampMs;
+use thalweg_types::{TimestampMs, TopicPartitionId};
 
 /// What one turn of the cleaner did.
 #[derive(Debug)]
@@ -36,21 +37,36 @@ pub struct CleanerStatus {
 }
 
 impl LogEngine {
-    /// Cleans the log that needs it most, if one does. Blocks on the disk for as long as that takes.
+    /// Cleans the log that needs it most of those that nobody cleans now, if one does. Blocks on the disk for as long as
+    /// that takes.
     pub fn clean_next(&self, parts: &CleanParts<'_>) -> CleanTurn {
         let looked_at = &self.shared.counters.cleaner_looked_at_ms;
         looked_at.store(parts.now.0, Ordering::Relaxed);
-        let Some(log) = self.dirtiest(parts.now) else {
-            return CleanTurn::Idle;
-        };
-        self.clean_log(log, parts)
+        // Who takes the log between the choice and the claim has it; then there is another choice.
+        while let Some(log) = self.dirtiest(parts.now) {
+            if let Some(claim) = self.shared.claim_cleaning(log.id()) {
+                return self.clean_claimed((log, &claim), parts);
+            }
+        }
+        CleanTurn::Idle
     }
 
-    /// Cleans one log, whether it is worth it or not.
+    /// Cleans one log, whether it is worth it or not; [`CleanError::Overtaken`] if somebody else does.
     pub fn clean_log(&self, log: Arc<PartitionLog>, parts: &CleanParts<'_>) -> CleanTurn {
+        match self.shared.claim_cleaning(log.id()) {
+            Some(claim) => self.clean_claimed((log, &claim), parts),
+            None => CleanTurn::Failed(log, CleanError::Overtaken),
+        }
+    }
+
+    fn clean_claimed(
+        &self,
+        (log, claim): (Arc<PartitionLog>, &CleaningClaim<'_>),
+        parts: &CleanParts<'_>,
+    ) -> CleanTurn {
         let counters = &self.shared.counters;
         counters.cleaner_runs.fetch_add(1, Ordering::Relaxed);
-        match log.clean(parts) {
+        match log.clean(claim, parts) {
             Ok(report) => {
                 let add = |counter: &std::sync::atomic::AtomicU64, count| {
                     counter.fetch_add(count, Ordering::Relaxed);
@@ -100,7 +116,8 @@ impl LogEngine {
     fn dirtiest(&self, now: TimestampMs) -> Option<Arc<PartitionLog>> {
         let mut best: Option<(f64, Arc<PartitionLog>)> = None;
         let mut logs = self.logs();
-        logs.retain(|log| log.config().compaction.is_some());
+        let busy = self.shared.cleaned_now.lock().clone();
+        logs.retain(|log| log.config().compaction.is_some() && !busy.contains(&log.id()));
         logs.sort_by_key(|log| log.id());
         for log in logs {
             drain_before_cleaning(&log);
@@ -113,5 +130,26 @@ impl LogEngine {
             }
         }
         best.map(|(_, log)| log)
+    }
+}
+
+/// The right to clean one log, given back when dropped.
+pub(crate) struct CleaningClaim<'a> {
+    shared: &'a Shared,
+    log: TopicPartitionId,
+}
+
+impl Drop for CleaningClaim<'_> {
+    fn drop(&mut self) {
+        self.shared.cleaned_now.lock().remove(&self.log);
+    }
+}
+
+impl Shared {
+    /// Returns the right to clean a log, unless somebody has it.
+    fn claim_cleaning(&self, log: TopicPartitionId) -> Option<CleaningClaim<'_>> {
+        let is_new = self.cleaned_now.lock().insert(log);
+        // Lazily: a claim that is made and dropped would give back the other's.
+        is_new.then(|| CleaningClaim { shared: self, log })
     }
 }

@@ -182,7 +182,7 @@ fn new_shared(parts: &EngineParts, config: EngineConfig, sink: Arc<LateSink>) ->
         ),
         buffers,
         rows: Mutex::new(()),
-        cleaner: Mutex::new(()),
+        cleaned_now: Mutex::default(),
         committer: OnceLock::new(),
         dirty: Mutex::default(),
         memory: Mutex::default(),

@@ -20,6 +20,7 @@ use crate::cleaner::source::Source;
 use crate::cleaner::transactions::Transactions;
 use crate::cleaner::{CleanError, CleanParts, CleanReport, Cleanable};
 use crate::disk::CrashPoint;
+use crate::engine::CleaningClaim;
 use crate::log_config::{CompactionConfig, LogConfig};
 use crate::planted::{Bug, is_planted};
 use crate::segment::Segment;
@@ -132,13 +133,17 @@ impl PartitionLog {
         size + undrained > config.segment_bytes || first.zip(newest).is_some_and(aged)
     }
 
-    /// Cleans the log once, whether it is worth it or not. Blocks on the disk; memory is the map of keys and one
+    /// Cleans the log once, whether it is worth it or not; the claim is what keeps others away from the names of the
+    /// new files. Blocks on the disk; memory is the map of keys and one
     /// batch.
     ///
     /// # Errors
     /// [`CleanError`]; what was swapped before it stays, and is as good as what was there before.
-    pub fn clean(self: &Arc<Self>, parts: &CleanParts<'_>) -> Result<CleanReport, CleanError> {
-        let _one = self.shared.cleaner.lock();
+    pub(crate) fn clean(
+        self: &Arc<Self>,
+        _claim: &CleaningClaim<'_>,
+        parts: &CleanParts<'_>,
+    ) -> Result<CleanReport, CleanError> {
         let mut snapshot = self.snapshot(parts.now)?;
         snapshot.aborted = self.aborted_before(snapshot.cleanable.end)?;
         let outcome = self.clean_with(&snapshot, parts);

@@ -5,8 +5,8 @@
 //! `log_start_offset ≤ last_stable_offset ≤ high_watermark ≤ log_end_offset`, and none goes back except by a
 //! mirror truncation, which raises the leader epoch. Offsets may have gaps everywhere.
 //!
-//! Locks, outer to inner: the engine's over cleaning, the engine's over rows → `io` (segment files of this log) →
-//! `files` (their names) → `state` → the commit queue or the engine's lists. `state` is never held over I/O.
+//! Locks, outer to inner: the engine's over rows → `io` (segment files of this log) → `files` (their names) → `state`
+//! → the commit queue or the engine's lists. `state` is never held over I/O.
 
 mod aborted;
 mod append;
