@@ -93,6 +93,7 @@ impl TestBroker {
 
     pub(crate) fn admin_parts(&self) -> AdminParts {
         AdminParts {
+            mirrors: Arc::default(),
             topics: self.topics.clone(),
             groups: self.groups.clone(),
             transactions: self.transactions.clone(),

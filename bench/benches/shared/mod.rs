@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 use thalweg_storage::clock::SystemClock;
 use thalweg_storage::disk::RealDisk;
-use thalweg_storage::engine::{EngineConfig, EngineParts, LiveTopic, LogEngine};
+use thalweg_storage::engine::{EngineConfig, EngineParts, LiveTopic, LogEngine, TopicRole};
 use thalweg_storage::log::rows::{RecoveryStore, RecoveryStoreError, RowChange, RowVisitor};
 use thalweg_storage::log::{CheckedBatch, Origin, PartitionLog};
 use thalweg_storage::log_config::LogConfig;
@@ -67,6 +67,7 @@ impl Log {
                 name: "bench".into(),
                 partitions,
                 config: Arc::new(topic),
+                role: TopicRole::Ordinary,
             }],
             tombstones: BTreeSet::new(),
             on_fatal: Arc::new(Box::new(|error| panic!("the log failed: {error}"))),

@@ -8,6 +8,7 @@
 
 mod catalogue;
 mod groups;
+mod mirrors;
 mod transactions;
 
 use std::sync::Arc;
@@ -67,6 +68,7 @@ impl BrokerCollector {
         self.broker(&mut page);
         self.engine(&mut page);
         transactions::collect(&self.parts, &mut page);
+        mirrors::collect(&self.parts, &mut page);
         let mut for_groups = Room {
             partitions: SeriesBudget::new(max.div_ceil(2)),
             entities: room.entities,

@@ -29,7 +29,7 @@ use self::startup::StartCollector;
 use crate::expiry_clock::ExpiryClock;
 use crate::groups::Groups;
 use crate::live_settings::LiveSettings;
-use crate::partition::{DiskGate, FetchSessions};
+use crate::partition::{DiskGate, FetchSessions, MirrorCounters};
 use crate::storage::RecoveryProgress;
 use crate::topics::Topics;
 use crate::transactions::Transactions;
@@ -45,6 +45,8 @@ pub struct AdminParts {
     pub transactions: Arc<Transactions>,
     /// Settings.
     pub settings: LiveSettings,
+    /// What mirror links did.
+    pub mirrors: Arc<MirrorCounters>,
     /// Whether the disk has room.
     pub gate: Arc<DiskGate>,
     /// By which time records expire.

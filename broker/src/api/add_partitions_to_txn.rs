@@ -17,6 +17,7 @@ use thalweg_coordinator::group::TopicName;
 use thalweg_coordinator::transaction::{
     AddPartitions, TransactionError, TransactionVersion, TransactionalId, VerifyPartitions,
 };
+use thalweg_storage::log::rows::WriteState;
 use thalweg_types::{ErrorCode, PartitionIndex};
 
 use super::errors::ToErrorCode;
@@ -168,12 +169,21 @@ fn check(exchange: &Exchange, topics: &[AddPartitionsToTxnTopic]) -> Vec<AskedPa
         let is_internal = view.as_ref().is_some_and(|view| view.is_internal());
         let may_write = !is_client
             || (!is_internal && exchange.may(Operation::Write, Resource::topic(topic.name.as_str())));
-        let count = view.map_or(0, |view| view.partitions);
+        let is_mirror = |index: i32| {
+            let log = view
+                .as_ref()
+                .and_then(|view| exchange.context.topics.log(view, PartitionIndex(index)));
+            log.is_some_and(|log| log.write_state() == WriteState::OwnedByLink)
+        };
+        let count = view.as_ref().map_or(0, |view| view.partitions);
         for index in &topic.partitions {
             let refused = if !may_write {
                 Some(ErrorCode::TopicAuthorizationFailed)
             } else if !(0..count).contains(index) {
                 Some(ErrorCode::UnknownTopicOrPartition)
+            } else if is_mirror(*index) {
+                // Only its link writes there, markers too.
+                Some(ErrorCode::PolicyViolation)
             } else {
                 None
             };

@@ -97,6 +97,7 @@ fn broker(assignments: &[&str]) -> Broker {
         transactions,
         fetch_sessions: Arc::new(FetchSessions::from_settings(&start)),
         producer_ids,
+        mirrors: Arc::default(),
         disk_gate: Arc::new(DiskGate::default()),
         transaction_gate: Arc::new(NoTransactions),
         stamp: opened.stamp,

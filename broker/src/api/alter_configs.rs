@@ -35,7 +35,7 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
             ))
         } else {
             match Edit::whole(entries) {
-                Ok(edit) => alter(&context, &request, (resource_type, name), edit, mode).await,
+                Ok(edit) => alter(&context, &request, (resource_type, name), (edit, None), mode).await,
                 Err(refusal) => Err(refusal),
             }
         };

@@ -5,8 +5,9 @@
 //! UNSUPPORTED_VERSION and the full list, from which the client starts again. The response header is always
 //! v0: a client reads it before it knows anything.
 //!
-//! One feature, `transaction.version`, is finalized at 2 (KIP-890) and cannot be changed, so its epoch is always 0. v5 (KIP-1242) is not in the schemas of Kafka 4.3. Asks no
-//! authorization, as Kafka's.
+//! Two features are finalized and cannot be changed, so their epoch is always 0: `transaction.version` at 2 (KIP-890), and
+//! our own `thalweg.mirror` at 1, by which a mirror link knows that it may produce with offsets. v5 (KIP-1242) is not in
+//! the schemas of Kafka 4.3. Asks no authorization, as Kafka's.
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatu
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::protocol::StrBytes;
 use thalweg_types::ErrorCode;
+use thalweg_wire::mirror;
 
 use super::codec::respond_in_version;
 use super::request::{ClientSoftware, Request};
@@ -29,6 +31,9 @@ const LEVEL_0_SINCE: i16 = 4;
 /// The protocol of transactions, its levels, and the one in force.
 const TRANSACTION_VERSION: &str = "transaction.version";
 const TRANSACTION_LEVEL_MAX: i16 = 2;
+
+/// Versions of the mirror extension of Produce.
+const MIRROR_LEVEL_MAX: i16 = 1;
 
 /// Longest name or version that is kept; both end up in logs and metric labels.
 const SOFTWARE_TEXT_LENGTH_MAX: usize = 128;
@@ -86,6 +91,20 @@ fn response(error: ErrorCode, version: i16) -> ApiVersionsResponse {
                 .with_name(StrBytes::from_static_str(TRANSACTION_VERSION))
                 .with_min_version_level(TRANSACTION_LEVEL_MAX)
                 .with_max_version_level(TRANSACTION_LEVEL_MAX),
+        );
+    }
+    if version >= CLIENT_SOFTWARE_SINCE {
+        response.finalized_features.push(
+            FinalizedFeatureKey::default()
+                .with_name(StrBytes::from_static_str(mirror::FEATURE))
+                .with_min_version_level(MIRROR_LEVEL_MAX)
+                .with_max_version_level(MIRROR_LEVEL_MAX),
+        );
+        response.supported_features.push(
+            SupportedFeatureKey::default()
+                .with_name(StrBytes::from_static_str(mirror::FEATURE))
+                .with_min_version(MIRROR_LEVEL_MAX)
+                .with_max_version(MIRROR_LEVEL_MAX),
         );
     }
     if version >= LEVEL_0_SINCE {

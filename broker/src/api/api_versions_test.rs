@@ -28,11 +28,13 @@ fn the_transaction_version_is_finalized_and_its_levels_are_told_from_version_4()
             })
             .collect();
         let expected: &[_] = if version >= 3 {
-            &[("transaction.version", 2, 2)]
+            &[("transaction.version", 2, 2), ("thalweg.mirror", 1, 1)]
         } else {
             &[]
         };
         assert_eq!(finalized, expected, "v{version}");
-        assert_eq!(response.supported_features.len(), usize::from(version >= 4));
+        // Ours since the list began, and one with a least level of 0.
+        let supported = usize::from(version >= 3) + usize::from(version >= 4);
+        assert_eq!(response.supported_features.len(), supported);
     }
 }

@@ -11,11 +11,14 @@ use thalweg_settings::{
     DynamicScope, ListChange, Setting, SettingError, alter_list, lookup_broker, lookup_topic,
 };
 use thalweg_types::{BrokerId, ErrorCode};
+use thalweg_wire::mirror::LinkId;
 
 use super::refusal::{Refusal, to_the_end};
 use super::{Context, Operation, Request, Resource};
 use crate::broker_configs::BrokerConfigError;
-use crate::topics::{ConfigChange, TopicError, TopicView, check_topic_name};
+use crate::topics::{
+    ConfigChange, MIRROR_KEY_PREFIX, TopicError, TopicView, check_topic_name, is_synced_key,
+};
 
 /// Kafka's number of topics as config resources.
 pub(super) const TOPIC: i8 = 2;
@@ -246,12 +249,13 @@ impl Mode {
     }
 }
 
-/// Checks an edit of one resource and, if asked, makes it; durable and in force on return.
+/// Checks an edit of one resource, by the mirror link that says so, and, if asked, makes it; durable and in force on
+/// return.
 pub(super) async fn alter(
     context: &Arc<Context>,
     request: &Request,
     resource: (i8, &str),
-    edit: Edit,
+    (edit, link): (Edit, Option<LinkId>),
     mode: Mode,
 ) -> Result<(), Refusal> {
     let target = find(context, request, Operation::AlterConfigs, resource)?;
@@ -259,7 +263,7 @@ pub(super) async fn alter(
     let context = Arc::clone(context);
     to_the_end(async move {
         match target {
-            Target::Topic(view) => alter_topic(&context, &view, edit, mode, principal).await,
+            Target::Topic(view) => alter_topic(&context, &view, (edit, link), mode, principal).await,
             Target::Broker(scope) => alter_broker(&context, scope, edit, mode, principal).await,
         }
     })
@@ -269,16 +273,25 @@ pub(super) async fn alter(
 async fn alter_topic(
     context: &Context,
     view: &TopicView,
-    edit: Edit,
+    (edit, link): (Edit, Option<LinkId>),
     mode: Mode,
     principal: String,
 ) -> Result<(), Refusal> {
     let _turn = context.broker_configs.begin().await;
     // Others may have changed it while this one waited.
     let view = context.topics.by_id(view.id).ok_or(TopicError::Unknown)?;
-    let changes = edit
+    let replaces_all = matches!(edit, Edit::Whole(_));
+    let mut changes = edit
         .resolve(&view.overrides, lookup_topic)
         .map_err(TopicError::from)?;
+    // A whole set may leave out what cannot be changed anyway, or repeat it.
+    changes.retain(|key, value| {
+        let is_same = value.as_ref() == view.overrides.get(key) || (replaces_all && value.is_none());
+        !(key.starts_with(MIRROR_KEY_PREFIX) && is_same)
+    });
+    if changes.keys().any(|key| is_synced_key(key)) {
+        context.topics.check_acts(&view, link)?;
+    }
     let keys: Vec<&str> = changes.keys().map(String::as_str).collect();
     let shown = keys.join(",");
     let changes: Vec<ConfigChange> = changes

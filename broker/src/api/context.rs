@@ -13,7 +13,7 @@ use crate::budget::MemoryBudget;
 use crate::clock::Clock;
 use crate::groups::Groups;
 use crate::live_settings::LiveSettings;
-use crate::partition::{DiskGate, FetchSessions, ProducerIds, TransactionGate};
+use crate::partition::{DiskGate, FetchSessions, MirrorCounters, ProducerIds, TransactionGate};
 use crate::topics::Topics;
 use crate::transactions::Transactions;
 use thalweg_metadata::Stamp;
@@ -47,6 +47,8 @@ pub struct Context {
     pub fetch_sessions: Arc<FetchSessions>,
     /// Producer ids.
     pub producer_ids: Arc<ProducerIds>,
+    /// What mirror links did.
+    pub mirrors: Arc<MirrorCounters>,
     /// Whether the disk has room for clients' records.
     pub disk_gate: Arc<DiskGate>,
     /// Whether a batch may begin a transaction.

@@ -1,4 +1,6 @@
 //! CreatePartitions (key 37), versions 0–3. v2 flexible, v3 KIP-599.
+//!
+//! Partitions of a mirror topic are added by its link alone, which names itself in a tagged field of the topic.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,10 +9,11 @@ use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
 use thalweg_types::ErrorCode;
+use thalweg_wire::mirror;
 
 use super::config_resources::Mode;
 use super::placement;
-use super::refusal::{Refusal, throttle, to_the_end};
+use super::refusal::{Refusal, mirror_link, throttle, to_the_end};
 use super::{ApiError, Charge, Context, Operation, Reply, Request, Resource, decode, respond};
 use crate::topics::TopicError;
 
@@ -71,6 +74,8 @@ async fn one(
         return Err(Refusal::bare(ErrorCode::TopicAuthorizationFailed));
     }
     let view = context.topics.by_name(&topic.name).ok_or(TopicError::Unknown)?;
+    let link = mirror_link(topic.unknown_tagged_fields.get(&mirror::TAG))?;
+    context.topics.check_acts(&view, link)?;
     let before = context.topics.check_partitions(view.id, topic.count)?.partitions;
     if let Some(assignments) = &topic.assignments {
         let brokers: Vec<Vec<i32>> = assignments

@@ -85,6 +85,7 @@ fn find(context: &Context, request: &Request, name: &str) -> Result<Arc<TopicVie
         let what = "records of the broker's own topics cannot be deleted";
         return Err(Refusal::new(ErrorCode::InvalidTopicException, what));
     }
+    context.topics.check_writable(&view)?;
     if !view.config.cleanup_policy.delete {
         let what = "cleanup.policy has no delete: the topic keeps the newest record of every key";
         return Err(Refusal::new(ErrorCode::PolicyViolation, what));

@@ -145,7 +145,8 @@ impl ToErrorCode for TopicError {
             Self::Unknown => ErrorCode::UnknownTopicOrPartition,
             Self::Partitions(_) => ErrorCode::InvalidPartitions,
             Self::ReplicationFactor { .. } => ErrorCode::InvalidReplicationFactor,
-            Self::Config(_) => ErrorCode::InvalidConfig,
+            Self::Config(_) | Self::FixedAtCreation { .. } | Self::Mirror(_) => ErrorCode::InvalidConfig,
+            Self::OwnedByLink(_) => ErrorCode::PolicyViolation,
             Self::Internal { .. } => ErrorCode::InvalidRequest,
             // Retriable; nothing of the change was made.
             Self::Conflict => ErrorCode::RequestTimedOut,

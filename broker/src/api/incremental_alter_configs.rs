@@ -1,15 +1,17 @@
 //! IncrementalAlterConfigs (key 44), versions 0–1 (KIP-339). v1 flexible.
 //!
-//! Each resource is changed whole or not at all; one that fails does not hold up the others.
+//! Each resource is changed whole or not at all; one that fails does not hold up the others. What a mirror topic takes
+//! over from its source is changed by its link alone, which names itself in a tagged field of the resource.
 
 use std::sync::Arc;
 
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
 use thalweg_types::ErrorCode;
+use thalweg_wire::mirror;
 
 use super::config_resources::{Edit, KeyChange, Mode, alter, repeated};
-use super::refusal::{Refusal, throttle_work};
+use super::refusal::{Refusal, mirror_link, throttle_work};
 use super::{ApiError, Context, Reply, Request, decode, respond};
 
 pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
@@ -34,7 +36,10 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
             ))
         } else {
             match Edit::keys(changes) {
-                Ok(edit) => alter(&context, &request, (resource_type, name), edit, mode).await,
+                Ok(edit) => match mirror_link(resource.unknown_tagged_fields.get(&mirror::TAG)) {
+                    Ok(link) => alter(&context, &request, (resource_type, name), (edit, link), mode).await,
+                    Err(refusal) => Err(refusal),
+                },
                 Err(refusal) => Err(refusal),
             }
         };

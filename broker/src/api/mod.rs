@@ -58,6 +58,8 @@ mod list_groups;
 mod list_offsets;
 mod list_transactions;
 mod metadata;
+#[cfg(test)]
+mod mirror_test;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;

@@ -5,6 +5,9 @@
 //! acks=1 and acks=all are both answered after the flush. A batch that begins a transaction in its partition is
 //! appended only when the transaction coordinator agrees (KIP-890): up to v11 it must know of the partition, from v12
 //! on it adds the partition.
+//!
+//! A partition with the tagged field of [`thalweg_wire::mirror`] is a mirror link's operation, of which the records are
+//! a part; see `partition/mirror`. It is none of the client's records, and nothing here looks into them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +16,7 @@ use bytes::BytesMut;
 use thalweg_storage::commit::Ticket;
 use thalweg_storage::engine::NoRoom;
 use thalweg_storage::log::VerificationGuard;
+use thalweg_storage::log::rows::WriteState;
 use thalweg_types::{ErrorCode, Offset, PartitionIndex, TimestampMs};
 use thalweg_wire::batch::BatchHeader;
 use thalweg_wire::produce::{
@@ -22,7 +26,9 @@ use thalweg_wire::produce::{
 
 use super::codec::{compression_limits, guard_limits, malformed};
 use super::{ApiError, Charge, Context, Operation, Reply, Request, Resource, Response};
-use crate::partition::{ClientBatch, ProduceError, TransactionalBatch, admit, append_from_client};
+use crate::partition::{
+    ClientBatch, MirrorProgress, MirrorRequest, ProduceError, TransactionalBatch, admit, append_from_client,
+};
 use crate::topics::TopicView;
 
 /// A batch smaller than this fraction of its request is copied out of it.
@@ -32,6 +38,7 @@ const FRAME_SHARE_MIN: u64 = 4;
 struct Outcome {
     response: ProducePartitionResponse,
     ticket: Option<Ticket>,
+    mirror: Option<MirrorProgress>,
 }
 
 pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Reply, ApiError> {
@@ -72,29 +79,22 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     if let Some(id) = &produce.transactional_id {
         admit_transactions(&context, (id, header.api_version), &mut resolved).await;
     }
+    let links = LinkRules {
+        may_act: authorizer
+            .authorize(&connection, Operation::ClusterAction, Resource::CLUSTER)
+            .is_allowed(),
+        fits: acks == -1 && produce.transactional_id.is_none(),
+    };
     let topics: Vec<(TopicKey, Vec<Outcome>)> = resolved
         .into_iter()
-        .map(|topic| produce_topic(&context, topic, body_len))
+        .map(|topic| produce_topic(&context, topic, (body_len, links)))
         .collect();
     if acks == 0 {
         drop(memory);
         return Ok(answer_nothing(&topics, throttle));
     }
     Ok(Reply::later(async move {
-        let mut answered = Vec::with_capacity(topics.len());
-        for (topic, outcomes) in topics {
-            let mut partitions = Vec::with_capacity(outcomes.len());
-            for mut outcome in outcomes {
-                if let Some(ticket) = &outcome.ticket
-                    && ticket.durable().await.is_err()
-                {
-                    let index = outcome.response.index;
-                    outcome.response = ProducePartitionResponse::refused(index, ErrorCode::KafkaStorageError);
-                }
-                partitions.push(outcome.response);
-            }
-            answered.push(ProduceTopicResponse { topic, partitions });
-        }
+        let answered = wait_for_answers(topics).await;
         drop(memory);
         let response = ProduceResponse {
             topics: answered,
@@ -113,6 +113,28 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
             .throttled(throttle)
             .with_error(first_error.unwrap_or(ErrorCode::None)))
     }))
+}
+
+/// Waits until what was appended is durable.
+async fn wait_for_answers(topics: Vec<(TopicKey, Vec<Outcome>)>) -> Vec<ProduceTopicResponse> {
+    let mut answered = Vec::with_capacity(topics.len());
+    for (topic, outcomes) in topics {
+        let mut partitions = Vec::with_capacity(outcomes.len());
+        for mut outcome in outcomes {
+            if let Some(ticket) = &outcome.ticket
+                && ticket.durable().await.is_err()
+            {
+                let index = outcome.response.index;
+                outcome.response = ProducePartitionResponse::refused(index, ErrorCode::KafkaStorageError);
+            }
+            if let Some(progress) = outcome.mirror {
+                note_answer(&mut outcome.response, progress).await;
+            }
+            partitions.push(outcome.response);
+        }
+        answered.push(ProduceTopicResponse { topic, partitions });
+    }
+    answered
 }
 
 /// A topic of the request: where its batches go, and whether they may.
@@ -156,6 +178,9 @@ async fn wait_for_room(context: &Context) -> Result<Option<ErrorCode>, ApiError>
 
 /// The header of a partition's batch, unchecked, if it belongs to a transaction.
 fn transactional_header(partition: &ProducePartition) -> Option<BatchHeader> {
+    if partition.mirror.is_some() {
+        return None;
+    }
     let header = BatchHeader::parse(partition.records.as_deref()?).ok()?;
     // A control batch is refused whatever it belongs to.
     (header.is_transactional() && !header.is_control()).then_some(header)
@@ -173,6 +198,8 @@ async fn admit_transactions(
         for (partition, guard) in &mut topic.partitions {
             if let Some(header) = transactional_header(partition)
                 && let Some(log) = context.topics.log(view, partition.index)
+                // A transaction with a mirror's partition would wait for a marker that nobody may write there.
+                && log.write_state() != WriteState::OwnedByLink
             {
                 batches.push(TransactionalBatch { log, header });
                 places.push(guard);
@@ -221,11 +248,26 @@ fn resolve(
     }
 }
 
-fn produce_topic(context: &Context, topic: Resolved, body_len: u64) -> (TopicKey, Vec<Outcome>) {
+/// What a request of a mirror link must be.
+#[derive(Clone, Copy)]
+struct LinkRules {
+    may_act: bool,
+    /// The request's other fields fit.
+    fits: bool,
+}
+
+fn produce_topic(
+    context: &Context,
+    topic: Resolved,
+    (body_len, links): (u64, LinkRules),
+) -> (TopicKey, Vec<Outcome>) {
     let view = topic.view;
     let outcomes = topic.partitions.into_iter().map(|(partition, admitted)| {
         let index = partition.index;
         match (&view, admitted) {
+            (Ok(view), Ok(_)) if partition.mirror.is_some() => {
+                mirror_partition(context, view, unpinned(partition, body_len), links)
+            }
             (Ok(view), Ok(guard)) => produce_partition(context, view, unpinned(partition, body_len), guard),
             (Err(code), _) => refuse(index, *code),
             (Ok(_), Err(code)) => refuse(index, code),
@@ -238,7 +280,51 @@ fn refuse(index: PartitionIndex, code: ErrorCode) -> Outcome {
     Outcome {
         response: ProducePartitionResponse::refused(index, code),
         ticket: None,
+        mirror: None,
     }
+}
+
+fn mirror_partition(
+    context: &Context,
+    topic: &TopicView,
+    partition: ProducePartition,
+    links: LinkRules,
+) -> Outcome {
+    let index = partition.index;
+    let Some(log) = context.topics.log(topic, index) else {
+        return refuse(index, ErrorCode::UnknownTopicOrPartition);
+    };
+    if !links.may_act {
+        return refuse(index, ErrorCode::ClusterAuthorizationFailed);
+    }
+    let Some(command) = partition.mirror else {
+        return refuse(index, ErrorCode::InvalidRequest);
+    };
+    let request = MirrorRequest {
+        log,
+        link: topic.mirror.as_ref().map(|link| link.id),
+        command,
+        records: partition.records,
+    };
+    let progress = if links.fits {
+        request.begin(&context.mirrors, context.clock.now())
+    } else {
+        let what = "a mirror link produces with acks=all and without a transactional id";
+        MirrorProgress::refused(request, &context.mirrors, what.to_owned())
+    };
+    Outcome {
+        mirror: Some(progress),
+        ..refuse(index, ErrorCode::None)
+    }
+}
+
+/// Waits for a link's operation and puts it into the answer.
+async fn note_answer(response: &mut ProducePartitionResponse, progress: MirrorProgress) {
+    let answer = progress.finish().await;
+    response.error_code = answer.error;
+    response.error_message = answer.message;
+    response.log_start_offset = answer.report.log_start;
+    response.mirror = Some(answer.report);
 }
 
 /// A stored batch keeps its whole frame in memory: one that is a small part of it is copied out, so that a large
@@ -262,6 +348,11 @@ fn produce_partition(
     let Some(log) = context.topics.log(topic, index) else {
         return refuse(index, ErrorCode::UnknownTopicOrPartition);
     };
+    if log.write_state() == WriteState::OwnedByLink {
+        let mut outcome = refuse(index, ErrorCode::PolicyViolation);
+        outcome.response.error_message = Some(topic.why_read_only());
+        return outcome;
+    }
     let Some(records) = partition.records else {
         return refuse(index, ErrorCode::InvalidRecord);
     };
@@ -276,6 +367,7 @@ fn produce_partition(
             Outcome {
                 response,
                 ticket: produced.place.ticket,
+                mirror: None,
             }
         }
         Err(error) => {
@@ -295,6 +387,7 @@ fn produce_partition(
             Outcome {
                 response,
                 ticket: None,
+                mirror: None,
             }
         }
     }

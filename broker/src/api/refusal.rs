@@ -4,9 +4,11 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+use bytes::Bytes;
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
 use thalweg_types::ErrorCode;
+use thalweg_wire::mirror::LinkId;
 
 use super::errors::ToErrorCode;
 use super::{Charge, Context, Request};
@@ -55,6 +57,18 @@ impl Refusal {
 impl<E: ToErrorCode + fmt::Display> From<E> for Refusal {
     fn from(error: E) -> Self {
         Self::new(error.error_code(), error.to_string())
+    }
+}
+
+/// Reads the link that names itself in a tagged field ([`thalweg_wire::mirror::TAG`]) of an admin request.
+pub(super) fn mirror_link(tag: Option<&Bytes>) -> Result<Option<LinkId>, Refusal> {
+    let Some(bytes) = tag else { return Ok(None) };
+    match <[u8; 16]>::try_from(&bytes[..]) {
+        Ok(id) => Ok(Some(LinkId(id))),
+        Err(_) => Err(Refusal::new(
+            ErrorCode::InvalidRequest,
+            format!("a mirror link's id has 16 bytes, not {}", bytes.len()),
+        )),
     }
 }
 

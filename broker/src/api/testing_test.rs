@@ -102,6 +102,7 @@ impl TestBroker {
             transactions,
             fetch_sessions: Arc::new(FetchSessions::from_settings(&current)),
             producer_ids,
+            mirrors: Arc::default(),
             disk_gate: Arc::new(DiskGate::default()),
             transaction_gate: gate.unwrap_or(coordinator),
             stamp: running.stamp,

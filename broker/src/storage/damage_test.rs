@@ -17,7 +17,7 @@ use thalweg_metadata::{TopicKind, TopicRecord};
 use thalweg_settings::{Profile, Settings};
 use thalweg_storage::clock::ManualClock;
 use thalweg_storage::disk::{Disk, OpenMode, SimulatedDisk, read_file};
-use thalweg_storage::engine::{LiveTopic, LogEngine};
+use thalweg_storage::engine::{LiveTopic, LogEngine, TopicRole};
 use thalweg_storage::log::{
     Append, CheckedBatch, MinOne, Origin, PartitionLog, ReadError, ReadLimit, ReadRequest, SearchError,
 };
@@ -120,6 +120,7 @@ fn create_topic(data: &OpenedData) {
         name: "events".into(),
         partitions: PARTITIONS,
         config: Arc::new(log_config(&config, &settings)),
+        role: TopicRole::Ordinary,
     };
     data.engine.create(&live, 0);
 }

@@ -23,7 +23,7 @@ use thiserror::Error;
 
 use super::backend::DiskBackend;
 use super::recovery_rows::RecoveryRows;
-use crate::topics::log_config;
+use crate::topics::{log_config, topic_role};
 
 const LOCK_FILE: &str = ".lock";
 pub(super) const METADATA_FILE: &str = "metadata.redb";
@@ -169,6 +169,7 @@ impl DataDirectory {
                 name: topic.record.name.as_str().into(),
                 partitions: topic.record.partitions,
                 config: Arc::new(log_config(&config, settings)),
+                role: topic_role(&topic.record.configs),
             }
         });
         let mut random = [0; 16];

@@ -11,6 +11,7 @@ use thalweg_storage::engine::LiveTopic;
 use thalweg_types::TopicId;
 use thiserror::Error;
 
+use super::mirror::{KEY_PREFIX, LINK_KEY, check_new_mirror, topic_role};
 use super::names::{InvalidName, check_topic_name, metric_form};
 use super::{TopicView, Topics, log_config};
 use crate::storage::is_no_space;
@@ -81,6 +82,18 @@ pub enum TopicError {
     /// A setting.
     #[error(transparent)]
     Config(#[from] SettingError),
+    /// A setting that a topic has from its creation or not at all.
+    #[error("{key} is set when a topic is created and never changed: create another topic")]
+    FixedAtCreation {
+        /// The key.
+        key: String,
+    },
+    /// What a new mirror topic needs.
+    #[error("{0}")]
+    Mirror(String),
+    /// Only the link that owns a mirror topic may do it.
+    #[error("{0}")]
+    OwnedByLink(String),
     /// The topic belongs to the broker.
     #[error("topic '{name}' is the broker's own")]
     Internal {
@@ -140,6 +153,7 @@ impl Topics {
         check_factor(new.replication_factor, &settings)?;
         validate_topic_overrides(&new.configs, &settings)?;
         TopicConfig::resolve(&new.configs, &settings)?;
+        check_new_mirror(&new.name, &new.configs)?;
         let mut id = [0; 16];
         rand::rng().fill_bytes(&mut id);
         Ok(TopicRecord {
@@ -210,7 +224,18 @@ impl Topics {
         let _changing = self.changing.lock().await;
         let view = self.check_partitions(id, count)?;
         let topics = Arc::clone(self);
+        // Of a mirror topic whose partitions all are clients' the new ones are, too.
+        let was_mirror = view.mirror.is_some() && self.owner(&view).is_none();
+        let at = self.clock.now();
         blocking(move || {
+            if was_mirror {
+                let edit = ConfigEdit {
+                    changes: BTreeMap::from([(LINK_KEY.to_owned(), None)]),
+                    at,
+                    principal: None,
+                };
+                topics.metadata.alter_topic_configs(id, view.version, &edit)?;
+            }
             topics.metadata.add_partitions(id, count)?;
             topics.add_logs(id, view.partitions)
         })
@@ -254,6 +279,10 @@ impl Topics {
         let view = self.by_id(id).ok_or(TopicError::Unknown)?;
         let mut configs = view.overrides.clone();
         for change in changes {
+            if change.key.starts_with(KEY_PREFIX) {
+                let key = change.key.clone();
+                return Err(TopicError::FixedAtCreation { key });
+            }
             match &change.value {
                 Some(value) => configs.insert(change.key.clone(), value.clone()),
                 None => configs.remove(&change.key),
@@ -304,6 +333,7 @@ impl Topics {
             name: topic.record.name.as_str().into(),
             partitions: topic.record.partitions,
             config: Arc::new(log_config(&config, &settings)),
+            role: topic_role(&topic.record.configs),
         };
         // Logs first: whoever sees the topic can write to it.
         self.engine.create(&live, from);

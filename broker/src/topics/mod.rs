@@ -6,11 +6,13 @@
 
 mod changes;
 mod deletion;
+mod mirror;
 mod names;
 mod view;
 
 pub use changes::{ConfigChange, NewTopic, ReplicationFactor, TopicError, is_internal_name};
 pub use deletion::Deletion;
+pub use mirror::{KEY_PREFIX as MIRROR_KEY_PREFIX, MirrorLink, is_synced_key, topic_role};
 pub use names::{InvalidName, check_topic_name};
 pub use view::{TopicView, log_config};
 

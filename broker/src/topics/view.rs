@@ -8,6 +8,8 @@ use thalweg_settings::{Settings, TopicConfig};
 use thalweg_storage::log_config::{CompactionConfig, Deletion, LogConfig};
 use thalweg_types::TopicId;
 
+use super::MirrorLink;
+
 /// One topic at one moment.
 #[derive(Clone, Debug)]
 pub struct TopicView {
@@ -21,6 +23,8 @@ pub struct TopicView {
     pub kind: TopicKind,
     /// Settings given to the topic itself.
     pub overrides: BTreeMap<String, String>,
+    /// The link that it was created for; its partitions say whether they are still the link's.
+    pub mirror: Option<MirrorLink>,
     /// Settings in force.
     pub config: Arc<TopicConfig>,
     /// The part of them that its logs need.
@@ -40,6 +44,7 @@ impl TopicView {
             partitions: record.partitions,
             kind: record.kind,
             overrides: record.configs.clone(),
+            mirror: MirrorLink::of(&record.configs),
             log_config: Arc::new(log_config(&config, settings)),
             config: Arc::new(config),
             version: topic.version,

@@ -2,7 +2,8 @@
 //! `__consumer_offsets`.
 //!
 //! A partition that is gone needs no marker, and one that knows a newer epoch of the producer has none of its old
-//! transactions open. Everything else is tried until it goes or the broker stops.
+//! transactions open. One that a mirror link owns holds no transaction of this cluster: it was a mirror from its start.
+//! Everything else is tried until it goes or the broker stops.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,6 +13,7 @@ use thalweg_coordinator::transaction::{MarkerWork, Outcome, TransactionVersion a
 use thalweg_storage::commit::{CommitError, Ticket};
 use thalweg_storage::disk::CrashPoint;
 use thalweg_storage::log::producers::SequenceError;
+use thalweg_storage::log::rows::WriteState;
 use thalweg_storage::log::{AppendError, TransactionMarker, TransactionOutcome, TransactionVersion};
 use thalweg_types::{PartitionIndex, TimestampMs};
 
@@ -188,6 +190,13 @@ impl Work {
                     );
                     return Ok(None);
                 }
+                Verdict::NotOurs => {
+                    tracing::error!(
+                        transactional_id = %self.markers.transactional_id, topic, partition = partition.0, %error,
+                        "a marker is dropped: a mirror link owns the partition, so no transaction of this cluster is in it"
+                    );
+                    return Ok(None);
+                }
                 Verdict::Failed(error) => return Err(GivenUp::Failed(error)),
                 Verdict::Again => {
                     tracing::error!(
@@ -221,6 +230,8 @@ enum Verdict {
     Unneeded,
     /// Somebody newer has marked.
     Fenced,
+    /// The partition is a mirror's.
+    NotOurs,
     /// It may go later.
     Again,
     /// It will not go before the next start.
@@ -235,6 +246,10 @@ fn judge(error: &MarkerError) -> Verdict {
             AppendError::Sequence(SequenceError::StaleEpoch { .. })
             | AppendError::TransactionCoordinatorFenced { .. },
         ) => Verdict::Fenced,
+        MarkerError::Append(AppendError::WriteState {
+            state: WriteState::OwnedByLink,
+            ..
+        }) => Verdict::NotOurs,
         MarkerError::Append(AppendError::Commit(error)) => Verdict::Failed(error.clone()),
         MarkerError::Append(_) => Verdict::Again,
     }

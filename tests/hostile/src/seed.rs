@@ -13,7 +13,7 @@ use thalweg_coordinator::record::{GroupMetadataValue, MemberMetadata, OffsetComm
 use thalweg_storage::log::epochs::Epochs;
 use thalweg_storage::log::producers::{BatchRange, ProducerEntry};
 use thalweg_storage::log::rows::{
-    PartitionRow, WalRow, WriteState, encode_partition, encode_segment, encode_wal, partition_key,
+    MirrorRow, PartitionRow, WalRow, WriteState, encode_partition, encode_segment, encode_wal, partition_key,
     segment_key, wal_key,
 };
 use thalweg_storage::log::transactions::{DurableTransactions, OpenTransaction};
@@ -306,6 +306,7 @@ pub fn wal_groups() -> Vec<Vec<u8>> {
         LogEvent::Unsealed,
         LogEvent::OwnedByLink,
         LogEvent::EpochStart(LeaderEpoch(3), offset),
+        LogEvent::Session(4),
     ];
     let group = |runs: &[(Run, &[Bytes])]| {
         let runs: Vec<_> = runs
@@ -404,6 +405,10 @@ pub fn rows() -> Vec<Vec<u8>> {
             }],
         },
         settled: Offset(5),
+        mirror: MirrorRow {
+            session: 3,
+            leader_epoch: LeaderEpoch(1_000_001),
+        },
     };
     let segment = Segment {
         size: 500,

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use thalweg_storage::clock::ManualClock;
 use thalweg_storage::disk::{Disk, OpenMode, SimulatedDisk};
-use thalweg_storage::engine::{EngineConfig, EngineParts, LiveTopic, LogEngine};
+use thalweg_storage::engine::{EngineConfig, EngineParts, LiveTopic, LogEngine, TopicRole};
 use thalweg_storage::log::rows::{RecoveryStore, RecoveryStoreError, RowChange, RowVisitor};
 use thalweg_storage::log::{CheckedBatch, MinOne, Origin, PartitionLog, ReadLimit, ReadRequest};
 use thalweg_storage::log_config::LogConfig;
@@ -236,6 +236,7 @@ fn open(disk: &SimulatedDisk, rows: &Arc<Rows>) -> Result<Arc<LogEngine>, OpenEr
             name: "events".into(),
             partitions: 1,
             config: Arc::new(config),
+            role: TopicRole::Ordinary,
         }],
         tombstones: BTreeSet::new(),
         on_fatal: Arc::new(Box::new(|_| {})),

@@ -11,6 +11,9 @@ use crate::settings::{Origin, Settings, Slot};
 use crate::topic_config::broker_value;
 use crate::topic_keys::TOPIC_SETTINGS;
 
+/// Keys that begin so are set when a topic is created, and never changed.
+const MIRROR_PREFIX: &str = "mirror.";
+
 /// Where a value comes from, by Kafka's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(i8)]
@@ -151,7 +154,9 @@ pub fn describe_cluster_default(settings: &Settings) -> Vec<ConfigEntry> {
 }
 
 fn entry(setting: &Setting, value: Option<String>, synonyms: Vec<ConfigSynonym>) -> ConfigEntry {
-    let dynamic = setting.update != Update::ReadOnly && setting.effect != Effect::Refused;
+    let dynamic = setting.update != Update::ReadOnly
+        && setting.effect != Effect::Refused
+        && !setting.name.starts_with(MIRROR_PREFIX);
     ConfigEntry {
         name: setting.name,
         value: if setting.is_sensitive() { None } else { value },

@@ -182,6 +182,8 @@ pub enum Rule {
     HttpListener,
     /// Entries of the form `address:count` between commas, or empty.
     ConnectionLimits,
+    /// 32 hexadecimal digits, not all 0, with or without a UUID's dashes; or empty for none.
+    LinkId,
 }
 
 /// At least `least`.
@@ -226,6 +228,7 @@ impl Rule {
             Self::Listeners => "a list of NAME://host:port".to_owned(),
             Self::HttpListener => "host:port, or empty for none".to_owned(),
             Self::ConnectionLimits => "address:count between commas, or empty".to_owned(),
+            Self::LinkId => "32 hexadecimal digits or a UUID, not all 0; or empty for none".to_owned(),
         }
     }
 
@@ -254,6 +257,7 @@ impl Rule {
                 text.is_empty() || listener::split_host_port(text).is_some()
             }
             (Self::ConnectionLimits, Value::Text(text)) => listener::connection_limits(text).is_some(),
+            (Self::LinkId, Value::Text(text)) => text.is_empty() || is_link_id(text),
             // A rule beside a type it does not fit is a mistake in the table; a test walks the whole table.
             _ => false,
         };
@@ -263,6 +267,15 @@ impl Rule {
             Err(format!("must be {}", self.describe()))
         }
     }
+}
+
+/// A UUID, with its dashes or without any.
+fn is_link_id(text: &str) -> bool {
+    let groups: Vec<usize> = text.split('-').map(str::len).collect();
+    let mut digits = text.bytes().filter(|byte| *byte != b'-');
+    (groups == [32] || groups == [8, 4, 4, 4, 12])
+        && digits.clone().all(|digit| digit.is_ascii_hexdigit())
+        && digits.any(|digit| digit != b'0')
 }
 
 /// `partition:broker`, both decimal.

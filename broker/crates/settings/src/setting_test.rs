@@ -124,9 +124,12 @@ fn in_kafkas_words(setting: &Setting) -> String {
         Rule::OneOf(words) | Rule::EachOneOf(words) => format!("[{}]", words.join(", ")),
         Rule::OneOfAnyCase(words) => format!("(case insensitive) [{}]", words.join(", ")),
         Rule::ThrottledReplicas => "[partitionId]:[brokerId],[partitionId]:[brokerId],...".to_owned(),
-        Rule::Any | Rule::NotEmpty | Rule::Listeners | Rule::HttpListener | Rule::ConnectionLimits => {
-            String::new()
-        }
+        Rule::Any
+        | Rule::NotEmpty
+        | Rule::Listeners
+        | Rule::HttpListener
+        | Rule::ConnectionLimits
+        | Rule::LinkId => String::new(),
     }
 }
 
@@ -216,9 +219,11 @@ fn every_rule_fits_its_type() {
             Rule::Any => true,
             Rule::Range { min, max } | Rule::RangeOr { min, max, .. } => number && min <= max,
             Rule::Ratio { min, max } => setting.kind == Kind::Double && min <= max,
-            Rule::OneOf(_) | Rule::OneOfAnyCase(_) | Rule::HttpListener | Rule::ConnectionLimits => {
-                setting.kind == Kind::String
-            }
+            Rule::OneOf(_)
+            | Rule::OneOfAnyCase(_)
+            | Rule::HttpListener
+            | Rule::ConnectionLimits
+            | Rule::LinkId => setting.kind == Kind::String,
             Rule::EachOneOf(_) | Rule::NotEmpty | Rule::ThrottledReplicas | Rule::Listeners => {
                 setting.kind == Kind::List
             }

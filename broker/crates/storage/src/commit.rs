@@ -368,7 +368,19 @@ impl Committer {
     /// # Errors
     /// When the log failed or is closing.
     pub fn push(&self, member: Arc<dyn GroupMember>, content: EntryContent) -> Result<Ticket, CommitError> {
-        let len = entry_len(&content);
+        self.push_all(&member, [content])?.ok_or(CommitError::Closed)
+    }
+
+    /// Adds entries of one log at once: nothing comes in between, and what fits into one group is in one, all or
+    /// nothing after a crash. Returns the ticket of the last, `None` for no entries. Never blocks.
+    ///
+    /// # Errors
+    /// As [`Committer::push`]; nothing was added then.
+    pub fn push_all(
+        &self,
+        member: &Arc<dyn GroupMember>,
+        contents: impl IntoIterator<Item = EntryContent>,
+    ) -> Result<Option<Ticket>, CommitError> {
         let id = member.id();
         let mut queue = self.shared.queue.lock();
         if let Some(error) = &queue.failed {
@@ -378,30 +390,39 @@ impl Committer {
             return Err(CommitError::Closed);
         }
         let group_bytes_max = self.shared.group_bytes_max;
-        let full = queue
-            .groups
-            .back()
-            .is_none_or(|group| !group.entries.is_empty() && group.encoded_len + len > group_bytes_max);
-        if full {
-            queue.groups.push_back(OpenGroup::new());
+        let was_idle = queue.groups.is_empty();
+        let (mut added, mut last) = (0, None);
+        for content in contents {
+            let len = entry_len(&content);
+            let full = queue
+                .groups
+                .back()
+                .is_none_or(|group| !group.entries.is_empty() && group.encoded_len + len > group_bytes_max);
+            if full {
+                queue.groups.push_back(OpenGroup::new());
+            }
+            let group = queue
+                .groups
+                .back_mut()
+                .expect("a group was pushed when there was none");
+            group.entries.push(Entry {
+                member: Arc::clone(member),
+                id,
+                content,
+            });
+            group.encoded_len += len;
+            added += len;
+            last = Some(Arc::clone(&group.done));
         }
-        let group = queue
-            .groups
-            .back_mut()
-            .expect("a group was pushed when there was none");
-        group.entries.push(Entry { member, id, content });
-        group.encoded_len += len;
-        let ticket = Ticket(group.done.clone());
         self.shared
             .counters
             .queued_bytes
-            .fetch_add(len, Ordering::Relaxed);
-        let first = queue.groups.len() == 1 && queue.groups[0].entries.len() == 1;
+            .fetch_add(added, Ordering::Relaxed);
         drop(queue);
-        if first {
+        if was_idle && last.is_some() {
             self.shared.work.notify_one();
         }
-        Ok(ticket)
+        Ok(last.map(Ticket))
     }
 
     /// Returns the notifier that fires after each completed group: waits for room hang on it.

@@ -17,7 +17,7 @@ use crate::commit::{CommitCounters, CommitError, Committer, OnFatal, Ticket};
 use crate::disk::{BLOCK, BufferPool, CrashPoint, Disk, UncachedReader};
 use crate::log::cleaning_row::cleaning_key;
 use crate::log::rows::{RecoveryStore, RecoveryStoreError, RowChange, WalRow, encode_wal, wal_key};
-use crate::log::rows::{partition_key, segment_key};
+use crate::log::rows::{WriteState, partition_key, segment_key};
 use crate::log::{AppendError, NewLog, PartitionLog};
 use crate::log_config::LogConfig;
 use crate::recovery;
@@ -94,6 +94,42 @@ pub struct LiveTopic {
     pub partitions: i32,
     /// Settings.
     pub config: Arc<LogConfig>,
+    /// Whose its partitions are from their start.
+    pub role: TopicRole,
+}
+
+/// Leader epochs of a mirror topic lie this much above the others: batches keep the epochs of their source, and a client
+/// that sees one above the leader's asks for metadata without end.
+pub const MIRROR_EPOCH_BIAS: i32 = 1_000_000;
+
+/// Who writes a topic that nobody has written yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TopicRole {
+    /// Clients.
+    #[default]
+    Ordinary,
+    /// A mirror link, from a partition's first moment on and over every crash: it follows from the topic's settings.
+    /// What the log says of a partition later (it was promoted) counts more.
+    Mirror,
+    /// Clients; it was a mirror, and its leader epochs stay above what it has announced.
+    FormerMirror,
+}
+
+impl TopicRole {
+    pub(crate) fn first_write_state(self) -> WriteState {
+        match self {
+            Self::Mirror => WriteState::OwnedByLink,
+            Self::Ordinary | Self::FormerMirror => WriteState::Open,
+        }
+    }
+
+    /// The leader epoch of its partitions, given that of the start.
+    pub(crate) fn leader_epoch(self, of_start: LeaderEpoch) -> LeaderEpoch {
+        match self {
+            Self::Ordinary => of_start,
+            Self::Mirror | Self::FormerMirror => LeaderEpoch(of_start.0.saturating_add(MIRROR_EPOCH_BIAS)),
+        }
+    }
 }
 
 /// What the engine is opened with.
@@ -372,8 +408,8 @@ impl LogEngine {
                     id,
                     topic: topic.name.clone(),
                     config: topic.config.clone(),
-                    leader_epoch: self.leader_epoch,
-                    row: recovery::empty_row(),
+                    leader_epoch: topic.role.leader_epoch(self.leader_epoch),
+                    row: recovery::empty_row(topic.role.first_write_state()),
                     segments: Vec::new(),
                     cleaning: None,
                 };

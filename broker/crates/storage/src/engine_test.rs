@@ -10,6 +10,8 @@ mod cleaner_transactions;
 mod faults;
 #[path = "engine_memory_test.rs"]
 mod memory;
+#[path = "engine_mirror_test.rs"]
+mod mirror;
 #[path = "engine_model_test.rs"]
 mod model;
 #[path = "engine_race_test.rs"]
@@ -22,7 +24,6 @@ mod transactions;
 use super::*;
 use crate::clock::ManualClock;
 use crate::disk::{CrashPoint, Fault, OpenMode, SimulatedDisk, read_file, replace_file};
-use crate::log::rows::WriteState;
 use crate::log::{Append, CheckedBatch, MinOne, Origin, ReadLimit, ReadRequest};
 use crate::recovery::OpenError;
 use crate::test_batches::{batch, idempotent_header, with_header};
@@ -133,6 +134,7 @@ impl World {
                 name: "events".into(),
                 partitions,
                 config: Arc::new(config()),
+                role: TopicRole::Ordinary,
             },
             starts: 0,
             fatal: Arc::default(),

@@ -127,17 +127,18 @@ pub(crate) fn load_rows(store: &dyn RecoveryStore) -> Result<LoadedRows, OpenErr
     Ok(rows)
 }
 
-/// An empty partition's recovery point.
-pub(crate) fn empty_row() -> PartitionRow {
+/// An empty partition's recovery point; `write_state` is whose it is from the start.
+pub(crate) fn empty_row(write_state: crate::log::rows::WriteState) -> PartitionRow {
     PartitionRow {
         covered: None,
         log_start: Offset::ZERO,
         log_end: Offset::ZERO,
-        write_state: crate::log::rows::WriteState::Open,
+        write_state,
         epochs: crate::log::epochs::Epochs::default(),
         producers: Vec::new(),
         transactions: crate::log::transactions::DurableTransactions::default(),
         settled: Offset::ZERO,
+        mirror: crate::log::rows::MirrorRow::default(),
     }
 }
 

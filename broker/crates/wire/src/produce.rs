@@ -15,6 +15,7 @@ use crate::cursor::{Cursor, Problem};
 use crate::encode::Writer;
 use crate::frame::{FrameError, checked_frame_len, patch_len};
 use crate::guard::{self, Direction, GuardError, GuardLimits};
+use crate::mirror::{self, Command, MirrorError, Report};
 use crate::schema::Encoding;
 pub use crate::topology::{CurrentLeader, NodeEndpoint, TopicKey};
 use crate::topology::{TopicNaming, current_leader_value, node_endpoints_value};
@@ -57,6 +58,8 @@ pub struct ProducePartition {
     pub index: PartitionIndex,
     /// The record batches as the client sent them, unchecked; `None` if null was sent.
     pub records: Option<BytesMut>,
+    /// What a mirror link does to the partition; `None` for a client's records ([`crate::mirror`]).
+    pub mirror: Option<Result<Command, MirrorError>>,
 }
 
 /// Parses the body of a Produce request (the bytes after the request header).
@@ -99,6 +102,7 @@ struct TopicLayout {
 struct PartitionLayout {
     index: PartitionIndex,
     records: Option<Range<usize>>,
+    mirror: Option<Result<Command, MirrorError>>,
 }
 
 type At = (&'static str, Problem);
@@ -126,12 +130,11 @@ fn read_layout(cursor: &mut Cursor<'_>, version: i16) -> Result<Layout, At> {
         for _ in 0..partition_count {
             let index = cursor.i32().map_err(at("topic_data.partition_data.index"))?;
             let records = records_range(cursor, encoding).map_err(at("topic_data.partition_data.records"))?;
-            cursor
-                .skip_tagged(encoding)
-                .map_err(at("topic_data.partition_data"))?;
+            let mirror = mirror_command(cursor, encoding).map_err(at("topic_data.partition_data"))?;
             partitions.push(PartitionLayout {
                 index: PartitionIndex(index),
                 records,
+                mirror,
             });
         }
         cursor.skip_tagged(encoding).map_err(at("topic_data"))?;
@@ -155,6 +158,22 @@ fn records_range(cursor: &mut Cursor<'_>, encoding: Encoding) -> Result<Option<R
     Ok(Some(start..cursor.position()))
 }
 
+/// Reads the tagged fields of a partition; of one that comes twice the last counts.
+fn mirror_command(
+    cursor: &mut Cursor<'_>,
+    encoding: Encoding,
+) -> Result<Option<Result<Command, MirrorError>>, Problem> {
+    let mut found = None;
+    cursor.each_tagged(encoding, |tag, value| {
+        if i64::from(tag) == i64::from(mirror::TAG) {
+            let bytes = value.take(value.left())?;
+            found = Some(Command::decode(bytes));
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 /// Cuts the ranges out of the body, front to back.
 fn split(layout: Layout, mut body: BytesMut) -> ProduceRequest {
     // How many bytes of the frame body have been cut off so far.
@@ -175,6 +194,7 @@ fn split(layout: Layout, mut body: BytesMut) -> ProduceRequest {
             .map(|partition| ProducePartition {
                 index: partition.index,
                 records: partition.records.map(&mut cut_out),
+                mirror: partition.mirror,
             })
             .collect(),
     });
@@ -225,6 +245,8 @@ pub struct ProducePartitionResponse {
     pub error_message: Option<String>,
     /// Who leads the partition, if we do not; written from v10 on.
     pub current_leader: Option<CurrentLeader>,
+    /// The partition as a mirror link's operation left it; written from v9 on.
+    pub mirror: Option<Report>,
 }
 
 impl ProducePartitionResponse {
@@ -240,6 +262,7 @@ impl ProducePartitionResponse {
             record_errors: Vec::new(),
             error_message: None,
             current_leader: None,
+            mirror: None,
         }
     }
 }
@@ -322,10 +345,14 @@ fn write_partition(
         }
         writer.string(partition.error_message.as_deref())?;
     }
-    match partition.current_leader {
-        Some(leader) if version >= 10 => writer.tags(&[(0, current_leader_value(leader))]),
-        _ => writer.no_tags(),
-    }
+    let leader = partition.current_leader.filter(|_| version >= 10);
+    let mut tags: Vec<(u32, BytesMut)> = Vec::new();
+    tags.extend(leader.map(|leader| (0, current_leader_value(leader))));
+    let report = partition
+        .mirror
+        .map(|report| BytesMut::from(&report.encode()[..]));
+    tags.extend(report.map(|bytes| (mirror::TAG.unsigned_abs(), bytes)));
+    writer.tags(&tags);
     Ok(())
 }
 

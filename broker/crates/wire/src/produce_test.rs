@@ -109,6 +109,85 @@ fn null_and_empty_records_differ() {
 }
 
 /// The smallest topics there are: empty name, no partitions.
+/// A body of version 9 with one partition that has these tagged fields.
+fn body_with_tags(tags: &[(u32, &[u8])]) -> BytesMut {
+    let mut writer = Writer::new(Encoding::Flexible, 64);
+    writer.string(None).unwrap();
+    writer.bytes.put_i16(-1);
+    writer.bytes.put_i32(1000);
+    writer.count(Some(1)).unwrap();
+    writer.string(Some("t")).unwrap();
+    writer.count(Some(1)).unwrap();
+    writer.bytes.put_i32(0);
+    writer.count(Some(3)).unwrap();
+    writer.bytes.put_slice(b"abc");
+    let tags: Vec<_> = tags
+        .iter()
+        .map(|(tag, value)| (*tag, BytesMut::from(*value)))
+        .collect();
+    writer.tags(&tags);
+    writer.no_tags();
+    writer.no_tags();
+    writer.bytes
+}
+
+#[test]
+fn a_links_command_is_read_from_its_tag_and_other_tags_are_passed_over() {
+    use crate::mirror::{Fence, LinkId, Operation};
+    let command = Command {
+        fence: Fence {
+            link: LinkId([7; 16]),
+            session: 3,
+            expected_end: Offset(5),
+        },
+        operation: Operation::Append {
+            source_end: Offset(9),
+        },
+    };
+    let tag = mirror::TAG.unsigned_abs();
+    let encoded = command.encode();
+    let parsed = |tags: &[(u32, &[u8])]| {
+        let request = parse_produce_request(9, body_with_tags(tags), &limits()).unwrap();
+        let partition = &request.topics[0].partitions[0];
+        assert_eq!(partition.records.as_deref(), Some(&b"abc"[..]));
+        partition.mirror.clone()
+    };
+    assert_eq!(parsed(&[(tag, &encoded)]), Some(Ok(command)));
+    assert_eq!(
+        parsed(&[(5, b"x"), (tag, &encoded), (10_001, b"")]),
+        Some(Ok(command))
+    );
+    assert_eq!(parsed(&[(5, b"x")]), None);
+    assert!(matches!(parsed(&[(tag, b"x")]), Some(Err(_))));
+}
+
+#[test]
+fn a_report_is_written_behind_the_other_tags_from_version_9_on() {
+    use crate::mirror::{LinkId, Ownership};
+    let report = Report {
+        link: LinkId([7; 16]),
+        session: 3,
+        log_start: Offset(1),
+        log_end: Offset(2),
+        high_watermark: Offset(2),
+        source_end: Offset(4),
+        leader_epoch: LeaderEpoch(1_000_001),
+        last_epoch: LeaderEpoch(6),
+        lease_left_ms: 7,
+        ownership: Ownership::Link,
+    };
+    for version in 9..=12 {
+        let mut response = a_response(version);
+        response.topics[0].partitions[0].mirror = Some(report);
+        let frame = encode_produce_response(5, version, &response).unwrap();
+        let mut body = frame.slice(9..);
+        let decoded = messages::ProduceResponse::decode(&mut body, version).unwrap();
+        let tags = &decoded.responses[0].partition_responses[0].unknown_tagged_fields;
+        let bytes = tags.get(&mirror::TAG).expect("the report");
+        assert_eq!(Report::decode(bytes), Ok(report), "v{version}");
+    }
+}
+
 #[test]
 fn many_empty_topics_parse() {
     let mut plain = vec![0xff, 0xff, 0, 1, 0, 0, 0, 0, 0, 0, 0, 100];
@@ -170,6 +249,7 @@ fn a_response(version: i16) -> ProduceResponse {
             leader_id: BrokerId(4),
             leader_epoch: LeaderEpoch(9),
         }),
+        mirror: None,
     };
     let refused = ProducePartitionResponse::refused(PartitionIndex(-1), ErrorCode::NotLeaderOrFollower);
     ProduceResponse {

@@ -5,7 +5,7 @@ use thalweg_telemetry::MetricKind::{Counter, Gauge, Histogram};
 use crate::admin::page::Declared;
 
 /// All parts.
-pub(super) const CATALOGUE: &[&[Declared]] = &[OWN, PARTITIONS, GROUPS, TRANSACTIONS];
+pub(super) const CATALOGUE: &[&[Declared]] = &[OWN, PARTITIONS, GROUPS, TRANSACTIONS, MIRRORS];
 
 /// Series of one partition.
 pub(super) const PARTITION_SERIES: usize = 13;
@@ -25,6 +25,16 @@ const EXPORTER_TOPIC: &[&str] = &["consumergroup", "topic"];
 const EXPORTER_PARTITION: &[&str] = &["consumergroup", "topic", "partition"];
 /// As lag-exporter has them, and our own.
 const GROUP_PARTITION: &[&str] = &["group", "topic", "partition"];
+
+/// What mirror links do here.
+#[rustfmt::skip]
+pub(super) const MIRRORS: &[Declared] = &[
+    ("thalweg_mirror_partitions", Gauge, &["state"], "Partitions of mirror topics: owned by their link, or promoted."),
+    ("thalweg_mirror_claimed_partitions", Gauge, &[], "Partitions of mirror topics whose link holds a lease; fewer than are owned means that nobody mirrors some."),
+    ("thalweg_mirror_appended_bytes_total", Counter, &[], "Bytes of record batches that mirror links appended."),
+    ("thalweg_mirror_appended_batches_total", Counter, &[], "Record batches that mirror links appended."),
+    ("thalweg_mirror_refused_total", Counter, &["reason"], "Operations of mirror links that were refused."),
+];
 
 /// The broker itself.
 #[rustfmt::skip]

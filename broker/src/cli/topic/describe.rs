@@ -46,9 +46,41 @@ struct Description {
     partition_count: usize,
     replicas: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
+    mirror: Option<Mirror>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     configs: Option<Vec<ConfigRow>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     partitions: Option<Vec<PartitionRow>>,
+}
+
+/// What a topic was created as a mirror of.
+#[derive(Debug, Serialize)]
+struct Mirror {
+    link: String,
+    source_cluster_id: Option<String>,
+    source_topic: Option<String>,
+    source_topic_id: Option<String>,
+}
+
+impl Mirror {
+    fn of(configs: &[ConfigRow]) -> Option<Self> {
+        let text = |key: &str| {
+            let row = configs.iter().find(|row| row.key == key)?;
+            row.value.clone().filter(|value| !value.is_empty())
+        };
+        Some(Self {
+            link: text("mirror.link")?,
+            source_cluster_id: text("mirror.source.cluster.id"),
+            source_topic: text("mirror.source.topic"),
+            source_topic_id: text("mirror.source.topic.id"),
+        })
+    }
+
+    fn describe(&self) -> String {
+        let topic = self.source_topic.as_deref().unwrap_or("-");
+        let cluster = self.source_cluster_id.as_deref().unwrap_or("-");
+        format!("link {} mirrors '{topic}' of cluster {cluster}", self.link)
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -173,10 +205,14 @@ async fn describe(
     topic: &TopicMetadata,
     sections: Sections,
 ) -> Result<Description, CliError> {
-    let configs = match sections.configs {
+    let mut known = match sections.configs || sections.summary {
         true => Some(configs(cluster, &topic.name).await?),
         false => None,
     };
+    let mirror = known.as_deref().and_then(Mirror::of);
+    if !sections.configs {
+        known = None;
+    }
     let partitions = match sections.partitions {
         true => Some(partitions(cluster, topic).await?),
         false => None,
@@ -190,7 +226,8 @@ async fn describe(
             .partitions
             .first()
             .map_or(0, |partition| partition.replicas.len()),
-        configs,
+        mirror,
+        configs: known,
         partitions,
     })
 }
@@ -262,6 +299,9 @@ fn print(description: &Description, sections: Sections, output: &OutputArgs) -> 
         print_line(&format!("INTERNAL    {}", description.internal))?;
         print_line(&format!("PARTITIONS  {}", description.partition_count))?;
         print_line(&format!("REPLICAS    {}", description.replicas))?;
+        if let Some(mirror) = &description.mirror {
+            print_line(&format!("MIRROR      {}", mirror.describe()))?;
+        }
     }
     if let Some(configs) = &description.configs {
         if sections.summary {

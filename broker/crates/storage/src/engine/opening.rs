@@ -271,7 +271,8 @@ impl Replayed {
                     topic_id: topic.id,
                     partition,
                 };
-                let row = rows.partitions.remove(&id).unwrap_or_else(recovery::empty_row);
+                let row = rows.partitions.remove(&id);
+                let row = row.unwrap_or_else(|| recovery::empty_row(topic.role.first_write_state()));
                 let segments = rows.segments.remove(&id).unwrap_or_default();
                 if let Some(row) = rows.cleanings.remove(&id) {
                     cleanings.insert(id, row);
@@ -368,7 +369,7 @@ impl Replayed {
                 id,
                 topic: topic.name.clone(),
                 config: topic.config.clone(),
-                leader_epoch: parts.leader_epoch,
+                leader_epoch: topic.role.leader_epoch(parts.leader_epoch),
                 row,
                 segments,
                 cleaning,

@@ -282,6 +282,7 @@ impl PartitionLog {
 }
 
 impl LogState {
+    /// Refuses an origin that the write state does not allow.
     pub(super) fn check_origin(&self, origin: Origin) -> Result<(), AppendError> {
         let allowed = match (self.write_state, origin) {
             (WriteState::Open, Origin::Client | Origin::Coordinator) => true,

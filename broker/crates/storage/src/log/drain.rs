@@ -557,6 +557,7 @@ impl PartitionLog {
                 .tail
                 .undrained_settled()
                 .unwrap_or_else(|| state.transactions.settled(state.high_watermark)),
+            mirror: state.mirror.row(),
         };
         let mut changes = vec![RowChange {
             key: partition_key(self.id),

@@ -15,6 +15,8 @@ pub mod cleaning_row;
 mod drain;
 pub mod epochs;
 mod markers;
+mod mirror;
+mod mirrored_run;
 pub(crate) mod place;
 pub mod producers;
 mod read;
@@ -33,6 +35,8 @@ mod witness;
 pub use append::{Append, AppendError, Appended, CheckedBatch, Origin};
 pub(crate) use drain::DrainError;
 pub use markers::{ProducerState, TransactionMarker, TransactionOutcome};
+pub use mirror::{Advanced, MirrorFence, MirrorRefusal, MirrorStatus, MirrorTime, Truncation};
+pub use mirrored_run::{MIRRORED_BATCHES_MAX, MirroredRun, MirroredRunError};
 pub use read::{MinOne, ReadError, ReadLimit, ReadRequest, ReadResult};
 pub(crate) use replay::ReplayedRun;
 pub use retention::RetentionReport;
@@ -50,6 +54,7 @@ use crate::wal::group::{LogEvent, RunContent};
 use cleaning::Cleaning;
 use drain::SegmentWriter;
 use epochs::Epochs;
+use mirror::MirrorState;
 use parking_lot::{Mutex, RwLock};
 use producers::{ProducerEntry, Producers};
 use rows::WriteState;
@@ -108,6 +113,8 @@ pub(crate) struct LogState {
     swaps: u64,
     /// How far compaction got; only logs that were compacted have it.
     cleaning: Option<Box<Cleaning>>,
+    /// What mirror links do here.
+    mirror: MirrorState,
 }
 
 /// Whether the log works.
@@ -177,7 +184,8 @@ impl PartitionLog {
             leader_epoch: row
                 .epochs
                 .latest()
-                .map_or(new.leader_epoch, |known| known.max(new.leader_epoch)),
+                .map_or(new.leader_epoch, |known| known.max(new.leader_epoch))
+                .max(row.mirror.leader_epoch),
             log_start: row.log_start,
             log_end,
             high_watermark: log_end,
@@ -195,6 +203,7 @@ impl PartitionLog {
             truncations_committed: 0,
             swaps: 0,
             cleaning: new.cleaning.map(|row| Box::new(Cleaning::restore(row))),
+            mirror: MirrorState::restore(row.mirror),
         };
         Arc::new(Self {
             id: new.id,
@@ -285,10 +294,11 @@ impl PartitionLog {
         if epoch < LeaderEpoch(0) || epoch > state.leader_epoch {
             return None;
         }
+        let end = state.awaited_end();
         if epoch == state.leader_epoch {
-            return Some((epoch, state.high_watermark));
+            return Some((epoch, end));
         }
-        Some(state.epochs.end_offset(epoch, state.high_watermark))
+        Some(state.epochs.end_offset(epoch, end))
     }
 
     /// Returns the leader epoch of the record at an offset.
@@ -324,7 +334,14 @@ impl PartitionLog {
     /// # Errors
     /// [`AppendError::OffsetOutOfRange`] above the high watermark; [`AppendError::Closed`]; the log's.
     pub fn delete_records(self: &Arc<Self>, offset: Offset) -> Result<(Offset, Option<Ticket>), AppendError> {
-        let mut state = self.state.lock();
+        self.delete_records_locked(&mut self.state.lock(), offset)
+    }
+
+    fn delete_records_locked(
+        self: &Arc<Self>,
+        state: &mut LogState,
+        offset: Offset,
+    ) -> Result<(Offset, Option<Ticket>), AppendError> {
         state.check_open()?;
         let target = if offset == Offset::UNKNOWN {
             state.high_watermark
@@ -341,7 +358,7 @@ impl PartitionLog {
         if target <= state.log_start {
             return Ok((state.log_start, state.last_ticket.clone()));
         }
-        let ticket = self.push(&mut state, EntryContent::Event(LogEvent::LogStart(target)))?;
+        let ticket = self.push(state, EntryContent::Event(LogEvent::LogStart(target)))?;
         Ok((target, Some(ticket)))
     }
 
@@ -373,9 +390,7 @@ impl PartitionLog {
         let mut state = self.state.lock();
         state.check_open()?;
         let ticket = self.push(&mut state, EntryContent::Event(LogEvent::ProducerReset))?;
-        let before = std::mem::take(&mut state.producers);
-        // A recovery point speaks of what is durable: until the reset is, of what it forgets.
-        state.producers_before_resets.push_back(before);
+        state.forget_producers();
         Ok(ticket)
     }
 
@@ -404,6 +419,20 @@ impl PartitionLog {
         let ticket = committer.push(self.clone(), content)?;
         state.last_ticket = Some(ticket.clone());
         Ok(ticket)
+    }
+
+    /// As [`PartitionLog::push`], for many entries that nothing may come between.
+    fn push_all(
+        self: &Arc<Self>,
+        state: &mut LogState,
+        contents: impl IntoIterator<Item = EntryContent>,
+    ) -> Result<(), AppendError> {
+        let committer = self.shared.committer().ok_or(CommitError::Closed)?;
+        let member: Arc<dyn GroupMember> = self.clone();
+        if let Some(ticket) = committer.push_all(&member, contents)? {
+            state.last_ticket = Some(ticket);
+        }
+        Ok(())
     }
 }
 
@@ -456,6 +485,13 @@ impl LogState {
         self.segments.iter().map(|segment| segment.size).sum::<u64>() + self.tail.undrained_bytes() as u64
     }
 
+    /// Forgets the producers, with a reset that was pushed. A recovery point speaks of what is durable: until the
+    /// reset is, of what it forgets.
+    fn forget_producers(&mut self) {
+        let before = std::mem::take(&mut self.producers);
+        self.producers_before_resets.push_back(before);
+    }
+
     /// The producers that a crash would bring back.
     fn durable_producers(&self) -> Vec<(ProducerId, ProducerEntry)> {
         let producers = self.producers_before_resets.front().unwrap_or(&self.producers);
@@ -483,10 +519,20 @@ impl LogState {
                 self.log_end = self.log_end.max(offset);
                 self.high_watermark = self.high_watermark.max(offset);
             }
-            LogEvent::EpochStart(epoch, offset) => self.epochs.note(epoch, offset),
+            LogEvent::EpochStart(epoch, offset) => {
+                self.epochs.note(epoch, offset);
+                self.leader_epoch = self.leader_epoch.max(epoch);
+                self.mirror.note_announced(epoch);
+            }
             LogEvent::SealedAt(offset) => self.durable_write_state = WriteState::SealedAt(offset),
-            LogEvent::Unsealed => self.durable_write_state = WriteState::Open,
+            LogEvent::Unsealed => {
+                self.durable_write_state = WriteState::Open;
+                if self.mirror.end_promotion() {
+                    self.write_state = WriteState::Open;
+                }
+            }
             LogEvent::OwnedByLink => self.durable_write_state = WriteState::OwnedByLink,
+            LogEvent::Session(session) => self.mirror.note_session(session),
             LogEvent::ProducerReset => drop(self.producers_before_resets.pop_front()),
             // In force since it was durable; see `replay` for what a restart does.
             LogEvent::TruncateTo(..) => {}

@@ -270,7 +270,8 @@ impl PartitionLog {
             ReadLimit::HighWatermark => offsets.high_watermark,
             ReadLimit::LastStable => offsets.last_stable_offset,
         };
-        if offset < offsets.log_start_offset || offset > offsets.high_watermark {
+        let is_ahead = offset > offsets.high_watermark;
+        if offset < offsets.log_start_offset || (is_ahead && !state.awaits(offset)) {
             let start = offsets.log_start_offset;
             return Err(ReadError::OutOfRange {
                 offset,

@@ -99,6 +99,7 @@ impl PartitionLog {
             LogEvent::LogStart(_)
             | LogEvent::JumpTo(_)
             | LogEvent::EpochStart(..)
+            | LogEvent::Session(_)
             | LogEvent::TruncateTo(..) => {}
         }
         self.note_replayed(&mut state, slot);

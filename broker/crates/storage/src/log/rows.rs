@@ -20,6 +20,8 @@ use thiserror::Error;
 
 /// 2: transactions. 1 had none, and no log of its time held one.
 const VERSION: u8 = 2;
+/// 3: of partitions that a mirror link has claimed. The others are written as before.
+const MIRROR_VERSION: u8 = 3;
 /// 2: a list of files; a clean end with its place. 1 had the slot of the end alone.
 const WAL_VERSION: u8 = 2;
 
@@ -92,6 +94,26 @@ pub struct PartitionRow {
     pub transactions: DurableTransactions,
     /// No transaction that was open at the first record which no segment holds began below this offset.
     pub settled: Offset,
+    /// What mirror links have done to it.
+    pub mirror: MirrorRow,
+}
+
+/// The part of a recovery point that a partition which never was a mirror does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MirrorRow {
+    /// The last session; 0 before the first.
+    pub session: i64,
+    /// Newest leader epoch that a truncation or the end of a mirror has announced.
+    pub leader_epoch: LeaderEpoch,
+}
+
+impl Default for MirrorRow {
+    fn default() -> Self {
+        Self {
+            session: 0,
+            leader_epoch: LeaderEpoch::UNKNOWN,
+        }
+    }
 }
 
 /// The row of the write-ahead log.
@@ -191,7 +213,8 @@ pub fn encode_segment(segment: &Segment) -> Vec<u8> {
 /// Encodes a partition's row.
 #[must_use]
 pub fn encode_partition(row: &PartitionRow) -> Vec<u8> {
-    let mut out = vec![VERSION];
+    let has_mirror = row.mirror != MirrorRow::default();
+    let mut out = vec![if has_mirror { MIRROR_VERSION } else { VERSION }];
     put_slot(&mut out, row.covered);
     out.extend_from_slice(&row.log_start.0.to_be_bytes());
     out.extend_from_slice(&row.log_end.0.to_be_bytes());
@@ -235,6 +258,10 @@ pub fn encode_partition(row: &PartitionRow) -> Vec<u8> {
     for abort in &row.transactions.aborted {
         out.extend_from_slice(&transaction_index::encode(abort));
     }
+    if has_mirror {
+        out.extend_from_slice(&row.mirror.session.to_be_bytes());
+        out.extend_from_slice(&row.mirror.leader_epoch.0.to_be_bytes());
+    }
     out
 }
 
@@ -257,6 +284,7 @@ pub fn decode(key: &[u8], value: &[u8]) -> Result<Row, String> {
     let newest = match key.first() {
         Some(b'w') => WAL_VERSION,
         Some(b'c') => CLEANING_VERSION,
+        Some(b'p') => MIRROR_VERSION,
         _ => VERSION,
     };
     if version > newest {
@@ -443,6 +471,11 @@ fn decode_partition(reader: &mut Reader<'_>, version: u8) -> Option<PartitionRow
         1 => (log_end, DurableTransactions::default()),
         _ => (Offset(reader.i64()?), decode_transactions(reader)?),
     };
+    let mut mirror = MirrorRow::default();
+    if version >= MIRROR_VERSION {
+        mirror.session = reader.i64()?;
+        mirror.leader_epoch = LeaderEpoch(reader.i32()?);
+    }
     let sound = log_start >= Offset::ZERO && log_end >= log_start;
     sound.then(|| PartitionRow {
         covered,
@@ -453,6 +486,7 @@ fn decode_partition(reader: &mut Reader<'_>, version: u8) -> Option<PartitionRow
         producers,
         transactions,
         settled,
+        mirror,
     })
 }
 

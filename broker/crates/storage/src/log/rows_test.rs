@@ -45,6 +45,30 @@ fn partition() -> PartitionRow {
             }],
         },
         settled: Offset(88),
+        mirror: MirrorRow::default(),
+    }
+}
+
+#[test]
+fn a_mirror_has_a_newer_row_and_other_partitions_keep_theirs() {
+    let row = partition();
+    assert_eq!(encode_partition(&row).first(), Some(&2));
+    let mirror = MirrorRow {
+        session: 7,
+        leader_epoch: LeaderEpoch(1_000_003),
+    };
+    let row = PartitionRow { mirror, ..row };
+    let bytes = encode_partition(&row);
+    assert_eq!(bytes.first(), Some(&3));
+    assert_eq!(
+        decode(&partition_key(id()), &bytes),
+        Ok(Row::Partition(id(), row))
+    );
+    for cut in 1..bytes.len() {
+        assert!(
+            decode(&partition_key(id()), &bytes[..cut]).is_err(),
+            "cut at {cut}"
+        );
     }
 }
 
@@ -93,7 +117,7 @@ fn a_cut_or_newer_row_is_refused() {
         assert!(decode(&key, &value[..cut]).is_err(), "{cut}");
     }
     let mut newer = value;
-    newer[0] = 3;
+    newer[0] = 4;
     assert!(decode(&key, &newer).unwrap_err().contains("newer"));
 }
 

@@ -212,6 +212,17 @@ impl Transactions {
         self.open.contains_key(&producer_id)
     }
 
+    /// Returns the open transactions, by first offset.
+    #[must_use]
+    pub fn open_transactions(&self) -> Vec<OpenTransaction> {
+        let mut open: Vec<_> = self
+            .open_producers()
+            .filter_map(|producer_id| self.of_producer(producer_id))
+            .collect();
+        open.sort_by_key(|transaction| transaction.first_offset);
+        open
+    }
+
     /// Returns how many transactions are open.
     #[must_use]
     pub fn open_count(&self) -> usize {

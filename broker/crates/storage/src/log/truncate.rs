@@ -183,7 +183,8 @@ impl PartitionLog {
         now.producers.truncate_to(offset, &now.transactions);
         now.verifications = super::verification::Verifications::default();
         state.leader_epoch = state.leader_epoch.max(epoch);
-        state.epochs.note(epoch, offset);
+        // No record begins with it: what follows has the epochs of the source.
+        state.mirror.note_announced(epoch);
         Ok(cut.removed)
     }
 

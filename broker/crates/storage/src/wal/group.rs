@@ -19,8 +19,9 @@ use thiserror::Error;
 
 /// First bytes of every group: "TWG1".
 pub const MAGIC: u32 = u32::from_le_bytes(*b"TWG1");
-/// Format version written.
-pub const VERSION: u16 = 1;
+/// Newest format version: 2 knows the sessions of mirror links. A group is written in the oldest version that knows
+/// what is in it, so that a program without mirrors reads on where there are none.
+pub const VERSION: u16 = 2;
 /// Bytes of the header.
 pub const HEADER_LEN: usize = 64;
 /// Bytes of one run in the footer.
@@ -47,6 +48,18 @@ pub enum LogEvent {
     OwnedByLink,
     /// A leader epoch starts at this offset without a record.
     EpochStart(LeaderEpoch, Offset),
+    /// A mirror link has claimed the partition for this session.
+    Session(i64),
+}
+
+impl RunContent {
+    /// First format version that knows it.
+    fn version(&self) -> u16 {
+        match self {
+            Self::Event(LogEvent::Session(_)) => 2,
+            Self::Event(_) | Self::Batches(_) => 1,
+        }
+    }
 }
 
 /// One entry of the footer: batches of one partition under one leader epoch, or one event.
@@ -222,7 +235,8 @@ pub fn encode(header: &GroupHeader, runs: &[EncodeRun<'_>], out: &mut [u8]) -> (
     let body_crc = crc32fast::hash(&out[HEADER_LEN..at]);
     let mut writer = Writer { out, at: 0 };
     writer.put(&MAGIC.to_le_bytes());
-    writer.put(&VERSION.to_le_bytes());
+    let version = written.iter().map(|run| run.content.version()).max();
+    writer.put(&version.unwrap_or(1).to_le_bytes());
     writer.put(&1u16.to_le_bytes());
     writer.put(&header.incarnation.0);
     writer.put(&header.slot.0.to_le_bytes());
@@ -278,6 +292,7 @@ fn encode_run(run: &Run, out: &mut [u8]) {
                 LogEvent::Unsealed => (7, -1, -1),
                 LogEvent::EpochStart(epoch, offset) => (8, epoch.0, offset.0),
                 LogEvent::OwnedByLink => (9, -1, -1),
+                LogEvent::Session(session) => (10, -1, session),
             };
             (kind, epoch, offset, -1, -1, 0, 0)
         }
@@ -421,6 +436,7 @@ fn decode_run(bytes: &[u8], payload_end: usize) -> Option<Run> {
         7 => event(LogEvent::Unsealed),
         8 => event(LogEvent::EpochStart(epoch, offset)),
         9 => event(LogEvent::OwnedByLink),
+        10 => event(LogEvent::Session(offset.0)),
         _ => None,
     }
 }

@@ -40,6 +40,8 @@ fn sample() -> (Vec<u8>, Vec<Run>, u32) {
         LogEvent::SealedAt(Offset(7)),
         LogEvent::Unsealed,
         LogEvent::EpochStart(LeaderEpoch(8), Offset(2)),
+        LogEvent::OwnedByLink,
+        LogEvent::Session(3),
     ];
     let mut runs = vec![EncodeRun {
         run: Run {
@@ -107,13 +109,31 @@ fn a_group_of_another_log_is_refused() {
 #[test]
 fn a_newer_version_is_named() {
     let (mut bytes, ..) = sample();
-    bytes[4] = 2;
+    bytes[4] = 3;
     let crc = crc32fast::hash(&bytes[..60]);
     bytes[60..64].copy_from_slice(&crc.to_le_bytes());
     assert_eq!(
         decode_header(&bytes, INCARNATION).unwrap_err(),
-        GroupError::NewerVersion(2)
+        GroupError::NewerVersion(3)
     );
+}
+
+#[test]
+fn only_a_group_that_needs_it_is_of_the_newest_version() {
+    let version_of = |event| {
+        let run = EncodeRun {
+            run: Run {
+                id: id(1, 0),
+                content: RunContent::Event(event),
+            },
+            parts: &[],
+        };
+        let mut out = vec![0; encoded_len(0, 1)];
+        encode(&header(1), &[run], &mut out);
+        u16::from_le_bytes([out[4], out[5]])
+    };
+    assert_eq!(version_of(LogEvent::JumpTo(Offset(6))), 1);
+    assert_eq!(version_of(LogEvent::Session(6)), 2);
 }
 
 proptest! {
