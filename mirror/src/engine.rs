@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use crate::config::LinkConfig;
 use crate::discovery::Found;
 use crate::ends::Ends;
-use crate::partition::{FetchFailure, Partition, Stop};
+use crate::partition::{FetchFailure, Partition, Promotion, Stop};
 use crate::status::LinkStatus;
 use crate::topology::MirrorTopic;
 
@@ -57,6 +57,8 @@ pub enum Control {
     Pause(Option<String>),
     /// Go on, and look again at what is stopped.
     Resume(Option<String>),
+    /// Give partitions to clients.
+    Promote(Option<String>, Promotion),
 }
 
 struct Entry {
@@ -382,6 +384,7 @@ impl Engine {
             }
             entry.source_id = topic.source_id;
             (entry.source_leader, entry.target_leader) = (partition.source_leader, partition.target_leader);
+            entry.partition.saw_epoch(partition.source_epoch);
             if is_paused {
                 entry.partition.pause();
             }
@@ -395,9 +398,19 @@ impl Engine {
 
     fn control(&mut self, control: &Control) {
         let now = Instant::now();
+        tracing::info!(link = self.link.name, ?control, "an operator's wish");
+        self.status_at = now;
         let (topic, pauses) = match control {
             Control::Pause(topic) => (topic, true),
             Control::Resume(topic) => (topic, false),
+            Control::Promote(topic, promotion) => {
+                for entry in &mut self.entries {
+                    if topic.as_ref().is_none_or(|topic| *topic == entry.source.topic) {
+                        entry.partition.promote(*promotion, now);
+                    }
+                }
+                return;
+            }
         };
         match (topic, pauses) {
             (None, pauses) => {
@@ -411,7 +424,6 @@ impl Engine {
                 self.paused.remove(topic);
             }
         }
-        tracing::info!(link = self.link.name, ?control, "an operator's wish");
         for entry in &mut self.entries {
             if topic.as_ref().is_some_and(|topic| *topic != entry.source.topic) {
                 continue;
@@ -421,7 +433,6 @@ impl Engine {
                 false => entry.partition.resume(now),
             }
         }
-        self.status_at = now;
     }
 
     /// Finishes appends that are under way, then releases what is claimed, so that the next instance need not wait for the

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::config::LinkConfig;
 use crate::ends::Ends;
+use crate::partition::Stop;
 use crate::status::{GroupsStatus, LinkStatus};
 
 /// Pause between two rounds: an offset is less than two seconds old at the target, as long as a round is short.
@@ -95,6 +96,10 @@ impl Groups {
     fn mirrors(&self) -> Mirrors {
         let status = Arc::clone(&self.status.borrow());
         let mirror = |partition: &crate::status::PartitionStatus| {
+            // What was promoted belongs to clients, their offsets too.
+            if partition.stop == Some(Stop::Promoted.name()) {
+                return None;
+            }
             let index = PartitionIndex(partition.partition);
             let source = TopicPartition::new(partition.topic.clone(), index);
             let target = TopicPartition::new(partition.target_topic.clone(), index);

@@ -8,8 +8,10 @@
 //! | `/links` | every link, without its partitions |
 //! | `/links/NAME/topics` | its partitions |
 //! | POST `/links/NAME/pause`, `/links/NAME/resume` | all topics, or `?topic=NAME`; not kept over a restart |
+//! | POST `/links/NAME/promote?still_ms=N`, `/links/NAME/failover` | the same; done when each partition's `stop` is `promoted` |
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{StatusCode, header};
@@ -24,11 +26,16 @@ use tokio::net::TcpListener;
 
 use crate::engine::Control;
 use crate::metrics::LinkMetrics;
-use crate::partition::State as PartitionState;
+use crate::partition::{Promotion, State as PartitionState};
 use crate::service::{LinkHandle, Links};
 use crate::status::LinkStatus;
 
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// How long the source's end stands still before a planned promotion, when nothing else is asked for.
+const STILL_MS: u64 = 5_000;
+/// Longest such wait.
+const STILL_MS_MAX: u64 = 3_600_000;
 
 #[derive(Clone)]
 struct Shared {
@@ -78,6 +85,8 @@ fn router(shared: Shared) -> Router {
         .route("/links/{name}/topics", get(topics))
         .route("/links/{name}/pause", post(pause))
         .route("/links/{name}/resume", post(resume))
+        .route("/links/{name}/promote", post(promote))
+        .route("/links/{name}/failover", post(failover))
         .with_state(shared)
 }
 
@@ -155,6 +164,7 @@ async fn topics(State(shared): State<Shared>, Path(name): Path<String>) -> Respo
 #[derive(Deserialize)]
 struct Which {
     topic: Option<String>,
+    still_ms: Option<u64>,
 }
 
 async fn pause(shared: State<Shared>, name: Path<String>, Query(which): Query<Which>) -> Response {
@@ -163,6 +173,17 @@ async fn pause(shared: State<Shared>, name: Path<String>, Query(which): Query<Wh
 
 async fn resume(shared: State<Shared>, name: Path<String>, Query(which): Query<Which>) -> Response {
     ask(&shared, &name, Control::Resume(which.topic.clone()), which.topic).await
+}
+
+async fn promote(shared: State<Shared>, name: Path<String>, Query(which): Query<Which>) -> Response {
+    let still = Duration::from_millis(which.still_ms.unwrap_or(STILL_MS).min(STILL_MS_MAX));
+    let control = Control::Promote(which.topic.clone(), Promotion::Planned { still });
+    ask(&shared, &name, control, which.topic).await
+}
+
+async fn failover(shared: State<Shared>, name: Path<String>, Query(which): Query<Which>) -> Response {
+    let control = Control::Promote(which.topic.clone(), Promotion::Failover);
+    ask(&shared, &name, control, which.topic).await
 }
 
 async fn ask(shared: &Shared, name: &str, control: Control, topic: Option<String>) -> Response {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use serde_json::Value;
@@ -47,6 +47,10 @@ enum Command {
         #[arg(long)]
         watch: bool,
     },
+    /// Give mirror topics to clients once they have everything; stop the source's producers first
+    Promote(Promote),
+    /// Give mirror topics to clients now, with what they have: the source is lost
+    Failover(Promote),
     /// Begin nothing new until `resume` or a restart of the service
     Pause {
         /// The file the service runs with
@@ -67,6 +71,23 @@ enum Command {
     },
 }
 
+/// What `promote` and `failover` are told.
+#[derive(clap::Args)]
+struct Promote {
+    /// The file the service runs with
+    file: PathBuf,
+    /// The link
+    link: String,
+    /// Topics of the source; all of the link's without one
+    topics: Vec<String>,
+    /// How long to wait, in seconds; what is not promoted by then goes on being wanted
+    #[arg(long, default_value_t = 60)]
+    within: u64,
+    /// How long the source's end must stand still before a planned promotion, in milliseconds
+    #[arg(long, default_value_t = 5000)]
+    still_ms: u64,
+}
+
 /// Wrong arguments or a wrong file, as clap has it.
 const USAGE: u8 = 2;
 
@@ -76,6 +97,13 @@ fn main() -> ExitCode {
         Command::Plan { file } => with_config(&file, show_plan),
         Command::Verify { file, behind_ok } => with_config(&file, |config| show_verify(&config, behind_ok)),
         Command::Status { file, watch } => with_config(&file, |config| show_status(&config, watch)),
+        Command::Promote(promote) => with_config(&promote.file, |config| {
+            let still = format!("still_ms={}", promote.still_ms);
+            show_promote(&config, "promote", &still, &promote)
+        }),
+        Command::Failover(promote) => with_config(&promote.file, |config| {
+            show_promote(&config, "failover", "", &promote)
+        }),
         Command::Pause { file, link, topic } => {
             with_config(&file, |config| wish(&config, "pause", &link, topic.as_deref()))
         }
@@ -252,6 +280,88 @@ fn wish(config: &Config, verb: &str, link: &str, topic: Option<&str>) -> ExitCod
             eprintln!("{error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn show_promote(config: &Config, verb: &str, query: &str, promote: &Promote) -> ExitCode {
+    let all = format!("/links/{}/{verb}?{query}", escaped(&promote.link));
+    let paths = match promote.topics.is_empty() {
+        true => vec![all],
+        false => promote
+            .topics
+            .iter()
+            .map(|topic| format!("{all}&topic={}", escaped(topic)))
+            .collect(),
+    };
+    for path in paths {
+        match address(config).and_then(|address| request(address, "POST", &path)) {
+            Ok((202, _)) => {}
+            Ok((_, why)) | Err(why) => {
+                eprintln!("{}", why.trim_end());
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    let deadline = Instant::now() + Duration::from_secs(promote.within);
+    loop {
+        let partitions = match ask(
+            config,
+            "GET",
+            &format!("/links/{}/topics", escaped(&promote.link)),
+        ) {
+            Ok(topics) => chosen_partitions(&topics, &promote.topics),
+            Err(error) => {
+                eprintln!("{error}");
+                return ExitCode::FAILURE;
+            }
+        };
+        let is_done = partitions.iter().all(|partition| partition["stop"] == "promoted");
+        if is_done || Instant::now() >= deadline {
+            return report_promotion(&partitions, is_done);
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn chosen_partitions(topics: &Value, names: &[String]) -> Vec<Value> {
+    let is_chosen = |partition: &&Value| {
+        let name = partition["topic"].as_str().unwrap_or_default();
+        names.is_empty() || names.iter().any(|chosen| chosen == name)
+    };
+    topics["partitions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(is_chosen)
+        .cloned()
+        .collect()
+}
+
+/// Says where each partition was cut. Whatever the source has from there on, the mirror has not.
+fn report_promotion(partitions: &[Value], is_done: bool) -> ExitCode {
+    for partition in partitions {
+        let name = partition["target_topic"].as_str().unwrap_or_default();
+        match partition["stop"] == "promoted" {
+            true => {
+                let cut = partition["cut"]
+                    .as_i64()
+                    .map_or("?".to_owned(), |cut| cut.to_string());
+                say(&format!(
+                    "{name}-{}: promoted; the source's records below offset {cut} are there",
+                    partition["partition"]
+                ));
+            }
+            false => {
+                say(&format!(
+                    "not promoted:\n{}",
+                    partition_line(partition).trim_end()
+                ));
+            }
+        }
+    }
+    match is_done {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     }
 }
 

@@ -17,6 +17,7 @@
 mod commands;
 mod fetching;
 mod placing;
+mod promoting;
 mod stop;
 
 use std::time::{Duration, Instant};
@@ -32,6 +33,7 @@ use crate::run::Run;
 pub use commands::Refusal;
 pub use fetching::{FetchFailure, Fetched};
 pub use placing::Place;
+pub use promoting::Promotion;
 pub use stop::{Loss, Stop};
 
 /// Waits after failures: a target that restarts is back within seconds.
@@ -177,6 +179,14 @@ pub struct Partition {
     not_before: Option<Instant>,
     reason: Option<String>,
     is_paused: bool,
+    /// An operator wants clients to write to the mirror.
+    promotion: Option<Promotion>,
+    /// The source's end, and since when it is the same.
+    still: Option<(Offset, Instant)>,
+    /// The highest leader epoch that the source announced.
+    source_epoch: LeaderEpoch,
+    /// Where the mirror ended when it was promoted.
+    cut: Option<Offset>,
     losses: Vec<Loss>,
     /// What an operator should hear, until somebody takes it.
     news: Vec<String>,
@@ -216,6 +226,10 @@ impl Partition {
             not_before: None,
             reason: None,
             is_paused: false,
+            promotion: None,
+            still: None,
+            source_epoch: LeaderEpoch::UNKNOWN,
+            cut: None,
             losses: Vec::new(),
             news: Vec::new(),
             appended_bytes: 0,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use thalweg_client::TopicMetadata;
-use thalweg_types::{BrokerId, PartitionIndex, TopicId};
+use thalweg_types::{BrokerId, LeaderEpoch, PartitionIndex, TopicId};
 use thalweg_wire::mirror::LinkId;
 
 use crate::config::{LinkConfig, link_id_text, parse_link_id};
@@ -86,6 +86,8 @@ pub struct MirrorPartition {
     pub source_leader: Option<BrokerId>,
     /// Who leads it at the target.
     pub target_leader: Option<BrokerId>,
+    /// The source's leader epoch; unknown from old brokers.
+    pub source_epoch: LeaderEpoch,
 }
 
 /// A topic that is mirrored.
@@ -269,6 +271,7 @@ fn mirrored(source: &str, target: String, topic: &Topic, there: &Topic) -> Vec<S
         Some(MirrorPartition {
             partition: partition.partition,
             source_leader: partition.leader,
+            source_epoch: partition.leader_epoch,
             target_leader: *leader_there.get(&partition.partition)?,
         })
     });

@@ -1,5 +1,5 @@
 use thalweg_client::PartitionMetadata;
-use thalweg_types::{ErrorCode, LeaderEpoch};
+use thalweg_types::ErrorCode;
 
 use super::*;
 use crate::config::Config;

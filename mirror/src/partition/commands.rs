@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use thalweg_types::{ErrorCode, Offset};
-use thalweg_wire::mirror::{Command, LinkId, Operation, Ownership, Report};
+use thalweg_wire::mirror::{Command, Operation, Ownership, Report};
 
 use super::{Partition, Pending, Phase, Stop, WantedCommand, code_text};
 use crate::config::LogStart;
@@ -46,6 +46,9 @@ impl Partition {
 
     fn operation(&self, now: Instant) -> Option<(Operation, Offset)> {
         let end = self.log_end();
+        if let Some(promote) = self.promote_now(now) {
+            return Some(promote);
+        }
         match &self.phase {
             Phase::Claiming => {
                 let lease_ms = i32::try_from(self.rules.lease.as_millis()).unwrap_or(i32::MAX);
@@ -92,6 +95,11 @@ impl Partition {
                 self.asked_start = to;
                 None
             }
+            Operation::Promote { .. } => {
+                self.cut = Some(self.log_end());
+                self.doubt();
+                None
+            }
             _ => None,
         };
         self.pending = Some(Pending {
@@ -136,6 +144,9 @@ impl Partition {
     }
 
     fn done(&mut self, pending: &Pending, report: &Report, now: Instant) {
+        if matches!(pending.operation, Operation::Promote { .. }) {
+            return self.promoted();
+        }
         if let Some(stop) = self.not_ours(report) {
             return self.halt(stop);
         }
@@ -207,10 +218,10 @@ impl Partition {
     fn not_ours(&self, report: &Report) -> Option<Stop> {
         match report.ownership {
             Ownership::Link if report.link == self.link => None,
-            Ownership::Open if report.link == LinkId::NONE => Some(Stop::NotOurs(
-                "clients may write to it: it is no mirror partition, or was promoted".to_owned(),
+            Ownership::Open if self.cut.is_some() || report.link == self.link => Some(Stop::Promoted),
+            Ownership::Open => Some(Stop::NotOurs(
+                "clients may write to it: it is no mirror partition, or another link promoted it".to_owned(),
             )),
-            Ownership::Open => Some(Stop::Promoted),
             Ownership::Sealed => Some(Stop::NotOurs("it is sealed".to_owned())),
             Ownership::Link => Some(Stop::NotOurs(format!(
                 "link {} owns it",

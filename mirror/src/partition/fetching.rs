@@ -106,6 +106,7 @@ impl Partition {
             epoch_end: None,
         };
         self.place = Some(place);
+        self.note_end(place.end, now);
         match cut(&fetched.records, self.fetch_at) {
             Ok(Some(run)) => self.take_run(run, &place, now),
             Ok(None) => self.take_nothing(&fetched, &place, now),

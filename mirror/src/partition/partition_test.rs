@@ -209,6 +209,7 @@ impl Target {
                 assert!(to.get() <= self.end);
                 self.start = self.start.max(to.get());
             }
+            Operation::Promote { .. } => self.ownership = Ownership::Open,
             Operation::Truncate { to } => {
                 self.batches.retain(|batch| batch.last < to.get());
                 self.end = to.get();
@@ -504,6 +505,52 @@ fn a_paused_partition_wants_nothing() {
     assert!(world.target.batches.is_empty());
     world.partition.resume(world.now);
     assert_eq!(world.settle(), State::Live);
+}
+
+#[test]
+fn a_planned_promotion_waits_until_everything_is_there_and_still() {
+    let mut source = three();
+    source.unstable = 15;
+    let mut world = World::new(source, rules());
+    world.settle();
+    let still = Duration::from_secs(2);
+    world.partition.promote(Promotion::Planned { still }, world.now);
+    for _ in 0..50 {
+        world.now += Duration::from_millis(100);
+        world.step();
+    }
+    assert_eq!(world.target.ownership, Ownership::Link, "a transaction is open");
+    world.source.unstable = 0;
+    for _ in 0..50 {
+        world.now += Duration::from_millis(100);
+        world.step();
+    }
+    assert_eq!(world.partition.stop(), Some(&Stop::Promoted));
+    assert_eq!(
+        (world.target.ownership, world.partition.cut()),
+        (Ownership::Open, Some(Offset(21)))
+    );
+    world.assert_equal();
+}
+
+#[test]
+fn a_failover_takes_what_is_there_at_once() {
+    let mut world = World::new(three(), rules());
+    world.batches_max = 1;
+    for _ in 0..5 {
+        world.step();
+    }
+    assert!(world.target.end < 21);
+    let cut = Offset(world.target.end);
+    world.partition.promote(Promotion::Failover, world.now);
+    world.settle();
+    assert_eq!(world.partition.stop(), Some(&Stop::Promoted));
+    assert_eq!(
+        (world.target.ownership, world.partition.cut()),
+        (Ownership::Open, Some(cut))
+    );
+    world.partition.promote(Promotion::Failover, world.now);
+    assert_eq!(world.settle(), State::Stopped, "once is enough");
 }
 
 /// Answers get lost before or after their effect, come late, and in any order; other instances take the partition;
