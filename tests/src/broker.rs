@@ -370,16 +370,19 @@ fn find_or_build() -> PathBuf {
         assert!(path.is_file(), "THALWEG_BIN={}: no such file", path.display());
         return path;
     }
+    build("thalweg-broker", "thalweg")
+}
+
+/// Builds a program of the workspace beside the test, and returns where it is.
+///
+/// # Panics
+/// When it cannot be built.
+pub(crate) fn build(package: &str, program: &str) -> PathBuf {
     let output = places::build_output();
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.current_dir(places::repository()).args([
-        "build",
-        "--quiet",
-        "-p",
-        "thalweg-broker",
-        "--bin",
-        "thalweg",
-    ]);
+    build
+        .current_dir(places::repository())
+        .args(["build", "--quiet", "-p", package, "--bin", program]);
     if output.file_name().is_some_and(|name| name == "release") {
         build.arg("--release");
     }
@@ -388,7 +391,7 @@ fn find_or_build() -> PathBuf {
     if status.is_none() {
         let _ = child.kill();
     }
-    let status = status.unwrap_or_else(|| panic!("cargo build -p thalweg-broker takes more than {BUILD:?}"));
-    assert!(status.success(), "cargo build -p thalweg-broker failed: {status}");
-    output.join("thalweg")
+    let status = status.unwrap_or_else(|| panic!("cargo build -p {package} takes more than {BUILD:?}"));
+    assert!(status.success(), "cargo build -p {package} failed: {status}");
+    output.join(program)
 }

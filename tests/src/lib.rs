@@ -20,6 +20,7 @@ pub mod http;
 pub mod kafka_peer;
 pub mod load;
 pub mod memory;
+pub mod mirror;
 pub mod places;
 pub mod ports;
 pub mod process;

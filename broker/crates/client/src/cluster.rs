@@ -157,11 +157,25 @@ impl Cluster {
         })
     }
 
+    /// Makes a connection to one broker that nobody shares, for requests that hold up those behind them.
+    ///
+    /// # Errors
+    /// As [`Cluster::broker`].
+    pub async fn dial(&self, id: BrokerId) -> Result<Connection, ClientError> {
+        let address = self.address(id).await?;
+        Connection::connect(&address, &self.inner.config).await
+    }
+
     /// Returns a connection to one broker.
     ///
     /// # Errors
     /// [`ClientError::UnknownBroker`] if the metadata does not list it, [`ClientError::Connect`].
     pub async fn broker(&self, id: BrokerId) -> Result<Connection, ClientError> {
+        let address = self.address(id).await?;
+        self.connection_to(&address).await
+    }
+
+    async fn address(&self, id: BrokerId) -> Result<Address, ClientError> {
         if !self.lock_cache().brokers.contains_key(&id) {
             self.refresh(TopicSelection::None, TopicCreation::Never).await?;
         }
@@ -170,8 +184,7 @@ impl Cluster {
             .brokers
             .get(&id)
             .map(|broker| broker.address.clone());
-        self.connection_to(&address.ok_or(ClientError::UnknownBroker { id })?)
-            .await
+        address.ok_or(ClientError::UnknownBroker { id })
     }
 
     /// Returns the brokers of the newest metadata, which is asked for if there is none.

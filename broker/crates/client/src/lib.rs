@@ -20,8 +20,10 @@ mod error;
 mod fake_broker;
 mod fetch;
 mod frame;
+mod leader_epochs;
 mod list_offsets;
 mod metadata;
+mod mirror;
 mod produce;
 mod versions;
 
@@ -36,8 +38,10 @@ pub use config::{Address, AddressError, ClientConfig, parse_bootstrap};
 pub use connection::Connection;
 pub use error::{BrokerError, ClientError, Resource};
 pub use fetch::{AbortedTransaction, FetchOptions, FetchTarget, FetchedPartition, FetchedRecords, Isolation};
+pub use leader_epochs::EpochEnd;
 pub use list_offsets::{ListedOffset, OffsetQuery};
 pub use metadata::{BrokerNode, Metadata, PartitionMetadata, TopicCreation, TopicMetadata, TopicSelection};
+pub use mirror::{MirrorAnswer, MirrorCommand};
 pub use produce::{Acks, ProduceAck, ProduceBatch, ProduceOptions, ProducedPartition, ProducerIdentity};
 pub use versions::ApiVersionTable;
 

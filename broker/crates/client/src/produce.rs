@@ -175,6 +175,24 @@ fn produced_partition(topic: &str, answer: PartitionProduceResponse) -> Produced
         answer.current_leader.leader_id.0,
         answer.current_leader.leader_epoch,
     );
+    let message = refusal_message(&answer);
+    let result = BrokerError::check(API, answer.error_code, message, || {
+        Resource::Partition(topic.to_owned(), index)
+    })
+    .map(|()| ProduceAck {
+        base_offset: Offset(answer.base_offset),
+        log_append_time: TimestampMs(answer.log_append_time_ms),
+        log_start_offset: Offset(answer.log_start_offset),
+    });
+    ProducedPartition {
+        partition: TopicPartition::new(topic, index),
+        result,
+        current_leader,
+    }
+}
+
+/// Joins what the broker says of single records and of the whole batch.
+pub(crate) fn refusal_message(answer: &PartitionProduceResponse) -> Option<String> {
     // Which record is at fault (KIP-467) matters more than the sentence about the batch.
     let faults: Vec<String> = answer
         .record_errors
@@ -184,7 +202,7 @@ fn produced_partition(topic: &str, answer: PartitionProduceResponse) -> Produced
             Some(format!("record {}: {text}", fault.batch_index))
         })
         .collect();
-    let message = match (answer.error_message, faults.is_empty()) {
+    match (answer.error_message.as_ref(), faults.is_empty()) {
         (Some(message), true) => Some(message.to_string()),
         // One sentence about the record and the batch needs to be said once.
         (Some(message), false) => {
@@ -198,18 +216,5 @@ fn produced_partition(topic: &str, answer: PartitionProduceResponse) -> Produced
         }
         (None, true) => None,
         (None, false) => Some(faults.join("; ")),
-    };
-    let result = BrokerError::check(API, answer.error_code, message, || {
-        Resource::Partition(topic.to_owned(), index)
-    })
-    .map(|()| ProduceAck {
-        base_offset: Offset(answer.base_offset),
-        log_append_time: TimestampMs(answer.log_append_time_ms),
-        log_start_offset: Offset(answer.log_start_offset),
-    });
-    ProducedPartition {
-        partition: TopicPartition::new(topic, index),
-        result,
-        current_leader,
     }
 }

@@ -9,6 +9,8 @@ use kafka_protocol::protocol::VersionRange;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ApiVersionTable {
     ranges: BTreeMap<i16, VersionRange>,
+    /// Features in force in the cluster (KIP-584): lowest and highest version.
+    features: BTreeMap<String, (i16, i16)>,
 }
 
 impl ApiVersionTable {
@@ -26,7 +28,21 @@ impl ApiVersionTable {
                 )
             })
             .collect();
-        Self { ranges }
+        let features = response
+            .finalized_features
+            .iter()
+            .map(|feature| {
+                let levels = (feature.min_version_level, feature.max_version_level);
+                (feature.name.to_string(), levels)
+            })
+            .collect();
+        Self { ranges, features }
+    }
+
+    /// Returns the lowest and highest version of a feature that is in force in the cluster (KIP-584).
+    #[must_use]
+    pub fn feature(&self, name: &str) -> Option<(i16, i16)> {
+        self.features.get(name).copied()
     }
 
     /// Returns the lowest and highest version the broker offers of an API key.

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::{CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest};
 use thalweg_types::TopicId;
+use thalweg_wire::mirror::{self, LinkId};
 
 use super::{CHANGE_TIMEOUT_MS, Validation, owned, text, topic_name};
 use crate::{BrokerError, ClientError, Cluster, Resource};
@@ -126,16 +128,50 @@ impl Cluster {
         count: i32,
         validation: Validation,
     ) -> Result<(), ClientError> {
+        let wanted = CreatePartitionsTopic::default()
+            .with_name(topic_name(topic))
+            .with_count(count)
+            .with_assignments(None);
+        self.grow(topic, wanted, validation).await
+    }
+
+    /// Raises the number of partitions of a mirror topic to `count`, in the name of the link that owns it.
+    ///
+    /// # Errors
+    /// As [`Cluster::create_partitions`]; POLICY_VIOLATION if another link owns the topic.
+    pub async fn create_mirror_partitions(
+        &self,
+        topic: &str,
+        count: i32,
+        link: LinkId,
+    ) -> Result<(), ClientError> {
+        let wanted = CreatePartitionsTopic::default()
+            .with_name(topic_name(topic))
+            .with_count(count)
+            .with_assignments(None)
+            .with_unknown_tagged_field(mirror::TAG, Bytes::copy_from_slice(&link.0));
+        self.grow(topic, wanted, Validation::Apply).await
+    }
+
+    async fn grow(
+        &self,
+        topic: &str,
+        wanted: CreatePartitionsTopic,
+        validation: Validation,
+    ) -> Result<(), ClientError> {
         const API: &str = "CreatePartitions";
+        // Tagged fields begin with version 2.
+        let min = if wanted.unknown_tagged_fields.is_empty() {
+            0
+        } else {
+            2
+        };
         self.retry_change(API, async || {
             let connection = self.controller().await?;
-            let version = connection.negotiate::<CreatePartitionsRequest>(CREATE_PARTITIONS_VERSION_MAX)?;
-            let wanted = CreatePartitionsTopic::default()
-                .with_name(topic_name(topic))
-                .with_count(count)
-                .with_assignments(None);
+            let version =
+                connection.negotiate_range::<CreatePartitionsRequest>(min, CREATE_PARTITIONS_VERSION_MAX)?;
             let request = CreatePartitionsRequest::default()
-                .with_topics(vec![wanted])
+                .with_topics(vec![wanted.clone()])
                 .with_timeout_ms(CHANGE_TIMEOUT_MS)
                 .with_validate_only(validation == Validation::Only);
             let response = connection.send(version, &request).await?;

@@ -1,0 +1,472 @@
+//! The configuration file: links and their rules, in TOML.
+//!
+//! Owns what the keys are and what they may be. Every mistake is told with its line, and all of them at once; an unknown
+//! key is one. Knows nothing of clusters.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use regex::Regex;
+use serde::Deserialize;
+use thalweg_client::{Address, Isolation, parse_bootstrap};
+use thalweg_wire::mirror::LinkId;
+use toml::Spanned;
+
+/// What an empty mirror begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// The first record the source keeps.
+    #[default]
+    Earliest,
+    /// What is written from now on.
+    Latest,
+}
+
+/// What to do when the source no longer has what comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnGap {
+    /// Stop the partition and say which offsets are lost.
+    #[default]
+    Stop,
+    /// Say which offsets are lost and go on behind them.
+    Jump,
+}
+
+/// What to do when the source lost records that the mirror has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnRewind {
+    /// Stop the partition and say which offsets differ.
+    #[default]
+    Stop,
+    /// Cut the mirror back to what both have.
+    Truncate,
+}
+
+/// Where the mirror's first record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogStart {
+    /// Where the source's is.
+    #[default]
+    Follow,
+    /// Where the target's own retention puts it.
+    Independent,
+}
+
+/// How far the source is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReadUpTo {
+    /// To the last stable offset: no transaction is open in the mirror.
+    #[default]
+    Committed,
+    /// To the high watermark.
+    All,
+}
+
+impl ReadUpTo {
+    /// The isolation level a fetch asks for.
+    #[must_use]
+    pub const fn isolation(self) -> Isolation {
+        match self {
+            Self::Committed => Isolation::ReadCommitted,
+            Self::All => Isolation::ReadUncommitted,
+        }
+    }
+}
+
+/// How batches get to the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    #[default]
+    Verbatim,
+}
+
+/// What holds for every partition of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Where an empty mirror begins.
+    pub start: Start,
+    /// What happens at a gap.
+    pub on_gap: OnGap,
+    /// What happens when the source lost records.
+    pub on_rewind: OnRewind,
+    /// Whose log start counts.
+    pub log_start: LogStart,
+    /// How far is read.
+    pub read: ReadUpTo,
+    /// How long a claim lasts without being renewed.
+    pub lease: Duration,
+}
+
+/// One side of a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Side {
+    /// Its brokers.
+    pub bootstrap: Vec<Address>,
+    /// The cluster id that is expected; `None` takes what is found.
+    pub cluster_id: Option<String>,
+}
+
+/// One link.
+#[derive(Clone, Debug)]
+pub struct LinkConfig {
+    /// Its name.
+    pub name: String,
+    /// Its id, if it is given.
+    pub id: Option<LinkId>,
+    /// Where records come from.
+    pub source: Side,
+    /// Where they go.
+    pub target: Side,
+    /// Topics that are mirrored: one of these fits the whole name …
+    pub topics: Vec<Regex>,
+    /// … and none of these.
+    pub exclude: Vec<Regex>,
+    /// Groups whose offsets are copied: one of these fits the whole name.
+    pub groups: Vec<Regex>,
+    /// What stands before the name of a mirror topic.
+    pub prefix: String,
+    /// What holds for every partition.
+    pub rules: Rules,
+    /// Bytes per second of records; `None` for no limit.
+    pub bandwidth_bytes: Option<u64>,
+    /// Pause between two looks at the topics of both sides.
+    pub discovery: Duration,
+}
+
+/// The whole file.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where metrics and the REST interface are; `None` for nowhere.
+    pub http: Option<SocketAddr>,
+    /// Links by name.
+    pub links: Vec<LinkConfig>,
+}
+
+/// A file that cannot be used. Shows one line for each mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The file.
+    pub path: PathBuf,
+    /// Line (from 1; 0 if it is about the whole file) and what is wrong there.
+    pub mistakes: Vec<(usize, String)>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, (line, mistake)) in self.mistakes.iter().enumerate() {
+            if number > 0 {
+                f.write_str("\n")?;
+            }
+            match line {
+                0 => write!(f, "{}: {mistake}", self.path.display())?,
+                line => write!(f, "{}:{line}: {mistake}", self.path.display())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+const HTTP_DEFAULT: &str = "127.0.0.1:9645";
+const DISCOVERY_MS: Bounds = Bounds(100, 3_600_000);
+/// At most what the protocol allows; at least three renewals of a second.
+const LEASE_MS: Bounds = Bounds(3_000, thalweg_wire::mirror::LEASE_MS_MAX as i64);
+/// Below this a single batch would block the line for long.
+const BANDWIDTH_BYTES: Bounds = Bounds(1024, i64::MAX);
+/// Kafka's bound on the length of a topic name.
+const TOPIC_NAME_LEN_MAX: usize = 249;
+
+/// Lowest and highest value.
+#[derive(Clone, Copy)]
+struct Bounds(i64, i64);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileText {
+    #[serde(default)]
+    service: ServiceText,
+    #[serde(default)]
+    link: BTreeMap<Spanned<String>, LinkText>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServiceText {
+    http: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SideText {
+    bootstrap: Spanned<String>,
+    cluster_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LinkText {
+    id: Option<Spanned<String>>,
+    source: SideText,
+    target: SideText,
+    #[serde(default, rename = "mode")]
+    _mode: Mode,
+    topics: Spanned<Vec<Spanned<String>>>,
+    #[serde(default)]
+    exclude: Vec<Spanned<String>>,
+    #[serde(default)]
+    groups: Vec<Spanned<String>>,
+    prefix: Option<Spanned<String>>,
+    #[serde(default)]
+    start: Start,
+    #[serde(default)]
+    on_gap: OnGap,
+    #[serde(default)]
+    on_rewind: OnRewind,
+    #[serde(default)]
+    log_start: LogStart,
+    #[serde(default)]
+    read: ReadUpTo,
+    lease_ms: Option<Spanned<i64>>,
+    discovery_ms: Option<Spanned<i64>>,
+    bandwidth_bytes: Option<Spanned<i64>>,
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every mistake that was found; a mistake of TOML's syntax or an unknown key is told alone.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+            path: path.to_owned(),
+            mistakes: vec![(0, format!("cannot be read: {error}"))],
+        })?;
+        Self::parse(path, &text)
+    }
+
+    /// Checks a text; `path` is for messages only.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let failed = |mistakes| ConfigError {
+            path: path.to_owned(),
+            mistakes,
+        };
+        let file: FileText = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(0, |span| line_of(text, &span));
+            failed(vec![(line, error.message().replace('\n', " "))])
+        })?;
+        let mut check = Check {
+            text,
+            mistakes: Vec::new(),
+        };
+        let http = check.http(file.service.http);
+        if file.link.is_empty() {
+            check
+                .mistakes
+                .push((0, "no link is given; a link begins with [link.NAME]".to_owned()));
+        }
+        let links = file
+            .link
+            .into_iter()
+            .map(|(name, link)| check.link(name, link))
+            .collect();
+        if check.mistakes.is_empty() {
+            Ok(Self { http, links })
+        } else {
+            check.mistakes.sort();
+            Err(failed(check.mistakes))
+        }
+    }
+}
+
+/// Collects mistakes.
+struct Check<'a> {
+    text: &'a str,
+    mistakes: Vec<(usize, String)>,
+}
+
+impl Check<'_> {
+    fn note(&mut self, span: &Range<usize>, mistake: String) {
+        self.mistakes.push((line_of(self.text, span), mistake));
+    }
+
+    fn http(&mut self, given: Option<Spanned<String>>) -> Option<SocketAddr> {
+        let span = given.as_ref().map(Spanned::span).unwrap_or_default();
+        let text = given.map_or_else(|| HTTP_DEFAULT.to_owned(), Spanned::into_inner);
+        if text == "off" {
+            return None;
+        }
+        match text.parse() {
+            Ok(address) => Some(address),
+            Err(_) => {
+                self.note(
+                    &span,
+                    format!("service.http: '{text}' is not an address such as {HTTP_DEFAULT}, nor \"off\""),
+                );
+                None
+            }
+        }
+    }
+
+    fn link(&mut self, name: Spanned<String>, link: LinkText) -> LinkConfig {
+        let key = |key: &str| format!("link.{}.{key}", name.get_ref());
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if name.get_ref().is_empty() || name.get_ref().len() > 100 || !name.get_ref().chars().all(is_name) {
+            self.note(
+                &name.span(),
+                format!(
+                    "'{}' is not a link's name: 1 to 100 letters, digits, - and _",
+                    name.get_ref()
+                ),
+            );
+        }
+        if link.topics.get_ref().is_empty() {
+            let said = format!("{}: no topic is chosen; [\".*\"] takes all", key("topics"));
+            self.note(&link.topics.span(), said);
+        }
+        let ms = |value: i64| Duration::from_millis(u64::try_from(value).unwrap_or_default());
+        let lease = self.bounded(&key("lease_ms"), link.lease_ms, LEASE_MS);
+        let discovery = self.bounded(&key("discovery_ms"), link.discovery_ms, DISCOVERY_MS);
+        let bandwidth = self.bounded(&key("bandwidth_bytes"), link.bandwidth_bytes, BANDWIDTH_BYTES);
+        LinkConfig {
+            id: self.link_id(&key("id"), link.id),
+            source: self.side(&key("source"), link.source),
+            target: self.side(&key("target"), link.target),
+            topics: self.patterns(&key("topics"), link.topics.into_inner()),
+            exclude: self.patterns(&key("exclude"), link.exclude),
+            groups: self.patterns(&key("groups"), link.groups),
+            prefix: self.prefix(&key("prefix"), link.prefix),
+            rules: Rules {
+                start: link.start,
+                on_gap: link.on_gap,
+                on_rewind: link.on_rewind,
+                log_start: link.log_start,
+                read: link.read,
+                lease: ms(lease.unwrap_or(10_000)),
+            },
+            bandwidth_bytes: bandwidth.and_then(|bytes| u64::try_from(bytes).ok()),
+            discovery: ms(discovery.unwrap_or(10_000)),
+            name: name.into_inner(),
+        }
+    }
+
+    fn bounded(&mut self, key: &str, given: Option<Spanned<i64>>, Bounds(min, max): Bounds) -> Option<i64> {
+        let given = given?;
+        if (min..=max).contains(given.get_ref()) {
+            return Some(given.into_inner());
+        }
+        let said = format!("{key}: {} is not within {min} and {max}", given.get_ref());
+        self.note(&given.span(), said);
+        None
+    }
+
+    fn link_id(&mut self, key: &str, given: Option<Spanned<String>>) -> Option<LinkId> {
+        let given = given?;
+        let id = parse_link_id(given.get_ref()).filter(|id| *id != LinkId::NONE);
+        if id.is_none() {
+            let said = format!(
+                "{key}: '{}' is not a link id: 32 hexadecimal digits, not all 0",
+                given.get_ref()
+            );
+            self.note(&given.span(), said);
+        }
+        id
+    }
+
+    fn side(&mut self, key: &str, side: SideText) -> Side {
+        let bootstrap = parse_bootstrap(side.bootstrap.get_ref()).unwrap_or_else(|error| {
+            self.note(&side.bootstrap.span(), format!("{key}.bootstrap: {error}"));
+            Vec::new()
+        });
+        Side {
+            bootstrap,
+            cluster_id: side.cluster_id,
+        }
+    }
+
+    fn patterns(&mut self, key: &str, given: Vec<Spanned<String>>) -> Vec<Regex> {
+        let mut patterns = Vec::new();
+        for pattern in given {
+            match Regex::new(&format!("^(?:{})$", pattern.get_ref())) {
+                Ok(regex) => patterns.push(regex),
+                Err(error) => {
+                    let reason = error.to_string();
+                    let reason = reason.lines().last().unwrap_or_default();
+                    let said = format!(
+                        "{key}: '{}' is not a regular expression: {reason}",
+                        pattern.get_ref()
+                    );
+                    self.note(&pattern.span(), said);
+                }
+            }
+        }
+        patterns
+    }
+
+    fn prefix(&mut self, key: &str, given: Option<Spanned<String>>) -> String {
+        let Some(given) = given else {
+            return String::new();
+        };
+        let is_topic = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if given.get_ref().len() >= TOPIC_NAME_LEN_MAX || !given.get_ref().chars().all(is_topic) {
+            let said = format!(
+                "{key}: '{}' cannot begin a topic's name: letters, digits, . _ - only",
+                given.get_ref()
+            );
+            self.note(&given.span(), said);
+        }
+        given.into_inner()
+    }
+}
+
+/// Reads 32 hexadecimal digits; hyphens, as a UUID has them, are ignored.
+#[must_use]
+pub fn parse_link_id(text: &str) -> Option<LinkId> {
+    let digits: String = text.chars().filter(|c| *c != '-').collect();
+    if digits.len() != 32 || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
+        return None;
+    }
+    let number = u128::from_str_radix(&digits, 16).ok()?;
+    Some(LinkId(number.to_be_bytes()))
+}
+
+/// Writes a link id as topic settings have it.
+#[must_use]
+pub fn link_id_text(id: LinkId) -> String {
+    format!("{:032x}", u128::from_be_bytes(id.0))
+}
+
+/// The id of a link that is given none: the same for the same name and source cluster, on every machine (FNV-1a, 128 bits).
+#[must_use]
+pub fn derived_link_id(name: &str, source_cluster_id: &str) -> LinkId {
+    const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    let text = ["thalweg.mirror", name, source_cluster_id].join("\0");
+    let hash = text
+        .bytes()
+        .fold(BASIS, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
+    // No link is all zero; a hash practically never is.
+    LinkId(hash.max(1).to_be_bytes())
+}
+
+fn line_of(text: &str, span: &Range<usize>) -> usize {
+    let before = text.as_bytes().get(..span.start).unwrap_or_default();
+    1 + before.iter().filter(|byte| **byte == b'\n').count()
+}
+
+#[cfg(test)]
+#[path = "config_test.rs"]
+mod tests;

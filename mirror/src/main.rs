@@ -1,0 +1,386 @@
+//! `thalweg-mirror`: arguments → file → what they ask for.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Parser, Subcommand};
+use serde_json::Value;
+use thalweg_mirror::client_http::{escaped, request};
+use thalweg_mirror::config::Config;
+use thalweg_mirror::{plan, service, verify};
+use thalweg_telemetry::{init_logging, shutdown_channel};
+
+/// Mirrors topics from one Kafka-compatible cluster to another, offset for offset.
+#[derive(Parser)]
+#[command(name = "thalweg-mirror", version, about, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the links of a file until SIGTERM or Ctrl-C
+    Run {
+        /// Links, in TOML; mirror/README.md explains the keys
+        file: PathBuf,
+    },
+    /// Say what `run` would do, and do nothing; exit code 1 if something cannot work
+    Plan {
+        /// Links, in TOML
+        file: PathBuf,
+    },
+    /// Compare source and mirror batch by batch; exit code 1 if they differ, 2 if something cannot be compared
+    Verify {
+        /// Links, in TOML
+        file: PathBuf,
+        /// A mirror that is behind is no difference
+        #[arg(long)]
+        behind_ok: bool,
+    },
+    /// Show what the running service does
+    Status {
+        /// The file it runs with
+        file: PathBuf,
+        /// Show it again every second
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Give mirror topics to clients once they have everything; stop the source's producers first
+    Promote(Promote),
+    /// Give mirror topics to clients now, with what they have: the source is lost
+    Failover(Promote),
+    /// Begin nothing new until `resume` or a restart of the service
+    Pause {
+        /// The file the service runs with
+        file: PathBuf,
+        /// The link
+        link: String,
+        /// One topic of the source; all of the link's without it
+        topic: Option<String>,
+    },
+    /// Go on after a pause, and look again at what is stopped
+    Resume {
+        /// The file the service runs with
+        file: PathBuf,
+        /// The link
+        link: String,
+        /// One topic of the source; all of the link's without it
+        topic: Option<String>,
+    },
+}
+
+/// What `promote` and `failover` are told.
+#[derive(clap::Args)]
+struct Promote {
+    /// The file the service runs with
+    file: PathBuf,
+    /// The link
+    link: String,
+    /// Topics of the source; all of the link's without one
+    topics: Vec<String>,
+    /// How long to wait, in seconds; what is not promoted by then goes on being wanted
+    #[arg(long, default_value_t = 60)]
+    within: u64,
+    /// How long the source's end must stand still before a planned promotion, in milliseconds
+    #[arg(long, default_value_t = 5000)]
+    still_ms: u64,
+}
+
+/// Wrong arguments or a wrong file, as clap has it.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Run { file } => with_config(&file, run),
+        Command::Plan { file } => with_config(&file, show_plan),
+        Command::Verify { file, behind_ok } => with_config(&file, |config| show_verify(&config, behind_ok)),
+        Command::Status { file, watch } => with_config(&file, |config| show_status(&config, watch)),
+        Command::Promote(promote) => with_config(&promote.file, |config| {
+            let still = format!("still_ms={}", promote.still_ms);
+            show_promote(&config, "promote", &still, &promote)
+        }),
+        Command::Failover(promote) => with_config(&promote.file, |config| {
+            show_promote(&config, "failover", "", &promote)
+        }),
+        Command::Pause { file, link, topic } => {
+            with_config(&file, |config| wish(&config, "pause", &link, topic.as_deref()))
+        }
+        Command::Resume { file, link, topic } => {
+            with_config(&file, |config| wish(&config, "resume", &link, topic.as_deref()))
+        }
+    }
+}
+
+fn with_config(file: &std::path::Path, then: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+    match Config::load(file) {
+        Ok(config) => then(config),
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn in_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => {
+            eprintln!("cannot start worker threads: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(config: Config) -> ExitCode {
+    if let Err(error) = init_logging("info") {
+        eprintln!("{error}");
+        return ExitCode::from(USAGE);
+    }
+    in_runtime(async {
+        let (trigger, shutdown) = shutdown_channel();
+        if let Err(error) = trigger.on_signals() {
+            eprintln!("cannot listen to signals: {error}");
+            return ExitCode::FAILURE;
+        }
+        match service::run(config, shutdown).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        }
+    })
+}
+
+fn show_plan(config: Config) -> ExitCode {
+    in_runtime(async {
+        let plan = plan::plan(&config).await;
+        say(plan.text.trim_end());
+        match plan.mistakes {
+            0 => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
+        }
+    })
+}
+
+fn show_verify(config: &Config, behind_ok: bool) -> ExitCode {
+    in_runtime(async {
+        let verdict = verify::verify(config, |line| {
+            say(line);
+        })
+        .await;
+        say(&format!(
+            "{} partitions compared, {} differ, {} behind, {} not compared",
+            verdict.compared, verdict.different, verdict.behind, verdict.failed
+        ));
+        if verdict.failed > 0 {
+            ExitCode::from(2)
+        } else if verdict.different > 0 || (verdict.behind > 0 && !behind_ok) {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        }
+    })
+}
+
+fn show_status(config: &Config, watch: bool) -> ExitCode {
+    loop {
+        match status_text(config) {
+            Ok(text) => {
+                let shown = match watch {
+                    // Clears the screen and begins at its top.
+                    true => say(&format!("\x1b[2J\x1b[H{text}")),
+                    false => say(text.trim_end()),
+                };
+                if !watch || !shown {
+                    return ExitCode::SUCCESS;
+                }
+            }
+            Err(error) => {
+                eprintln!("{error}");
+                return ExitCode::FAILURE;
+            }
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+fn status_text(config: &Config) -> Result<String, String> {
+    let mut text = String::new();
+    for link in &config.links {
+        let head = ask(config, "GET", &format!("/links/{}", link.name))?;
+        text.push_str(&format!(
+            "link {}: {} partitions, {} offsets behind\n",
+            link.name, head["partitions"], head["lag_offsets"]
+        ));
+        if let Some(trouble) = head["trouble"].as_str() {
+            text.push_str(&format!("  trouble: {trouble}\n"));
+        }
+        for refused in head["refused"].as_array().into_iter().flatten() {
+            let (topic, reason) = (refused["topic"].as_str(), refused["reason"].as_str());
+            text.push_str(&format!(
+                "  not mirrored: {}: {}\n",
+                topic.unwrap_or_default(),
+                reason.unwrap_or_default()
+            ));
+        }
+        let groups = &head["groups"];
+        text.push_str(&format!(
+            "  groups: {} copied, {} active at the target, {} with offsets set there, {} failed\n",
+            groups["copied"], groups["active"], groups["foreign"], groups["failed"]
+        ));
+        let topics = ask(config, "GET", &format!("/links/{}/topics", link.name))?;
+        for partition in topics["partitions"].as_array().into_iter().flatten() {
+            text.push_str(&partition_line(partition));
+        }
+    }
+    Ok(text)
+}
+
+fn partition_line(partition: &Value) -> String {
+    let number = |key: &str| {
+        partition[key]
+            .as_i64()
+            .map_or("?".to_owned(), |value| value.to_string())
+    };
+    let word = |key: &str| partition[key].as_str().unwrap_or_default().to_owned();
+    let name = format!("{}-{}", word("target_topic"), number("partition"));
+    let mut line = format!(
+        "  {name:<40} {:<12} mirror {} to {}, source {} to {}, behind {} ({:.0} s)\n",
+        word("state"),
+        number("mirror_start"),
+        number("mirror_end"),
+        number("source_start"),
+        number("source_end"),
+        number("lag_offsets"),
+        partition["lag_seconds"].as_f64().unwrap_or_default()
+    );
+    if let Some(reason) = partition["reason"].as_str() {
+        line.push_str(&format!("    {reason}\n"));
+    }
+    for loss in partition["losses"].as_array().into_iter().flatten() {
+        line.push_str(&format!("    {}\n", loss.as_str().unwrap_or_default()));
+    }
+    line
+}
+
+fn wish(config: &Config, verb: &str, link: &str, topic: Option<&str>) -> ExitCode {
+    let query = topic.map_or_else(String::new, |topic| format!("?topic={}", escaped(topic)));
+    let path = format!("/links/{}/{verb}{query}", escaped(link));
+    let asked = address(config).and_then(|address| request(address, "POST", &path));
+    match asked {
+        Ok((202, _)) => ExitCode::SUCCESS,
+        Ok((_, why)) => {
+            eprintln!("{}", why.trim_end());
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn show_promote(config: &Config, verb: &str, query: &str, promote: &Promote) -> ExitCode {
+    let all = format!("/links/{}/{verb}?{query}", escaped(&promote.link));
+    let paths = match promote.topics.is_empty() {
+        true => vec![all],
+        false => promote
+            .topics
+            .iter()
+            .map(|topic| format!("{all}&topic={}", escaped(topic)))
+            .collect(),
+    };
+    for path in paths {
+        match address(config).and_then(|address| request(address, "POST", &path)) {
+            Ok((202, _)) => {}
+            Ok((_, why)) | Err(why) => {
+                eprintln!("{}", why.trim_end());
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    let deadline = Instant::now() + Duration::from_secs(promote.within);
+    loop {
+        let partitions = match ask(
+            config,
+            "GET",
+            &format!("/links/{}/topics", escaped(&promote.link)),
+        ) {
+            Ok(topics) => chosen_partitions(&topics, &promote.topics),
+            Err(error) => {
+                eprintln!("{error}");
+                return ExitCode::FAILURE;
+            }
+        };
+        let is_done = partitions.iter().all(|partition| partition["stop"] == "promoted");
+        if is_done || Instant::now() >= deadline {
+            return report_promotion(&partitions, is_done);
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn chosen_partitions(topics: &Value, names: &[String]) -> Vec<Value> {
+    let is_chosen = |partition: &&Value| {
+        let name = partition["topic"].as_str().unwrap_or_default();
+        names.is_empty() || names.iter().any(|chosen| chosen == name)
+    };
+    topics["partitions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(is_chosen)
+        .cloned()
+        .collect()
+}
+
+/// Says where each partition was cut. Whatever the source has from there on, the mirror has not.
+fn report_promotion(partitions: &[Value], is_done: bool) -> ExitCode {
+    for partition in partitions {
+        let name = partition["target_topic"].as_str().unwrap_or_default();
+        match partition["stop"] == "promoted" {
+            true => {
+                let cut = partition["cut"]
+                    .as_i64()
+                    .map_or("?".to_owned(), |cut| cut.to_string());
+                say(&format!(
+                    "{name}-{}: promoted; the source's records below offset {cut} are there",
+                    partition["partition"]
+                ));
+            }
+            false => {
+                say(&format!(
+                    "not promoted:\n{}",
+                    partition_line(partition).trim_end()
+                ));
+            }
+        }
+    }
+    match is_done {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+fn address(config: &Config) -> Result<std::net::SocketAddr, String> {
+    config
+        .http
+        .ok_or_else(|| "service.http is \"off\" in this file: the service cannot be asked".to_owned())
+}
+
+fn ask(config: &Config, method: &str, path: &str) -> Result<Value, String> {
+    let (status, body) = request(address(config)?, method, path)?;
+    if status != 200 {
+        return Err(body.trim_end().to_owned());
+    }
+    serde_json::from_str(&body).map_err(|error| format!("the service's answer is no JSON: {error}"))
+}
+
+/// Prints a line; `false` when nobody reads any more, which is no error.
+fn say(line: &str) -> bool {
+    use std::io::Write as _;
+    writeln!(std::io::stdout(), "{line}").is_ok()
+}
