@@ -23,6 +23,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use thalweg_telemetry::Shutdown;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 use crate::engine::Control;
 use crate::metrics::LinkMetrics;
@@ -36,6 +37,8 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const STILL_MS: u64 = 5_000;
 /// Longest such wait.
 const STILL_MS_MAX: u64 = 3_600_000;
+/// Within this time a link renews its snapshot.
+const NEXT_SNAPSHOT: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 struct Shared {
@@ -190,13 +193,10 @@ async fn ask(shared: &Shared, name: &str, control: Control, topic: Option<String
     let Some(link) = shared.links.get(name) else {
         return unknown(name);
     };
-    let is_known = topic.as_ref().is_none_or(|topic| {
-        let status = link.status.borrow();
-        status
-            .partitions
-            .iter()
-            .any(|partition| partition.topic == *topic)
-    });
+    let is_known = match &topic {
+        Some(topic) => is_mirrored(link, topic).await,
+        None => true,
+    };
     if !is_known {
         let text = format!("link '{name}' mirrors no topic '{}'\n", topic.unwrap_or_default());
         return (StatusCode::NOT_FOUND, text).into_response();
@@ -205,6 +205,15 @@ async fn ask(shared: &Shared, name: &str, control: Control, topic: Option<String
         true => (StatusCode::ACCEPTED, "done\n").into_response(),
         false => (StatusCode::SERVICE_UNAVAILABLE, "the link does not run\n").into_response(),
     }
+}
+
+/// Whether the link has the topic. One that came a moment ago is in the next snapshot.
+async fn is_mirrored(link: &LinkHandle, topic: &str) -> bool {
+    let mut status = link.status.clone();
+    let has = |status: &Arc<LinkStatus>| status.partitions.iter().any(|partition| partition.topic == topic);
+    timeout(NEXT_SNAPSHOT, status.wait_for(has))
+        .await
+        .is_ok_and(|seen| seen.is_ok())
 }
 
 async fn send(link: &LinkHandle, control: Control) -> bool {

@@ -29,6 +29,7 @@ mod librdkafka_groups;
 mod librdkafka_produce;
 mod librdkafka_transactions;
 mod metrics;
+mod mirror_topic;
 mod python;
 mod real_input;
 mod record_checks;

@@ -33,19 +33,24 @@ fn a_topic_without_own_keys_is_described_with_kafkas_defaults() {
     let entries = describe_topic(&BTreeMap::new(), &Settings::defaults(Profile::Serve));
     let (ours, entries): (Vec<_>, Vec<_>) = entries
         .into_iter()
-        .partition(|entry| entry.name.starts_with(MIRROR_PREFIX));
-    assert_eq!(ours.len(), 4);
-    assert!(ours.iter().all(|entry| entry.is_default() && entry.read_only));
+        .partition(|entry| entry.name.starts_with(MIRROR_PREFIX) || entry.name == "record.validation.strict");
+    assert_eq!(ours.len(), 5);
+    for entry in ours {
+        assert!(entry.is_default(), "{}", entry.name);
+        assert_eq!(
+            entry.read_only,
+            entry.name.starts_with(MIRROR_PREFIX),
+            "{}",
+            entry.name
+        );
+    }
     let rows: Vec<Vec<&str>> = TOPIC_GOLDEN
         .lines()
         .filter(|line| !line.starts_with('#'))
         .map(|line| line.split('\t').collect())
         .collect();
-    // Keys of our own come last.
-    let (kafkas, ours) = entries.split_at(rows.len());
-    let ours: Vec<&str> = ours.iter().map(|entry| entry.name).collect();
-    assert_eq!(ours, ["record.validation.strict"]);
-    for (entry, row) in kafkas.iter().zip(rows) {
+    assert_eq!(entries.len(), rows.len());
+    for (entry, row) in entries.iter().zip(rows) {
         assert_eq!(entry.name, row[0]);
         assert_eq!(entry.value.as_deref(), Some(row[2]), "{}", row[0]);
         assert!(

@@ -6,9 +6,16 @@
 //! Groups complete in slot order: first every partition in the group learns of it, then tickets resolve, then
 //! waiting readers wake.
 
+mod frame;
+mod gather;
+
+pub use frame::SharedFrame;
+
+use gather::gather;
+
 use crate::histogram::{GROUP_BOUNDS_BYTES, Histogram, LATENCY_BOUNDS_NANOS};
 use crate::planted::{Bug, is_planted};
-use crate::wal::group::{BatchRun, EncodeRun, GroupHeader, LogEvent, Run, RunContent, encode, encoded_len};
+use crate::wal::group::{EncodeRun, GroupHeader, LogEvent, Run, RunContent, encode, encoded_len};
 use crate::wal::{Incarnation, SealedGroup, SinkError, Slot, WalLocation, WalSink};
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
@@ -38,37 +45,6 @@ pub enum EntryContent {
     Batch(PendingBatch),
     /// An event.
     Event(LogEvent),
-}
-
-/// A request's frame whose bytes several batches share: all of it stays in memory until the last of them has left.
-#[derive(Debug)]
-pub struct SharedFrame {
-    bytes: usize,
-    stored: AtomicUsize,
-}
-
-impl SharedFrame {
-    /// A frame of so many bytes, of which nothing is stored yet.
-    #[must_use]
-    pub fn new(bytes: usize) -> Arc<Self> {
-        Arc::new(Self {
-            bytes,
-            stored: AtomicUsize::new(0),
-        })
-    }
-
-    /// Notes that a batch of it is stored.
-    pub(crate) fn store(&self, len: usize) {
-        self.stored.fetch_add(len, Ordering::Relaxed);
-    }
-
-    /// Memory that a stored batch of `len` bytes answers for: its part of the frame, among what is stored of it so far.
-    /// Together the batches of a frame answer for no less than the frame.
-    pub(crate) fn memory_of(&self, len: usize) -> usize {
-        let stored = self.stored.load(Ordering::Relaxed).max(len).max(1);
-        let part = len as u128 * self.bytes as u128 / stored as u128;
-        usize::try_from(part).unwrap_or(usize::MAX).max(len)
-    }
 }
 
 /// One record batch on its way to the log.
@@ -768,64 +744,6 @@ impl Drop for FailOnPanic<'_> {
             });
         }
     }
-}
-
-/// Sorts entries by partition, keeping each one's order, and joins neighbouring batches into runs.
-fn gather(mut entries: Vec<Entry>) -> Vec<(Arc<dyn GroupMember>, Vec<CommittedRun>)> {
-    entries.sort_by_key(|entry| entry.id);
-    let mut members: Vec<(Arc<dyn GroupMember>, Vec<CommittedRun>)> = Vec::new();
-    let mut last_id = None;
-    let location = WalLocation { file: 0, position: 0 };
-    for entry in entries {
-        if last_id != Some(entry.id) {
-            last_id = Some(entry.id);
-            members.push((entry.member, Vec::new()));
-        }
-        let runs = &mut members.last_mut().expect("pushed for the first entry").1;
-        match entry.content {
-            EntryContent::Event(event) => runs.push(CommittedRun {
-                slot: Slot(0),
-                location,
-                content: RunContent::Event(event),
-                parts: Vec::new(),
-                memory: 0,
-            }),
-            EntryContent::Batch(batch) => {
-                let len = batch.bytes.len();
-                let kept = batch.frame.map_or(len, |frame| frame.memory_of(len));
-                if let Some(CommittedRun {
-                    content: RunContent::Batches(run),
-                    parts,
-                    memory,
-                    ..
-                }) = runs.last_mut()
-                    && run.leader_epoch == batch.leader_epoch
-                {
-                    run.last_offset = batch.last_offset;
-                    run.max_timestamp = run.max_timestamp.max(batch.max_timestamp);
-                    parts.push(batch.bytes);
-                    *memory += kept;
-                    continue;
-                }
-                let run = BatchRun {
-                    leader_epoch: batch.leader_epoch,
-                    base_offset: batch.base_offset,
-                    last_offset: batch.last_offset,
-                    max_timestamp: batch.max_timestamp,
-                    position: 0,
-                    len: 0,
-                };
-                runs.push(CommittedRun {
-                    slot: Slot(0),
-                    location,
-                    content: RunContent::Batches(run),
-                    parts: vec![batch.bytes],
-                    memory: kept,
-                });
-            }
-        }
-    }
-    members
 }
 
 #[cfg(test)]
