@@ -153,9 +153,9 @@ pub const AIMS: &[Aim] = &[
     aim("start.empty", names::RESIDENT, Limit::Number(16.0)),
     aim("start.empty", names::START, Limit::Number(0.1)),
     aim(
-        "spread.10000",
+        "prepared.10000",
         names::THROUGHPUT,
-        Limit::NotBelow(0.5, "spread.10", Contender::Thalweg),
+        Limit::NotBelow(0.5, "prepared.10", Contender::Thalweg),
     ),
     aim("partitions.sealed", names::RESIDENT, Limit::Number(96.0)),
     aim(

@@ -242,3 +242,20 @@ pub fn produce_by_librdkafka(bootstrap: &str, topics: &Topics, load: &Produce) -
 pub fn count(admin: &Admin, topics: &Topics) -> Result<u64> {
     Ok(u64::try_from(admin.record_count(topics)?).unwrap_or(0))
 }
+
+/// Produces prepared batches by raw requests.
+///
+/// # Errors
+/// When the broker refuses one, or the generator fails.
+pub fn produce_prepared(bootstrap: &str, topics: &Topics, load: &Produce) -> Result<Produced> {
+    let arguments = [
+        format!("--bootstrap={bootstrap}"),
+        format!("--topics={}", topics.names.join(",")),
+        format!("--partitions={}", topics.partitions),
+        format!("--record-bytes={}", load.record_bytes),
+        format!("--batch-bytes={}", load.batch_bytes),
+        format!("--records={}", load.records()),
+        format!("--seconds={}", load.seconds_max),
+    ];
+    generate::outcome("prepared", &arguments, LOAD)
+}

@@ -119,6 +119,7 @@ fn main() -> ExitCode {
                 "fetch",
                 "codec",
                 "spread",
+                "prepared",
                 "latency",
                 "txn",
                 "compact",
@@ -132,7 +133,9 @@ fn main() -> ExitCode {
             measured(&options.plan(&["txn", "compact", "group"], "transactions"))
         }
         Command::Start(options) => measured(&options.plan(&["start"], "start")),
-        Command::Partitions(options) => measured(&options.plan(&["spread", "partitions"], "partitions")),
+        Command::Partitions(options) => {
+            measured(&options.plan(&["spread", "prepared", "partitions"], "partitions"))
+        }
         Command::Profile(options) => profiled(&options.plan(&[], "profile")),
     };
     match outcome {

@@ -15,6 +15,7 @@ const COLUMNS: &[(&str, &[&str])] = &[
     ("librdkafka", PRODUCE),
     ("codec", PRODUCE),
     ("spread", PRODUCE),
+    ("prepared", PRODUCE),
     (
         "fetch",
         &[

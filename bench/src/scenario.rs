@@ -11,6 +11,8 @@ pub enum Generator {
     PerfTool,
     /// The librdkafka driver.
     Librdkafka,
+    /// One prepared batch by raw requests, for which a client's queues would be the load.
+    Prepared,
 }
 
 /// A load of records at full speed.
@@ -81,6 +83,15 @@ impl Produce {
             batch_bytes: 128 << 10,
             payload: Payload::Json,
             ..self
+        }
+    }
+
+    /// Full batches over so many partitions.
+    const fn prepared_over(self, partitions: i32) -> Produce {
+        Produce {
+            generator: Generator::Prepared,
+            batch_bytes: 16 << 10,
+            ..self.over(partitions)
         }
     }
 
@@ -166,7 +177,7 @@ impl Scenario {
         match self.group() {
             "fetch" => u32::MAX,
             "produce" if self.name.starts_with("produce.1k") => u32::MAX,
-            "spread" | "partitions" => 1,
+            "spread" | "prepared" | "partitions" => 1,
             _ => 2,
         }
     }
@@ -327,6 +338,16 @@ pub const SCENARIOS: &[Scenario] = &[
         "spread.10000",
         "1 KiB records over 10,000 partitions, librdkafka",
         Work::Produce(P.over(10_000)),
+    ),
+    scenario(
+        "prepared.10",
+        "full batches of 16 KiB over 10 partitions, 8 in a request, prepared once and sent by raw requests",
+        Work::Produce(P.prepared_over(10)),
+    ),
+    scenario(
+        "prepared.10000",
+        "the same over 10,000 partitions",
+        Work::Produce(P.prepared_over(10_000)),
     ),
     scenario(
         "latency.20k",

@@ -8,6 +8,7 @@ mod consume;
 mod members;
 mod paced;
 mod payload;
+mod prepared;
 mod produce;
 mod transact;
 mod wire;
@@ -26,6 +27,7 @@ pub use consume::{ConsumeOptions, Isolation};
 pub use members::MembersOptions;
 pub use paced::PacedOptions;
 pub use payload::Payload;
+pub use prepared::PreparedOptions;
 #[cfg(test)]
 pub use produce::key;
 pub use produce::{ProduceOptions, kept};
@@ -40,6 +42,8 @@ pub enum Generate {
     Consume(ConsumeOptions),
     /// Produces at a fixed rate and measures from the intended time of each record.
     Paced(PacedOptions),
+    /// Produces one prepared batch over and over to very many partitions.
+    Prepared(PreparedOptions),
     /// Commits transactions as fast as librdkafka can.
     Transact(TransactOptions),
     /// Forms a group of very many members.
@@ -165,6 +169,7 @@ pub fn run(generate: &Generate) -> Result<()> {
         Generate::Produce(options) => serde_json::to_string(&produce::run(options)?)?,
         Generate::Consume(options) => serde_json::to_string(&consume::run(options)?)?,
         Generate::Paced(options) => serde_json::to_string(&paced::run(options)?)?,
+        Generate::Prepared(options) => serde_json::to_string(&prepared::run(options)?)?,
         Generate::Transact(options) => serde_json::to_string(&transact::run(options)?)?,
         Generate::Members(options) => serde_json::to_string(&members::run(options)?)?,
         Generate::Commits(options) => serde_json::to_string(&commits::run(options)?)?,

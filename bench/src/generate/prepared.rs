@@ -51,7 +51,10 @@ pub struct PreparedOptions {
     /// Records to send; rounded up to whole requests of every connection.
     #[arg(long)]
     pub records: u64,
-    /// Share of the records that is not in the steady figures.
+    /// Seconds after which the load ends in any case; 0 for never.
+    #[arg(long, default_value_t = 0.0)]
+    pub seconds: f64,
+    /// Share of the records, or of the seconds, that is not in the steady figures.
     #[arg(long, default_value_t = 0.2)]
     pub warm_up: f64,
 }
@@ -86,6 +89,26 @@ impl PreparedOptions {
     }
 }
 
+/// How long the load lasts, and when it begins to count: by batches or by time, whichever comes first.
+#[derive(Clone, Copy)]
+struct Limits {
+    began: Instant,
+    warm_batches: u64,
+    warm_seconds: f64,
+    seconds: f64,
+}
+
+impl Limits {
+    fn is_over(&self) -> bool {
+        self.seconds > 0.0 && self.began.elapsed().as_secs_f64() >= self.seconds
+    }
+
+    fn is_warm(&self, batches: u64) -> bool {
+        let by_time = self.seconds > 0.0 && self.began.elapsed().as_secs_f64() >= self.warm_seconds;
+        by_time || batches >= self.warm_batches
+    }
+}
+
 /// What all connections count together.
 struct Counts {
     /// Batches that nobody has begun to send.
@@ -114,13 +137,19 @@ async fn send_all(options: &PreparedOptions) -> Result<Produced> {
     let config = ClientConfig::new(parse_bootstrap(&options.bootstrap).map_err(|error| anyhow!("{error}"))?);
     let address = config.bootstrap.first().context("no address")?.clone();
     let batches = options.records.div_ceil(options.records_of_batch());
-    let warm = (batches as f64 * options.warm_up.clamp(0.0, 1.0)) as u64;
+    let warm_up = options.warm_up.clamp(0.0, 1.0);
     let counts = Arc::new(Counts {
         left: AtomicI64::new(i64::try_from(batches)?),
         batches: AtomicU64::new(0),
         requests: AtomicU64::new(0),
         steady: AtomicU64::new(0),
     });
+    let limits = Limits {
+        began: Instant::now(),
+        warm_batches: (batches as f64 * warm_up) as u64,
+        warm_seconds: options.seconds * warm_up,
+        seconds: options.seconds,
+    };
     let mut tasks = JoinSet::new();
     for share in options.shares() {
         let connection = Connection::connect(&address, &config)
@@ -135,7 +164,7 @@ async fn send_all(options: &PreparedOptions) -> Result<Produced> {
                 turn: turn.clone(),
                 batch: batch.clone(),
                 counts: counts.clone(),
-                warm,
+                limits,
             };
             tasks.spawn(sender.work());
         }
@@ -146,7 +175,9 @@ async fn send_all(options: &PreparedOptions) -> Result<Produced> {
             steady_since = Some(steady_since.map_or(since, |other| other.min(since)));
         }
     }
-    let seconds = steady_since.context("nothing was sent after the warm-up")?.elapsed();
+    let seconds = steady_since
+        .context("nothing was sent after the warm-up")?
+        .elapsed();
     let records = |batches: &AtomicU64| batches.load(Ordering::Relaxed) * options.records_of_batch();
     Ok(Produced {
         records: records(&counts.batches),
@@ -165,7 +196,7 @@ struct Sender {
     turn: Arc<AtomicU64>,
     batch: Bytes,
     counts: Arc<Counts>,
-    warm: u64,
+    limits: Limits,
 }
 
 impl Sender {
@@ -173,8 +204,8 @@ impl Sender {
     async fn work(self) -> Result<Option<Instant>> {
         let size = BATCHES_OF_REQUEST.min(self.share.len());
         let mut steady_since = None;
-        while self.counts.left.fetch_sub(size as i64, Ordering::Relaxed) > 0 {
-            let is_steady = self.counts.batches.load(Ordering::Relaxed) >= self.warm;
+        while !self.limits.is_over() && self.counts.left.fetch_sub(size as i64, Ordering::Relaxed) > 0 {
+            let is_steady = self.limits.is_warm(self.counts.batches.load(Ordering::Relaxed));
             if is_steady {
                 steady_since.get_or_insert_with(Instant::now);
             }

@@ -10,6 +10,7 @@ fn options(partitions: i32) -> PreparedOptions {
         record_bytes: 1024,
         batch_bytes: 16384,
         records: 1,
+        seconds: 0.0,
         warm_up: 0.2,
     }
 }

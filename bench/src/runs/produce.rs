@@ -60,8 +60,11 @@ fn send(served: &Served, topics: &Topics, load: &Produce, payload: Option<&Named
                 figures: tool_figures(&report, load.record_bytes),
             })
         }
-        Generator::Librdkafka => {
-            let produced = lineup::produce_by_librdkafka(served.bootstrap(), topics, load)?;
+        Generator::Librdkafka | Generator::Prepared => {
+            let produced = match load.generator {
+                Generator::Prepared => lineup::produce_prepared(served.bootstrap(), topics, load)?,
+                _ => lineup::produce_by_librdkafka(served.bootstrap(), topics, load)?,
+            };
             let rate = produced.steady_records as f64 / produced.steady_seconds;
             Ok(Sent {
                 records: produced.records,
