@@ -243,8 +243,9 @@ fn carry(
         }
         let is_lost = direction == Direction::Answers && shared.orders().weather == Weather::AnswersLost;
         if !is_lost {
-            to.write_all(&held)?;
+            // Before whoever is waiting for them can look.
             shared.passed.fetch_add(held.len() as u64, Ordering::SeqCst);
+            to.write_all(&held)?;
         }
         held.clear();
     }
