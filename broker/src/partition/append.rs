@@ -100,7 +100,21 @@ impl ProduceError {
         }
     }
 
-    /// Returns the word that metrics have for it.
+    /// All words that metrics have for refusals.
+    pub const REASONS: [&str; 10] = [
+        "corrupt",
+        "old_format",
+        "invalid_record",
+        "no_key",
+        "timestamp",
+        "too_large",
+        "inflates_too_far",
+        "codec",
+        "sequence",
+        "log",
+    ];
+
+    /// Returns the word that metrics have for it, one of [`ProduceError::REASONS`].
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {

@@ -37,14 +37,19 @@ impl RecordChecks {
     /// [`MetricsError::Refused`] if they are registered already.
     pub fn new(metrics: &Metrics) -> Result<Self, MetricsError> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let refused = metrics.counter_family(FamilySpec {
+            name: "thalweg_produce_batches_refused_total",
+            help: "Batches of clients that a partition refused, by why.",
+            labels: &["reason"],
+            series_max: REASONS_MAX,
+        })?;
+        // A series that is there from the start is 0 until the first refusal, not unknown.
+        for reason in ProduceError::REASONS {
+            let _: Option<_> = refused.with(&[reason]);
+        }
         Ok(Self {
             cores: Arc::new(Semaphore::new(cores)),
-            refused: metrics.counter_family(FamilySpec {
-                name: "thalweg_produce_batches_refused_total",
-                help: "Batches of clients that a partition refused, by why.",
-                labels: &["reason"],
-                series_max: REASONS_MAX,
-            })?,
+            refused,
         })
     }
 
