@@ -540,7 +540,7 @@ impl PartitionLog {
     /// Ends the mirror: each open transaction is aborted, all producers are forgotten, a leader epoch above `epoch_above`
     /// and every one that was announced begins, and clients may append. All of it is durable, and in force, when the ticket
     /// completes; after a crash before that the partition may still be the link's, and it is promoted again. A partition
-    /// that this session has promoted stays as it is.
+    /// that the same claim has promoted stays as it is.
     ///
     /// # Errors
     /// [`MirrorRefusal`]; nothing was changed then.

@@ -48,7 +48,7 @@ pub enum LogEvent {
     OwnedByLink,
     /// A leader epoch starts at this offset without a record.
     EpochStart(LeaderEpoch, Offset),
-    /// A mirror link has claimed the partition for this session.
+    /// A mirror link has claimed the partition; the number of its claim.
     Session(i64),
 }
 
