@@ -86,12 +86,16 @@ pub(super) async fn handle(context: Arc<Context>, request: Request) -> Result<Re
     if let Some(id) = &produce.transactional_id {
         admit_transactions(&context, (id, header.api_version), &mut resolved).await;
     }
+    let mut partitions = resolved.iter().flat_map(|topic| &topic.partitions);
+    // Only a link is asked for a link's right: a client's Produce is none of its refusals.
+    let is_link = partitions.any(|(partition, _)| partition.mirror.is_some());
     let whole = Whole {
         frame: SharedFrame::new(body_len),
         body_len,
-        link_may_act: authorizer
-            .authorize(&connection, Operation::ClusterAction, Resource::CLUSTER)
-            .is_allowed(),
+        link_may_act: is_link
+            && authorizer
+                .authorize(&connection, Operation::ClusterAction, Resource::CLUSTER)
+                .is_allowed(),
         fits_link: acks == -1 && produce.transactional_id.is_none(),
     };
     let mut topics = Vec::with_capacity(resolved.len());
