@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -165,13 +165,13 @@ fn repeat(
     stop: &Stop,
     mut call: impl FnMut(bool) -> Result<(), Failure>,
 ) -> bool {
-    let deadline = Instant::now() + PATIENCE;
+    let patience = theatre.standstill.patience(PATIENCE);
     let mut is_repeated = false;
     loop {
         let why = match call(is_repeated) {
             Ok(()) => return true,
             Err(Failure::Wrong(why)) => why,
-            Err(Failure::Unheard(why)) if Instant::now() >= deadline => why,
+            Err(Failure::Unheard(why)) if patience.is_over() => why,
             Err(Failure::Unheard(_)) if stop.is_asked() => return false,
             Err(Failure::Unheard(_)) => {
                 is_repeated = true;

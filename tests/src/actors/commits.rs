@@ -1,7 +1,7 @@
 //! Commits of offsets: by members of a group that read a topic, and by clients that commit rising numbers.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
@@ -121,7 +121,7 @@ pub fn check_commits(theatre: &Theatre, topic: &Topic, groups: &[&str]) {
         let expected = theatre.history().commits();
         let mut asked = TopicPartitionList::new();
         asked.add_partition_range(&topic.name, 0, topic.partitions - 1);
-        let found = match answer(&consumer, &asked) {
+        let found = match answer(theatre, &consumer, &asked) {
             Ok(found) => found,
             Err(error) => {
                 theatre
@@ -145,11 +145,15 @@ pub fn check_commits(theatre: &Theatre, topic: &Topic, groups: &[&str]) {
 }
 
 /// Asks until the broker, which loads its groups after a start, answers.
-fn answer(consumer: &BaseConsumer, asked: &TopicPartitionList) -> Result<TopicPartitionList, KafkaError> {
-    let deadline = Instant::now() + wait::PATIENCE;
+fn answer(
+    theatre: &Theatre,
+    consumer: &BaseConsumer,
+    asked: &TopicPartitionList,
+) -> Result<TopicPartitionList, KafkaError> {
+    let patience = theatre.standstill.patience(wait::PATIENCE);
     loop {
         match consumer.committed_offsets(asked.clone(), CALL) {
-            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
+            Err(_) if !patience.is_over() => std::thread::sleep(Duration::from_millis(50)),
             other => return other,
         }
     }

@@ -8,6 +8,7 @@ mod commits;
 mod deletions;
 mod producers;
 mod reading;
+mod standstill;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -19,6 +20,7 @@ pub use commits::{check_commits, start_member, start_steady_commits};
 pub use deletions::{delete_below, start_deletions};
 pub use producers::{Pace, ProducerPlan, start_producer};
 pub use reading::{check_topic, read_partition};
+pub use standstill::{Patience, Standstill};
 
 use crate::history::History;
 use crate::watchdog;
@@ -42,6 +44,8 @@ pub struct Topic {
 pub struct Theatre {
     /// The broker's address.
     pub bootstrap: String,
+    /// When the test holds the broker up itself.
+    pub standstill: Standstill,
     history: Arc<Mutex<History>>,
     topics: Arc<AtomicU64>,
 }
@@ -51,6 +55,7 @@ impl Theatre {
     pub fn new(bootstrap: &str) -> Theatre {
         Theatre {
             bootstrap: bootstrap.to_owned(),
+            standstill: Standstill::default(),
             history: Arc::default(),
             topics: Arc::default(),
         }
@@ -60,6 +65,7 @@ impl Theatre {
     pub fn copied_to(&self, bootstrap: &str) -> Theatre {
         Theatre {
             bootstrap: bootstrap.to_owned(),
+            standstill: Standstill::default(),
             history: Arc::new(Mutex::new(self.history().clone())),
             topics: Arc::default(),
         }

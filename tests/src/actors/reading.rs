@@ -1,12 +1,12 @@
 //! Reading everything, and having it judged.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
-use super::{Theatre, Topic};
+use super::{Patience, Theatre, Topic};
 use crate::clients::librdkafka::config_at;
 use crate::history::{Reading, Violation};
 use crate::wait::PATIENCE;
@@ -18,7 +18,8 @@ const CALL: Duration = Duration::from_secs(20);
 pub fn check_topic(theatre: &Theatre, topic: &Topic) -> Vec<Violation> {
     let mut violations = Vec::new();
     for partition in 0..topic.partitions {
-        match read_partition(&theatre.bootstrap, &topic.name, partition, PATIENCE) {
+        let patience = theatre.standstill.patience(PATIENCE);
+        match read_partition(&theatre.bootstrap, &topic.name, partition, patience) {
             Ok(reading) => violations.extend(theatre.history().check(topic.number, partition, &reading)),
             Err(why) => violations.push(Violation::Other(format!(
                 "{}-{partition} cannot be read: {why}",
@@ -37,7 +38,7 @@ pub fn read_partition(
     bootstrap: &str,
     topic: &str,
     partition: i32,
-    patience: Duration,
+    mut patience: Patience,
 ) -> Result<Reading, String> {
     let settings = [
         ("group.id", "unused"),
@@ -52,7 +53,7 @@ pub fn read_partition(
         .create()
         .map_err(|error| error.to_string())?;
     let consumer = Retiring::from(consumer);
-    let (start, end) = watermarks(&consumer, topic, partition, patience)?;
+    let (start, end) = watermarks(&consumer, topic, partition, &patience)?;
     let mut reading = Reading {
         start,
         end,
@@ -66,11 +67,11 @@ pub fn read_partition(
         .add_partition_offset(topic, partition, Offset::Offset(start))
         .map_err(|error| error.to_string())?;
     consumer.assign(&assignment).map_err(|error| error.to_string())?;
-    let mut deadline = Instant::now() + patience;
+    patience.renew();
     loop {
         match consumer.poll(Duration::from_millis(200)) {
             Some(Ok(message)) => {
-                deadline = Instant::now() + patience;
+                patience.renew();
                 reading
                     .records
                     .push((message.offset(), message.payload().unwrap_or_default().to_vec()));
@@ -79,7 +80,7 @@ pub fn read_partition(
                 }
             }
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(reading),
-            other if Instant::now() >= deadline => {
+            other if patience.is_over() => {
                 let last = other.map(|outcome| outcome.map(|_| ()));
                 return Err(format!(
                     "{} records, then nothing: {last:?}",
@@ -96,13 +97,12 @@ fn watermarks(
     consumer: &BaseConsumer,
     topic: &str,
     partition: i32,
-    patience: Duration,
+    patience: &Patience,
 ) -> Result<(i64, i64), String> {
-    let deadline = Instant::now() + patience;
     loop {
         match consumer.fetch_watermarks(topic, partition, CALL) {
             Ok(marks) => return Ok(marks),
-            Err(error) if Instant::now() >= deadline => return Err(format!("no watermarks: {error}")),
+            Err(error) if patience.is_over() => return Err(format!("no watermarks: {error}")),
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
         }
     }

@@ -28,7 +28,7 @@ fn a_pause_loses_nothing_and_leaves_nothing_stuck() {
     }
     for length in &pauses {
         company.wait_for_all();
-        pause(&mut broker, *length);
+        pause(&mut broker, &company, *length);
         company.wait_for_all();
         company.check_commits();
         company.assert_sound("after a pause");
@@ -40,9 +40,9 @@ fn a_pause_loses_nothing_and_leaves_nothing_stuck() {
     company.finish(&mut broker);
 }
 
-fn pause(broker: &mut Broker, length: Duration) {
+fn pause(broker: &mut Broker, company: &Company, length: Duration) {
     let server = broker.server().expect("the broker runs");
     server.signal(Signal::STOP);
-    let_pass(length);
+    company.theatre.standstill.during(|| let_pass(length));
     server.signal(Signal::CONT);
 }

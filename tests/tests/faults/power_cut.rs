@@ -11,16 +11,18 @@ use thalweg_tests::{BrokerConfig, Product, require_client, watchdog};
 
 use crate::company::{Company, PACE, is_long, let_pass};
 
+/// What the clients write from one cut to the next, with room: most of it while a copy is read.
+const VOLUME_MIB_PER_CUT: u64 = 200;
+
 #[test]
 fn what_was_acknowledged_survives_a_power_cut() {
     if Product::under_test() != Product::Thalweg {
         return;
     }
-    let (cuts, volume_bytes) = if is_long() { (20, 4 << 30) } else { (3, 512 << 20) };
-    let cuts = number_from_environment("THALWEG_POWER_CUTS", cuts).max(1);
+    let cuts = number_from_environment("THALWEG_POWER_CUTS", if is_long() { 20 } else { 3 }).max(1);
     // A cut waits for records, copies the image, mounts the copy, and reads all of it.
     watchdog::allow(Duration::from_secs(600 + 180 * cuts));
-    let volume = require_client!(Volume::ext4(volume_bytes));
+    let volume = require_client!(Volume::ext4((256 + VOLUME_MIB_PER_CUT * cuts) << 20));
     let mut chance = Chance::from_environment();
     let config = BrokerConfig::default().small_files();
     let mut broker = config.clone().set("log.dirs", volume.path().display()).start();
@@ -30,7 +32,7 @@ fn what_was_acknowledged_survives_a_power_cut() {
         company.wait_for_records(chance.between(500, 4_000));
         let_pass(chance.millis(0, 300));
         broker.server().expect("the broker runs").signal(Signal::STOP);
-        let image = volume.copy_image();
+        let image = company.theatre.standstill.during(|| volume.copy_image());
         // All answers that arrived by now left the broker before it stood still.
         let told = company.theatre.copied_to("");
         broker.server().expect("the broker runs").signal(Signal::CONT);
