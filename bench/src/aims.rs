@@ -11,6 +11,8 @@ use crate::runs::Contender;
 pub enum Limit {
     /// Not above a number.
     Number(f64),
+    /// Not below a number.
+    AtLeast(f64),
     /// Not above a number plus another figure of the same scenario.
     NumberPlus(f64, &'static str),
     /// Not above a part of a contender's figure in the same scenario.
@@ -165,6 +167,17 @@ pub const AIMS: &[Aim] = &[
     ),
     aim("partitions.trickle", names::RESIDENT_PEAK, Limit::Number(256.0)),
     aim("partitions.trickle", names::DESCRIPTORS, Limit::Number(1_000.0)),
+    aim("mirror.copy", names::MIRROR_CPU, Limit::PartOf(1.0 / 15.0, KAFKA)),
+    aim("mirror.copy", names::TARGET_CPU, Limit::PartOf(1.0 / 5.0, KAFKA)),
+    aim("mirror.copy", names::MIRROR_RESIDENT, Limit::Number(64.0)),
+    aim("mirror.copy", names::FIRST_RECORD, Limit::Number(1.0)),
+    aim("mirror.steady", names::LAG_P99, Limit::Number(1.0)),
+    aim(
+        "mirror.steady",
+        names::MIRROR_CPU,
+        Limit::PartOf(1.0 / 15.0, KAFKA),
+    ),
+    aim("mirror.far", names::THROUGHPUT, Limit::AtLeast(50.0)),
 ];
 
 impl Aim {
@@ -178,6 +191,7 @@ impl Aim {
         let found = median(self.scenario, Contender::Thalweg, self.figure)?;
         let (bound, rule, reached) = match self.limit {
             Limit::Number(bound) => (bound, format!("≤ {}", digits(bound)), found <= bound),
+            Limit::AtLeast(bound) => (bound, format!("≥ {}", digits(bound)), found >= bound),
             Limit::NumberPlus(base, figure) => {
                 let more = median(self.scenario, Contender::Thalweg, figure)?;
                 let bound = base + more;

@@ -95,6 +95,22 @@ pub mod names {
     pub const COMMITS_AGAIN: &str = "commits again s";
     /// The longest of these.
     pub const COMMITS_AGAIN_MAX: &str = "commits again, max s";
+    /// CPU seconds of the mirror's process per GiB of payload.
+    pub const MIRROR_CPU: &str = "mirror CPU-s/GiB";
+    /// CPU seconds of the broker that is mirrored, per GiB.
+    pub const SOURCE_CPU: &str = "source CPU-s/GiB";
+    /// CPU seconds of the broker that gets the records, per GiB.
+    pub const TARGET_CPU: &str = "target CPU-s/GiB";
+    /// Largest resident memory of the mirror, in MiB.
+    pub const MIRROR_RESIDENT: &str = "mirror peak RSS MiB";
+    /// From the start of the mirror's process to the first record in the target, in seconds.
+    pub const FIRST_RECORD: &str = "first record s";
+    /// Median of how long ago the source had what the target has, in seconds.
+    pub const LAG_P50: &str = "lag p50 s";
+    /// 99th percentile.
+    pub const LAG_P99: &str = "lag p99 s";
+    /// Largest.
+    pub const LAG_MAX: &str = "lag max s";
     /// Prefix of the CPU seconds per GiB of one group of threads.
     pub const THREAD: &str = "thread ";
 }

@@ -15,12 +15,14 @@ mod flame;
 mod floor;
 mod generate;
 mod histogram;
+mod line;
 mod lineup;
 mod machine;
 mod markdown;
 mod perf_tools;
 mod procfs;
 mod profile;
+mod replicator;
 mod results;
 mod runs;
 mod scenario;
@@ -47,9 +49,11 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Everything but the two scenarios of `partitions`: throughput, fetch, codecs, spread, latency, transactions,
+    /// Everything but the two scenarios of `partitions` and mirroring: throughput, fetch, codecs, spread, latency, transactions,
     /// compaction, large groups, start, idle.
     Compare(Options),
+    /// `thalweg-mirror` between two Thalweg brokers beside MirrorMaker 2 between two Kafka brokers.
+    CompareMirror(Options),
     /// Lists the scenarios.
     List,
     /// 20,000 records/s in an open loop.
@@ -128,6 +132,7 @@ fn main() -> ExitCode {
             ];
             measured(&options.plan(&groups, "compare"))
         }
+        Command::CompareMirror(options) => measured(&options.plan(&["mirror"], "compare-mirror")),
         Command::Latency(options) => measured(&options.plan(&["latency"], "latency")),
         Command::Transactions(options) => {
             measured(&options.plan(&["txn", "compact", "group"], "transactions"))

@@ -122,6 +122,21 @@ const COLUMNS: &[(&str, &[&str])] = &[
             names::DISK,
         ],
     ),
+    (
+        "mirror",
+        &[
+            names::THROUGHPUT,
+            names::FIRST_RECORD,
+            names::LAG_P50,
+            names::LAG_P99,
+            names::LAG_MAX,
+            names::MIRROR_CPU,
+            names::SOURCE_CPU,
+            names::TARGET_CPU,
+            names::MIRROR_RESIDENT,
+            names::DELIVERED,
+        ],
+    ),
 ];
 
 const PRODUCE: &[&str] = &[

@@ -122,6 +122,17 @@ pub enum Fetch {
     SegmentsCold,
 }
 
+/// What a mirror does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mirroring {
+    /// It copies a full topic.
+    Copy,
+    /// It follows a steady load.
+    Steady,
+    /// It copies one partition from far away.
+    Far,
+}
+
 /// The work of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Work {
@@ -152,6 +163,8 @@ pub enum Work {
     Rebalance,
     /// Ten thousand groups that commit offsets.
     Commits,
+    /// A mirror between two brokers.
+    Mirror(Mirroring),
 }
 
 /// A named piece of the comparison.
@@ -411,6 +424,22 @@ pub const SCENARIOS: &[Scenario] = &[
         "partitions.trickle",
         "10,000 partitions with 1 record/s each",
         Work::Trickle,
+    ),
+    // Each has two brokers and a mirror of its own: thalweg-mirror between Thalweg's, MirrorMaker 2 between Kafka's.
+    scenario(
+        "mirror.copy",
+        "a topic of 1 KiB records in 128 KiB batches over 8 partitions is copied; the first two fifths are warm-up",
+        Work::Mirror(Mirroring::Copy),
+    ),
+    scenario(
+        "mirror.steady",
+        "30,000 records/s of 1 KiB over 8 partitions are followed; the first two fifths are warm-up",
+        Work::Mirror(Mirroring::Steady),
+    ),
+    scenario(
+        "mirror.far",
+        "one partition is copied from a source 85 ms away, there and back; the first two fifths are warm-up",
+        Work::Mirror(Mirroring::Far),
     ),
 ];
 

@@ -147,6 +147,18 @@ impl Served {
         settings
     }
 
+    /// Tells clients another address than the one it listens at; to be called before the start.
+    ///
+    /// # Errors
+    /// When the settings cannot be written.
+    pub fn advertise(&mut self, address: &str) -> Result<()> {
+        self.settings.insert(
+            "advertised.listeners".to_owned(),
+            format!("PLAINTEXT://{address}"),
+        );
+        self.write_properties()
+    }
+
     /// Starts the process and waits for its first answer.
     ///
     /// # Errors

@@ -68,8 +68,11 @@ impl PreparedOptions {
         let mut builder = BatchBuilder::new(BatchOptions::default());
         let values = Payload::Letters.values(self.record_bytes);
         let count = usize::try_from(self.records_of_batch()).unwrap_or(usize::MAX);
+        // An older time would have retention delete the records while they are counted.
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+        let now = TimestampMs(i64::try_from(now.as_millis())?);
         for value in values.iter().cycle().take(count) {
-            builder.push(TimestampMs(1_760_000_000_000), None, Some(value), &[])?;
+            builder.push(now, None, Some(value), &[])?;
         }
         Ok(Bytes::from(builder.build()?))
     }

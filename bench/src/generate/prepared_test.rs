@@ -27,6 +27,18 @@ fn every_partition_is_one_connections() {
 }
 
 #[test]
+fn a_batch_is_not_older_than_retention_allows() {
+    let batch = options(1).batch().expect("a batch");
+    let header = BatchHeader::parse(&batch).expect("a header");
+    let age = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .expect("the clock is right")
+        .as_millis() as i64
+        - header.max_timestamp.0;
+    assert!((0..60_000).contains(&age), "{age} ms");
+}
+
+#[test]
 fn a_batch_is_as_large_as_asked_for() {
     let batch = options(1).batch().expect("a batch");
     let header = BatchHeader::parse(&batch).expect("a header");

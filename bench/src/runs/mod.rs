@@ -6,6 +6,7 @@ mod crowd;
 mod fetch;
 mod groups;
 mod latency;
+mod mirror;
 mod produce;
 mod start;
 mod transactions;
@@ -16,7 +17,7 @@ use anyhow::Result;
 
 use crate::figures::Figures;
 use crate::lineup::Lineup;
-use crate::scenario::{Scenario, Work};
+use crate::scenario::{Mirroring, Scenario, Work};
 use crate::side::Product;
 
 /// A product in one way of running it.
@@ -75,6 +76,9 @@ pub fn round(lineup: &mut Lineup, scenario: &Scenario, contender: Contender) -> 
         Work::Compaction => compaction::round(lineup, contender),
         Work::Rebalance => groups::rebalance(lineup, contender),
         Work::Commits => groups::commits(lineup, contender),
+        Work::Mirror(Mirroring::Copy) => mirror::copy(lineup, contender),
+        Work::Mirror(Mirroring::Steady) => mirror::steady(lineup, contender),
+        Work::Mirror(Mirroring::Far) => mirror::far(lineup, contender),
     }
 }
 
