@@ -8,13 +8,19 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use regex::Regex;
 use serde::Deserialize;
-use thalweg_client::{Address, Isolation, parse_bootstrap};
+use thalweg_client::{Address, Dial, Isolation, parse_bootstrap};
 use thalweg_wire::mirror::LinkId;
 use toml::Spanned;
+
+mod line;
+
+use line::LineText;
+pub use line::{LineConfig, Meeting};
 
 /// What an empty mirror begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
@@ -108,12 +114,16 @@ pub struct Rules {
 }
 
 /// One side of a link.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Side {
     /// Its brokers.
     pub bootstrap: Vec<Address>,
     /// The cluster id that is expected; `None` takes what is found.
     pub cluster_id: Option<String>,
+    /// The line through which they are reached; `None` for directly.
+    pub via: Option<String>,
+    /// That line, once it was begun; see [`crate::line::start`].
+    pub dialer: Option<Arc<dyn Dial>>,
 }
 
 /// One link.
@@ -150,6 +160,8 @@ pub struct Config {
     pub http: Option<SocketAddr>,
     /// Links by name.
     pub links: Vec<LinkConfig>,
+    /// Lines by name.
+    pub lines: Vec<LineConfig>,
 }
 
 /// A file that cannot be used. Shows one line for each mistake.
@@ -198,6 +210,8 @@ struct FileText {
     service: ServiceText,
     #[serde(default)]
     link: BTreeMap<Spanned<String>, LinkText>,
+    #[serde(default)]
+    line: BTreeMap<Spanned<String>, LineText>,
 }
 
 #[derive(Default, Deserialize)]
@@ -211,6 +225,7 @@ struct ServiceText {
 struct SideText {
     bootstrap: Spanned<String>,
     cluster_id: Option<String>,
+    via: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -273,18 +288,25 @@ impl Config {
             mistakes: Vec::new(),
         };
         let http = check.http(file.service.http);
-        if file.link.is_empty() {
-            check
-                .mistakes
-                .push((0, "no link is given; a link begins with [link.NAME]".to_owned()));
+        if file.link.is_empty() && file.line.is_empty() {
+            check.mistakes.push((
+                0,
+                "no link is given; a link begins with [link.NAME], and an agent needs a [line.NAME]"
+                    .to_owned(),
+            ));
         }
+        let lines: Vec<LineConfig> = file
+            .line
+            .into_iter()
+            .map(|(name, line)| check.line(name, line))
+            .collect();
         let links = file
             .link
             .into_iter()
-            .map(|(name, link)| check.link(name, link))
+            .map(|(name, link)| check.link(name, link, &lines))
             .collect();
         if check.mistakes.is_empty() {
-            Ok(Self { http, links })
+            Ok(Self { http, links, lines })
         } else {
             check.mistakes.sort();
             Err(failed(check.mistakes))
@@ -321,18 +343,23 @@ impl Check<'_> {
         }
     }
 
-    fn link(&mut self, name: Spanned<String>, link: LinkText) -> LinkConfig {
-        let key = |key: &str| format!("link.{}.{key}", name.get_ref());
+    /// Names stand in metrics, in paths and in greetings.
+    fn name(&mut self, name: &Spanned<String>, of: &str) {
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if name.get_ref().is_empty() || name.get_ref().len() > 100 || !name.get_ref().chars().all(is_name) {
             self.note(
                 &name.span(),
                 format!(
-                    "'{}' is not a link's name: 1 to 100 letters, digits, - and _",
+                    "'{}' is not a {of}'s name: 1 to 100 letters, digits, - and _",
                     name.get_ref()
                 ),
             );
         }
+    }
+
+    fn link(&mut self, name: Spanned<String>, link: LinkText, lines: &[LineConfig]) -> LinkConfig {
+        let key = |key: &str| format!("link.{}.{key}", name.get_ref());
+        self.name(&name, "link");
         if link.topics.get_ref().is_empty() {
             let said = format!("{}: no topic is chosen; [\".*\"] takes all", key("topics"));
             self.note(&link.topics.span(), said);
@@ -343,8 +370,8 @@ impl Check<'_> {
         let bandwidth = self.bounded(&key("bandwidth_bytes"), link.bandwidth_bytes, BANDWIDTH_BYTES);
         LinkConfig {
             id: self.link_id(&key("id"), link.id),
-            source: self.side(&key("source"), link.source),
-            target: self.side(&key("target"), link.target),
+            source: self.side(&key("source"), link.source, lines),
+            target: self.side(&key("target"), link.target, lines),
             topics: self.patterns(&key("topics"), link.topics.into_inner()),
             exclude: self.patterns(&key("exclude"), link.exclude),
             groups: self.patterns(&key("groups"), link.groups),
@@ -386,14 +413,22 @@ impl Check<'_> {
         id
     }
 
-    fn side(&mut self, key: &str, side: SideText) -> Side {
+    fn side(&mut self, key: &str, side: SideText, lines: &[LineConfig]) -> Side {
         let bootstrap = parse_bootstrap(side.bootstrap.get_ref()).unwrap_or_else(|error| {
             self.note(&side.bootstrap.span(), format!("{key}.bootstrap: {error}"));
             Vec::new()
         });
+        if let Some(via) = &side.via
+            && !lines.iter().any(|line| line.name == *via.get_ref())
+        {
+            let said = format!("{key}.via: there is no [line.{}] in this file", via.get_ref());
+            self.note(&via.span(), said);
+        }
         Side {
             bootstrap,
             cluster_id: side.cluster_id,
+            via: side.via.map(Spanned::into_inner),
+            dialer: None,
         }
     }
 

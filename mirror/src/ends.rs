@@ -129,6 +129,7 @@ async fn reach(link: &LinkConfig, side: &Side, name: &'static str) -> Result<(Cl
     config.client_id = format!("thalweg-mirror-{}", link.name);
     // Calls of the link are repeated by its own loops; one call must not block them for long.
     config.operation_timeout = Duration::from_secs(10);
+    config.dialer.clone_from(&side.dialer);
     let cluster = Cluster::new(config);
     let metadata = cluster
         .metadata(TopicSelection::None, TopicCreation::Never)

@@ -7,6 +7,7 @@
 //! | `/readyz` | 200 when every link has looked at both sides, else 503 and why |
 //! | `/links` | every link, without its partitions |
 //! | `/links/NAME/topics` | its partitions |
+//! | `/lines` | what each line carried |
 //! | POST `/links/NAME/pause`, `/links/NAME/resume` | all topics, or `?topic=NAME`; not kept over a restart |
 //! | POST `/links/NAME/promote?still_ms=N`, `/links/NAME/failover` | the same; done when each partition's `stop` is `promoted` |
 
@@ -26,6 +27,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use crate::engine::Control;
+use crate::line::Line;
 use crate::metrics::LinkMetrics;
 use crate::partition::{Promotion, State as PartitionState};
 use crate::service::{LinkHandle, Links};
@@ -43,11 +45,12 @@ const NEXT_SNAPSHOT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 struct Shared {
     links: Links,
+    lines: Arc<[Line]>,
     metrics: Arc<Mutex<LinkMetrics>>,
 }
 
 /// Serves until the process stops.
-pub async fn serve(listener: TcpListener, links: Links, shutdown: Shutdown) {
+pub async fn serve(listener: TcpListener, links: Links, lines: Vec<Line>, shutdown: Shutdown) {
     let metrics = match LinkMetrics::new() {
         Ok(metrics) => Arc::new(Mutex::new(metrics)),
         Err(error) => {
@@ -58,7 +61,12 @@ pub async fn serve(listener: TcpListener, links: Links, shutdown: Shutdown) {
     let is_loopback = listener
         .local_addr()
         .is_ok_and(|address| address.ip().is_loopback());
-    let mut router = router(Shared { links, metrics });
+    let lines = lines.into();
+    let mut router = router(Shared {
+        links,
+        lines,
+        metrics,
+    });
     if is_loopback {
         router = router.layer(from_fn(refuse_foreign_hosts));
     } else {
@@ -84,6 +92,7 @@ fn router(shared: Shared) -> Router {
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/links", get(links))
+        .route("/lines", get(lines))
         .route("/links/{name}", get(link))
         .route("/links/{name}/topics", get(topics))
         .route("/links/{name}/pause", post(pause))
@@ -119,7 +128,7 @@ async fn metrics(State(shared): State<Shared>) -> Response {
     let all = snapshots(&shared.links);
     // A poisoned lock leaves gauges that the next scrape sets again.
     let mut metrics = shared.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-    match metrics.text(&all) {
+    match metrics.text(&all, &shared.lines) {
         Ok(text) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
@@ -152,6 +161,12 @@ async fn link(State(shared): State<Shared>, Path(name): Path<String>) -> Respons
         Some(link) => Json(summary(link)).into_response(),
         None => unknown(&name),
     }
+}
+
+async fn lines(State(shared): State<Shared>) -> Response {
+    let all = shared.lines.iter();
+    let all = all.map(|line| json!({ "name": line.name(), "carried": line.status() }));
+    Json(json!({ "lines": all.collect::<Vec<_>>() })).into_response()
 }
 
 async fn topics(State(shared): State<Shared>, Path(name): Path<String>) -> Response {

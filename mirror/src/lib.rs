@@ -1,11 +1,12 @@
 //! Mirrors topics from one cluster to another, offset for offset.
 //!
 //! `config` is the file; `topology` and `partition` decide, without doing anything; `ends`, `discovery` and `engine` talk to
-//! the clusters; `service` runs the links of a file, `http` shows them; `verify` compares both sides. The service keeps no
+//! the clusters, through `line` and `agent` where they are in another room; `service` runs the links of a file, `http` shows them; `verify` compares both sides. The service keeps no
 //! state: what the mirror has, the target knows.
 //!
 //! Invariant: no offset of a mirror holds anything but what the source had there, and what a mirror lacks is named.
 
+pub mod agent;
 pub mod client_http;
 pub mod config;
 pub mod discovery;
@@ -13,6 +14,7 @@ pub mod ends;
 pub mod engine;
 pub mod groups;
 pub mod http;
+pub mod line;
 pub mod metrics;
 pub mod partition;
 pub mod plan;

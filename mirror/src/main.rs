@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 use serde_json::Value;
 use thalweg_mirror::client_http::{escaped, request};
 use thalweg_mirror::config::Config;
-use thalweg_mirror::{plan, service, verify};
-use thalweg_telemetry::{init_logging, shutdown_channel};
+use thalweg_mirror::{agent, line, plan, service, verify};
+use thalweg_telemetry::{Shutdown, ShutdownTrigger, init_logging, shutdown_channel};
 
 /// Mirrors topics from one Kafka-compatible cluster to another, offset for offset.
 #[derive(Parser)]
@@ -24,6 +24,11 @@ enum Command {
     /// Run the links of a file until SIGTERM or Ctrl-C
     Run {
         /// Links, in TOML; mirror/README.md explains the keys
+        file: PathBuf,
+    },
+    /// Connect to the brokers of this room for a service in another one, until SIGTERM or Ctrl-C
+    Agent {
+        /// Lines, in TOML; mirror/README.md explains the keys
         file: PathBuf,
     },
     /// Say what `run` would do, and do nothing; exit code 1 if something cannot work
@@ -93,9 +98,14 @@ const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run { file } => with_config(&file, run),
+        Command::Run { file } => with_config(&file, |config| {
+            serve(async |shutdown| service::run(config, shutdown).await)
+        }),
+        Command::Agent { file } => with_config(&file, |config| {
+            serve(async |shutdown| agent::run(config, shutdown).await)
+        }),
         Command::Plan { file } => with_config(&file, show_plan),
-        Command::Verify { file, behind_ok } => with_config(&file, |config| show_verify(&config, behind_ok)),
+        Command::Verify { file, behind_ok } => with_config(&file, |config| show_verify(config, behind_ok)),
         Command::Status { file, watch } => with_config(&file, |config| show_status(&config, watch)),
         Command::Promote(promote) => with_config(&promote.file, |config| {
             let still = format!("still_ms={}", promote.still_ms);
@@ -133,7 +143,8 @@ fn in_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
     }
 }
 
-fn run(config: Config) -> ExitCode {
+/// Runs until a signal comes.
+fn serve(work: impl AsyncFnOnce(Shutdown) -> Result<(), String>) -> ExitCode {
     if let Err(error) = init_logging("info") {
         eprintln!("{error}");
         return ExitCode::from(USAGE);
@@ -144,7 +155,7 @@ fn run(config: Config) -> ExitCode {
             eprintln!("cannot listen to signals: {error}");
             return ExitCode::FAILURE;
         }
-        match service::run(config, shutdown).await {
+        match work(shutdown).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("{error}");
@@ -154,8 +165,24 @@ fn run(config: Config) -> ExitCode {
     })
 }
 
-fn show_plan(config: Config) -> ExitCode {
+/// The lines that a command on its own needs; they end with it.
+async fn lines(config: &mut Config) -> Result<ShutdownTrigger, ExitCode> {
+    let (trigger, shutdown) = shutdown_channel();
+    match line::start(config, line::End::Service, &shutdown).await {
+        Ok(_) => Ok(trigger),
+        Err(error) => {
+            eprintln!("{error}");
+            Err(ExitCode::from(USAGE))
+        }
+    }
+}
+
+fn show_plan(mut config: Config) -> ExitCode {
     in_runtime(async {
+        let _lines = match lines(&mut config).await {
+            Ok(lines) => lines,
+            Err(code) => return code,
+        };
         let plan = plan::plan(&config).await;
         say(plan.text.trim_end());
         match plan.mistakes {
@@ -165,9 +192,13 @@ fn show_plan(config: Config) -> ExitCode {
     })
 }
 
-fn show_verify(config: &Config, behind_ok: bool) -> ExitCode {
+fn show_verify(mut config: Config, behind_ok: bool) -> ExitCode {
     in_runtime(async {
-        let verdict = verify::verify(config, |line| {
+        let _lines = match lines(&mut config).await {
+            Ok(lines) => lines,
+            Err(code) => return code,
+        };
+        let verdict = verify::verify(&config, |line| {
             say(line);
         })
         .await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use thalweg_telemetry::{Family, FamilySpec, IntCounterVec, IntGaugeVec, Metrics, MetricsError};
 
+use crate::line::Line;
 use crate::partition::State;
 use crate::status::LinkStatus;
 
@@ -22,6 +23,9 @@ pub struct LinkMetrics {
     bytes: Family<IntCounterVec>,
     batches: Family<IntCounterVec>,
     losses: Family<IntGaugeVec>,
+    line_connections: Family<IntGaugeVec>,
+    line_bytes: Family<IntCounterVec>,
+    line_plain_bytes: Family<IntCounterVec>,
 }
 
 impl LinkMetrics {
@@ -81,6 +85,24 @@ impl LinkMetrics {
                 per_partition,
                 PARTITIONS_MAX,
             ))?,
+            line_connections: registry.gauge_family(spec(
+                "thalweg_mirror_line_connections",
+                "Connections of the line to the other room.",
+                &["line"],
+                LINKS_MAX,
+            ))?,
+            line_bytes: registry.counter_family(spec(
+                "thalweg_mirror_line_bytes_total",
+                "Bytes that crossed the line, compressed, before TLS.",
+                &["line", "direction"],
+                2 * LINKS_MAX,
+            ))?,
+            line_plain_bytes: registry.counter_family(spec(
+                "thalweg_mirror_line_plain_bytes_total",
+                "Bytes that crossed the line, as they were before compression.",
+                &["line", "direction"],
+                2 * LINKS_MAX,
+            ))?,
             registry,
         })
     }
@@ -89,7 +111,23 @@ impl LinkMetrics {
     ///
     /// # Errors
     /// [`MetricsError::Encode`].
-    pub fn text(&mut self, links: &[Arc<LinkStatus>]) -> Result<String, MetricsError> {
+    pub fn text(&mut self, links: &[Arc<LinkStatus>], lines: &[Line]) -> Result<String, MetricsError> {
+        for line in lines {
+            let carried = line.status();
+            if let Some(series) = self.line_connections.with(&[line.name()]) {
+                series.set(i64::try_from(carried.connections).unwrap_or(i64::MAX));
+            }
+            for (family, direction, bytes) in [
+                (&self.line_bytes, "sent", carried.sent_bytes),
+                (&self.line_bytes, "received", carried.received_bytes),
+                (&self.line_plain_bytes, "sent", carried.sent_plain_bytes),
+                (&self.line_plain_bytes, "received", carried.received_plain_bytes),
+            ] {
+                if let Some(series) = family.with(&[line.name(), direction]) {
+                    series.inc_by(bytes.saturating_sub(series.get()));
+                }
+            }
+        }
         for link in links {
             if let Some(up) = self.up.with(&[&link.name]) {
                 up.set(i64::from(link.is_discovered && link.trouble.is_none()));
@@ -135,7 +173,7 @@ mod tests {
             is_discovered: true,
             ..LinkStatus::default()
         };
-        let text = metrics.text(&[Arc::new(link)]).unwrap();
+        let text = metrics.text(&[Arc::new(link)], &[]).unwrap();
         assert!(
             text.contains("thalweg_mirror_link_up{link=\"west\"} 1\n"),
             "{text}"

@@ -15,6 +15,7 @@ use crate::ends::{self, Ends, EndsError};
 use crate::engine::{Control, Engine, Inputs};
 use crate::groups::Groups;
 use crate::http;
+use crate::line::{self, End};
 use crate::status::{GroupsStatus, LinkStatus};
 
 /// Pauses between attempts to reach both sides.
@@ -52,13 +53,17 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), String> {
         .await
 }
 
-async fn run_links(config: Config, shutdown: Shutdown) -> Result<(), String> {
+async fn run_links(mut config: Config, shutdown: Shutdown) -> Result<(), String> {
+    if config.links.is_empty() {
+        return Err("no link is given; a link begins with [link.NAME]".to_owned());
+    }
     let listener = match config.http {
         Some(address) => Some(tokio::net::TcpListener::bind(address).await.map_err(|error| {
             format!("service.http: cannot listen on {address}: {error}; choose another address")
         })?),
         None => None,
     };
+    let lines = line::start(&mut config, End::Service, &shutdown).await?;
     let is_only = config.links.len() == 1;
     let mut handles = BTreeMap::new();
     let mut tasks = JoinSet::new();
@@ -88,7 +93,7 @@ async fn run_links(config: Config, shutdown: Shutdown) -> Result<(), String> {
             tracing::info!(%address, "HTTP");
         }
         let links: Links = Arc::new(handles);
-        let served = http::serve(listener, links, shutdown.clone());
+        let served = http::serve(listener, links, lines, shutdown.clone());
         tasks.spawn_local(async move {
             served.await;
             Ok(())

@@ -21,6 +21,7 @@ pub mod kafka_peer;
 pub mod load;
 pub mod memory;
 pub mod mirror;
+pub mod mirror_agent;
 pub mod places;
 pub mod ports;
 pub mod process;

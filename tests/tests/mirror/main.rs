@@ -7,6 +7,7 @@ mod anomalies;
 mod copy;
 mod kafka;
 mod kills;
+mod line;
 mod switching;
 
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};

@@ -54,6 +54,7 @@ fn offsets(error: ErrorCode, offset: i64) -> ListOffsetsResponse {
 
 fn cluster(broker: &FakeBroker) -> Cluster {
     Cluster::new(ClientConfig {
+        dialer: None,
         backoff: Backoff {
             first: Duration::from_millis(1),
             max: Duration::from_millis(2),

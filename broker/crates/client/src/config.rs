@@ -4,11 +4,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::Backoff;
+use crate::{Backoff, Dial};
 
 /// Port of a broker when an address names none.
 const DEFAULT_PORT: u16 = 9092;
@@ -131,6 +132,8 @@ pub struct ClientConfig {
     pub in_flight_max: usize,
     /// Waits between retries.
     pub backoff: Backoff,
+    /// How brokers are reached; `None` for TCP.
+    pub dialer: Option<Arc<dyn Dial>>,
 }
 
 impl ClientConfig {
@@ -146,6 +149,7 @@ impl ClientConfig {
             response_size_max: 104_857_600,
             in_flight_max: 64,
             backoff: Backoff::default(),
+            dialer: None,
         }
     }
 }

@@ -73,7 +73,7 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Connects over TCP and asks which versions the broker speaks.
+    /// Connects, over TCP unless the configuration has a [`Dial`](crate::Dial), and asks which versions the broker speaks.
     ///
     /// # Errors
     /// [`ClientError::Connect`] if nothing listens, the handshake fails or either takes longer than
@@ -83,23 +83,33 @@ impl Connection {
             address: address.to_string(),
             reason,
         };
-        let dial = TcpStream::connect((address.host.as_str(), address.port));
-        let stream = match timeout(config.connect_timeout, dial).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(failed(error.to_string())),
-            Err(_) => {
-                return Err(failed(format!(
-                    "no answer within {} ms",
-                    config.connect_timeout.as_millis()
-                )));
+        let late = |_| {
+            failed(format!(
+                "no answer within {} ms",
+                config.connect_timeout.as_millis()
+            ))
+        };
+        let connection = match &config.dialer {
+            Some(dialer) => {
+                let stream = timeout(config.connect_timeout, dialer.dial(address))
+                    .await
+                    .map_err(late)?
+                    .map_err(|error| failed(error.to_string()))?;
+                Self::start(address.to_string(), config, tokio::io::split(stream))
+            }
+            None => {
+                let dial = TcpStream::connect((address.host.as_str(), address.port));
+                let stream = timeout(config.connect_timeout, dial)
+                    .await
+                    .map_err(late)?
+                    .map_err(|error| failed(error.to_string()))?;
+                // Requests are written whole, so waiting for more to send only adds delay.
+                stream
+                    .set_nodelay(true)
+                    .map_err(|error| failed(error.to_string()))?;
+                Self::start(address.to_string(), config, stream.into_split())
             }
         };
-        // Requests are written whole, so waiting for more to send only adds delay.
-        stream
-            .set_nodelay(true)
-            .map_err(|error| failed(error.to_string()))?;
-        let (reader, writer) = stream.into_split();
-        let connection = Self::start(address.to_string(), config, (reader, writer));
         match timeout(config.connect_timeout, connection.handshake()).await {
             Ok(Ok(())) => Ok(connection),
             Ok(Err(error)) => Err(failed(error.to_string())),

@@ -14,6 +14,7 @@ mod backoff;
 mod cluster;
 mod config;
 mod connection;
+mod dial;
 mod error;
 #[cfg(test)]
 #[path = "fake_broker_test.rs"]
@@ -36,6 +37,7 @@ pub use backoff::Backoff;
 pub use cluster::Cluster;
 pub use config::{Address, AddressError, ClientConfig, parse_bootstrap};
 pub use connection::Connection;
+pub use dial::{ByteStream, Dial, Dialled};
 pub use error::{BrokerError, ClientError, Resource};
 pub use fetch::{AbortedTransaction, FetchOptions, FetchTarget, FetchedPartition, FetchedRecords, Isolation};
 pub use leader_epochs::EpochEnd;
