@@ -17,6 +17,8 @@ pub mod live_settings;
 pub mod maintenance;
 pub mod network;
 pub mod partition;
+#[cfg(feature = "planted-faults")]
+pub mod planted;
 pub mod server;
 pub mod storage;
 pub mod topics;

@@ -71,6 +71,10 @@ pub enum StartError {
     /// A crash point of a test.
     #[error(transparent)]
     CrashPoint(#[from] UnknownCrashPoint),
+    /// A planted fault of a test.
+    #[cfg(feature = "planted-faults")]
+    #[error(transparent)]
+    PlantedFault(#[from] thalweg_storage::planted::UnknownFault),
     /// Two metrics of one name: a defect.
     #[error("metrics: {0}")]
     Metrics(#[from] MetricsError),
@@ -117,6 +121,8 @@ impl Server {
     /// # Errors
     /// [`StartError`]; nothing is served then, and the data is as it was.
     pub async fn start(settings: Settings, shutdown: &ShutdownTrigger) -> Result<Self, StartError> {
+        #[cfg(feature = "planted-faults")]
+        crate::planted::plant()?;
         // Ports first: a second broker must not touch the data of the first one's neighbour.
         let (listeners, settings) = bind_listeners(settings).await?;
         let mut tasks = JoinSet::new();

@@ -50,6 +50,8 @@ impl Product {
 pub struct BrokerConfig {
     product: Product,
     settings: BTreeMap<String, String>,
+    environment: BTreeMap<String, String>,
+    program: Option<PathBuf>,
 }
 
 impl Default for BrokerConfig {
@@ -64,6 +66,8 @@ impl BrokerConfig {
         let config = BrokerConfig {
             product,
             settings: BTreeMap::new(),
+            environment: BTreeMap::new(),
+            program: None,
         };
         config
             .set("group.initial.rebalance.delay.ms", 0)
@@ -96,6 +100,18 @@ impl BrokerConfig {
         }
     }
 
+    /// Runs another executable of Thalweg than [`binary`].
+    pub fn program(mut self, path: PathBuf) -> BrokerConfig {
+        self.program = Some(path);
+        self
+    }
+
+    /// Sets a variable in Thalweg's environment.
+    pub fn environment(mut self, name: &str, value: &str) -> BrokerConfig {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// Starts the broker in a new directory and waits until it serves.
     ///
     /// # Panics
@@ -114,6 +130,8 @@ impl BrokerConfig {
             output: Output::in_directory(directory.path()),
             directory: Some(directory),
             settings: self.settings,
+            environment: self.environment,
+            program: self.program,
             server: None,
         };
         broker.prepare();
@@ -130,6 +148,8 @@ pub struct Broker {
     /// HTTP for Thalweg, the controller's listener for Apache Kafka.
     second: String,
     settings: BTreeMap<String, String>,
+    environment: BTreeMap<String, String>,
+    program: Option<PathBuf>,
     output: Output,
     directory: Option<TempDir>,
     server: Option<Server>,
@@ -298,7 +318,7 @@ impl Broker {
         self.write_properties();
         match self.product {
             Product::Thalweg => {
-                let mut command = Command::new(binary());
+                let mut command = Command::new(self.program.clone().unwrap_or_else(binary));
                 command.arg("serve").arg(self.properties());
                 // The broker takes settings from such names; the tests' own are not for it.
                 for (name, _) in std::env::vars_os() {
@@ -307,7 +327,7 @@ impl Broker {
                         command.env_remove(&name);
                     }
                 }
-                command.current_dir(self.directory());
+                command.envs(&self.environment).current_dir(self.directory());
                 command
             }
             Product::ApacheKafka => kafka_peer::command(&self.properties()),

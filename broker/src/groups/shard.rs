@@ -204,6 +204,8 @@ impl ShardRunner {
         let mut state = self.state.lock();
         let appended = self.log.append_marker(marker, self.shared.clock.now())?;
         let outcome = outcome_of(marker.outcome);
+        #[cfg(feature = "planted-faults")]
+        let outcome = crate::planted::group_outcome(outcome);
         match state.phase {
             Phase::Loading { .. } => {
                 let decided = &mut state.decided_while_loading;

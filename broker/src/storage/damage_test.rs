@@ -5,6 +5,8 @@
 
 #[path = "damage_fields_test.rs"]
 mod fields;
+#[path = "damage_transactions_test.rs"]
+mod transactions;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -538,9 +538,6 @@ impl Shared {
     }
 
     fn commit_one(&self, chain: &mut Chain, group: OpenGroup) -> Result<(), SinkError> {
-        if is_planted(Bug::AcknowledgedEarly) {
-            group.done.complete(Ok(()));
-        }
         let sealed = self.submit(chain, group)?;
         match self.sink.wait_durable() {
             Ok(slot) => {
@@ -609,6 +606,12 @@ impl Shared {
     }
 
     fn submit(&self, chain: &mut Chain, group: OpenGroup) -> Result<InFlight, SinkError> {
+        if is_planted(Bug::AcknowledgedEarly) {
+            group.done.complete(Ok(()));
+            // Long enough for a kill to come in between.
+            #[cfg(all(not(test), feature = "planted-faults"))]
+            std::thread::sleep(std::time::Duration::from_millis(150));
+        }
         let queued_bytes = group.entries.iter().map(|entry| entry_len(&entry.content)).sum();
         let batches = group
             .entries

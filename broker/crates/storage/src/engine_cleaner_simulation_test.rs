@@ -9,6 +9,7 @@ use super::cleaner::{compacted, parts, read_records, records};
 use super::*;
 use crate::cleaner::{CleanError, CleanParts, MapLimits, Pace, SLOT_BYTES};
 use crate::log::TruncateError;
+use crate::log_config::Deletion;
 use crate::planted::{Bug, plant};
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -20,6 +21,8 @@ const PARTITIONS: i32 = 2;
 /// A partition that a link owns: it can be truncated.
 const LINKED: usize = 1;
 const KEYS: u8 = 12;
+/// Bytes above which every second history loses its oldest segments (`cleanup.policy=compact,delete`).
+const RETAINED: i64 = 12 << 10;
 /// Bytes of the write-ahead log that one group and a roll never pass.
 const ROOM: u64 = 40 << 10;
 
@@ -136,6 +139,8 @@ struct Simulation {
     step: u64,
     crashes: u64,
     replaced: u64,
+    /// Segments that retention deleted.
+    expired: usize,
 }
 
 impl Simulation {
@@ -146,6 +151,10 @@ impl Simulation {
         if let Some(compaction) = &mut config.compaction {
             compaction.delete_retention_ms = rng.random_range(0..2) * 1000;
             compaction.dirty_ratio_min = [0.0, 0.3][rng.random_range(0..2)];
+        }
+        if seed.is_multiple_of(2) {
+            config.deletion = Deletion::ByRetention;
+            config.retention_bytes = RETAINED;
         }
         world.topic.config = Arc::new(config);
         Self {
@@ -159,6 +168,7 @@ impl Simulation {
             step: 0,
             crashes: 0,
             replaced: 0,
+            expired: 0,
         }
     }
 
@@ -217,7 +227,11 @@ impl Simulation {
             620..660 => drop(self.engine().checkpoint()),
             660..800 => self.clean()?,
             800..820 => self.delete_records(index),
-            820..835 => drop(self.log(index).apply_retention(self.world.clock.now())),
+            820..835 => {
+                if let Ok(report) = self.log(index).apply_retention(self.world.clock.now()) {
+                    self.expired += report.segments;
+                }
+            }
             835..850 => self.truncate()?,
             850..870 => self.world.clock.advance(self.rng.random_range(0..900)),
             870..960 => self.compare(index)?,
@@ -555,7 +569,7 @@ fn variable(name: &str, default: u64) -> u64 {
 #[test]
 fn a_seeded_simulation_with_the_cleaner_agrees_with_the_oracle() {
     let (first, count) = (variable("THALWEG_SEED", 1), variable("THALWEG_SEEDS", 30));
-    let (mut crashes, mut replaced) = (0, 0);
+    let (mut crashes, mut replaced, mut expired) = (0, 0, 0);
     let mut reached: BTreeMap<CrashPoint, u64> = BTreeMap::new();
     for seed in first..first + count {
         let mut simulation = Simulation::new(seed);
@@ -563,14 +577,15 @@ fn a_seeded_simulation_with_the_cleaner_agrees_with_the_oracle() {
         outcome.unwrap_or_else(|violation| panic!("{violation}"));
         crashes += simulation.crashes;
         replaced += simulation.replaced;
+        expired += simulation.expired;
         for (point, count) in simulation.world.disk.reached_counts() {
             *reached.entry(point).or_insert(0) += count;
         }
     }
-    println!("{count} seeds: {crashes} crashes, {replaced} segments cleaned, {reached:?}");
+    println!("{count} seeds: {crashes} crashes, {replaced} segments cleaned, {expired} deleted, {reached:?}");
     assert!(
-        crashes > 0 && replaced > 0,
-        "a run without a fault or a cleaning proves nothing"
+        crashes > 0 && replaced > 0 && expired > 0,
+        "a run without a fault, a cleaning or a deletion proves nothing"
     );
     for point in CrashPoint::ALL {
         let is_cleaner = point.name().starts_with("cleaner-");

@@ -581,3 +581,33 @@ fn several_clean_several_logs_and_never_the_same() {
     assert_eq!(it.engine.problems(), BTreeMap::new());
     assert!(it.world.fatal.lock().is_empty());
 }
+
+#[test]
+fn a_start_cleans_nothing_again() {
+    let cases = [
+        ("a power cut", ["a", "a"]),
+        ("a clean stop", ["a", "a"]),
+        ("a power cut after nothing was compacted", ["a", "b"]),
+    ];
+    for (stop, keys) in cases {
+        let it = Compacted::new(compacted());
+        for key in keys {
+            it.put(BatchOptions::default(), &[(key, Some("value"))]);
+        }
+        it.seal();
+        let done = it.clean_at(5000).unwrap();
+        assert_eq!(done.segments_replaced > 0, keys == ["a", "a"], "{stop}: {done:?}");
+        if stop == "a clean stop" {
+            it.engine.close(Duration::from_secs(20));
+        }
+        let it = it.restart();
+        assert_eq!(it.log.first_dirty_offset(), Some(done.first_dirty), "{stop}");
+        let turn = it.engine.clean_next(&parts(6000, &|_| Pace::GoOn));
+        assert!(matches!(turn, CleanTurn::Idle), "{stop}: {turn:?}");
+        let newest = it.put(BatchOptions::default(), &[("a", Some("newer"))]);
+        it.seal();
+        let next = it.clean_at(7000).unwrap();
+        assert!(next.first_dirty.0 > newest, "{stop}: {next:?}");
+        assert!(!it.plain().contains(&(0, "a=value".into())), "{stop}");
+    }
+}

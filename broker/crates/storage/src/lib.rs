@@ -13,6 +13,9 @@ pub mod engine;
 pub mod histogram;
 pub mod log;
 pub mod log_config;
+#[cfg(feature = "planted-faults")]
+pub mod planted;
+#[cfg(not(feature = "planted-faults"))]
 mod planted;
 pub mod recovery;
 pub mod segment;

@@ -1,10 +1,11 @@
 //! Reads the batches of a sealed segment one behind the other, each checked.
 //!
 //! A cleaned segment is made of nothing that was not verified: length, place and checksum of each batch. Memory is
-//! one read, or one batch where that is larger.
+//! one read, or one sound batch where that is larger: a length that damage made up costs none.
 
 use super::CleanError;
 use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::recovery::check_crc_at;
 use crate::segment::Segment;
 use crate::segment::names::{FileKind, segment_file};
 use bytes::{Buf, Bytes, BytesMut};
@@ -79,6 +80,9 @@ impl Source {
             let (base, last) = (header.base_offset, header.last_offset());
             return Err(self.corrupt(format!("a batch claims offsets {base} to {last}")));
         }
+        if len > self.read_bytes && len > self.buffer.len() {
+            read += self.check_unread(&header)?;
+        }
         read += self.fill(len)?;
         if let Err(error) = self.buffer.get(..len).map_or(Ok(()), verify_crc) {
             return Err(self.corrupt(error.to_string()));
@@ -110,6 +114,23 @@ impl Source {
         }
     }
 
+    /// Checks the batch at the position before memory is taken for it, and returns how many bytes were read.
+    fn check_unread(&self, header: &BatchHeader) -> Result<u64, CleanError> {
+        match check_crc_at(&*self.file, self.position(), header) {
+            Ok(()) => Ok(header.total_len() as u64),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(self.corrupt(error.to_string())),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(self.too_short()),
+            Err(error) => Err(CleanError::io(&self.path, error)),
+        }
+    }
+
+    fn too_short(&self) -> CleanError {
+        let size = self.segment.size;
+        self.corrupt(format!(
+            "the file is shorter than the {size} bytes that were durable"
+        ))
+    }
+
     /// Reads until the buffer has `want` bytes, which the segment is known to have.
     fn fill(&mut self, want: usize) -> Result<u64, CleanError> {
         let have = self.buffer.remaining();
@@ -126,13 +147,14 @@ impl Source {
                 Ok(count as u64)
             }
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                let size = self.segment.size;
                 self.buffer.truncate(have);
-                Err(self.corrupt(format!(
-                    "the file is shorter than the {size} bytes that were durable"
-                )))
+                Err(self.too_short())
             }
             Err(error) => Err(CleanError::io(&self.path, error)),
         }
     }
 }
+
+#[cfg(test)]
+#[path = "source_test.rs"]
+mod tests;

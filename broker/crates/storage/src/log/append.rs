@@ -212,8 +212,14 @@ impl PartitionLog {
             }
             Origin::Mirror { .. } => {}
         }
-        self.append_locked(&mut state, batch, origin, now)
-            .map(Append::Written)
+        #[cfg(feature = "planted-faults")]
+        let (batch, again) = super::faults::distort(batch, origin);
+        let written = self.append_locked(&mut state, batch, origin, now);
+        #[cfg(feature = "planted-faults")]
+        if let Some(batch) = again {
+            self.append_locked(&mut state, batch, origin, now)?;
+        }
+        written.map(Append::Written)
     }
 
     /// Gives a batch that was judged its place, and pushes it.

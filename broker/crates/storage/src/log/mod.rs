@@ -14,6 +14,8 @@ pub(crate) mod cleaning;
 pub mod cleaning_row;
 mod drain;
 pub mod epochs;
+#[cfg(feature = "planted-faults")]
+mod faults;
 mod markers;
 mod mirror;
 mod mirrored_run;
@@ -48,6 +50,7 @@ pub use waiters::Waiter;
 use crate::commit::{CommitError, CommittedRun, EntryContent, GroupMember, Ticket};
 use crate::engine::Shared;
 use crate::log_config::LogConfig;
+use crate::planted::{Bug, is_planted};
 use crate::segment::{Segment, names};
 use crate::wal::Slot;
 use crate::wal::group::{LogEvent, RunContent};
@@ -467,7 +470,8 @@ impl LogState {
     }
 
     fn last_stable(&self) -> Offset {
-        match self.transactions.first_unstable() {
+        let first = self.transactions.first_unstable();
+        match first.filter(|_| !is_planted(Bug::OpenTransactionsPassed)) {
             // What began below the log start cannot be read there.
             Some(first) => first.max(self.log_start).min(self.high_watermark),
             None => self.high_watermark,
