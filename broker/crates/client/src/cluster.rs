@@ -318,29 +318,27 @@ impl Cluster {
         policy: Policy,
         mut attempt: impl AsyncFnMut() -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
-        let limit = self.inner.config.operation_timeout;
-        let deadline = Instant::now() + limit;
-        let mut attempts: u32 = 0;
+        let mut tries = self.tries(operation, policy);
         loop {
-            let error = match attempt().await {
+            match attempt().await {
                 Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            attempts = attempts.saturating_add(1);
-            if !worth_another_try(&error, policy, attempts) {
-                return Err(error);
+                Err(error) => tries.pause_after(self, error).await?,
             }
-            let wait = self.inner.config.backoff.wait(attempts.saturating_sub(1));
-            if Instant::now() + wait >= deadline {
-                return Err(ClientError::DeadlineExceeded {
-                    operation,
-                    after: limit,
-                    attempts,
-                    last: Box::new(error),
-                });
-            }
-            self.forget_leaders();
-            sleep(wait).await;
+        }
+    }
+
+    /// Begins the tries of a read. A loop with these runs in a task of its own, which [`Cluster::retry_read`] does not:
+    /// the compiler cannot show that the future of an async closure may move between threads.
+    pub(crate) fn read_tries(&self, operation: &'static str) -> Tries {
+        self.tries(operation, Policy::Read)
+    }
+
+    fn tries(&self, operation: &'static str, policy: Policy) -> Tries {
+        Tries {
+            operation,
+            policy,
+            deadline: Instant::now() + self.inner.config.operation_timeout,
+            attempts: 0,
         }
     }
 
@@ -409,6 +407,44 @@ impl Cluster {
 
     fn lock_slots(&self) -> std::sync::MutexGuard<'_, HashMap<Address, Slot>> {
         self.inner.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The tries of one operation.
+pub(crate) struct Tries {
+    operation: &'static str,
+    policy: Policy,
+    deadline: Instant,
+    attempts: u32,
+}
+
+impl Tries {
+    /// Waits for the next try, with metadata forgotten.
+    ///
+    /// # Errors
+    /// `error` itself if another try is of no use; [`ClientError::DeadlineExceeded`] around it when time ran out.
+    pub(crate) async fn pause_after(
+        &mut self,
+        cluster: &Cluster,
+        error: ClientError,
+    ) -> Result<(), ClientError> {
+        self.attempts = self.attempts.saturating_add(1);
+        if !worth_another_try(&error, self.policy, self.attempts) {
+            return Err(error);
+        }
+        let config = cluster.config();
+        let wait = config.backoff.wait(self.attempts.saturating_sub(1));
+        if Instant::now() + wait >= self.deadline {
+            return Err(ClientError::DeadlineExceeded {
+                operation: self.operation,
+                after: config.operation_timeout,
+                attempts: self.attempts,
+                last: Box::new(error),
+            });
+        }
+        cluster.forget_leaders();
+        sleep(wait).await;
+        Ok(())
     }
 }
 

@@ -26,6 +26,7 @@ mod list_offsets;
 mod metadata;
 mod mirror;
 mod produce;
+mod transactions;
 mod versions;
 
 pub use admin::{
@@ -45,6 +46,7 @@ pub use list_offsets::{ListedOffset, OffsetQuery};
 pub use metadata::{BrokerNode, Metadata, PartitionMetadata, TopicCreation, TopicMetadata, TopicSelection};
 pub use mirror::{MirrorAnswer, MirrorCommand};
 pub use produce::{Acks, ProduceAck, ProduceBatch, ProduceOptions, ProducedPartition, ProducerIdentity};
+pub use transactions::{TransactionError, TransactionRecord, TransactionalProducer};
 pub use versions::ApiVersionTable;
 
 use thalweg_types::PartitionIndex;

@@ -145,4 +145,35 @@ impl Cluster {
         })
         .await
     }
+
+    /// Finds the end of one partition, with retries: the high watermark, or the last stable offset for
+    /// [`Isolation::ReadCommitted`]. May run in a task of its own.
+    ///
+    /// # Errors
+    /// The first error that retries do not cure.
+    pub async fn end_offset(&self, of: &TopicPartition, isolation: Isolation) -> Result<Offset, ClientError> {
+        let mut tries = self.read_tries(API);
+        loop {
+            match self.end_offset_once(of, isolation).await {
+                Ok(offset) => return Ok(offset),
+                Err(error) => tries.pause_after(self, error).await?,
+            }
+        }
+    }
+
+    async fn end_offset_once(
+        &self,
+        of: &TopicPartition,
+        isolation: Isolation,
+    ) -> Result<Offset, ClientError> {
+        let connection = self.leader(of).await?;
+        let query = [(of.clone(), OffsetQuery::Latest)];
+        let mut listed = connection.list_offsets(&query, isolation).await?;
+        let answer = listed.remove(of).ok_or_else(|| ClientError::Missing {
+            address: connection.address().to_owned(),
+            api: API,
+            resource: Resource::Partition(of.topic.clone(), of.partition),
+        })?;
+        Ok(answer?.offset)
+    }
 }

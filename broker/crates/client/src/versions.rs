@@ -84,6 +84,8 @@ pub(crate) const fn api_name(api_key: i16) -> &'static str {
         21 => "DeleteRecords",
         22 => "InitProducerId",
         23 => "OffsetForLeaderEpoch",
+        24 => "AddPartitionsToTxn",
+        26 => "EndTxn",
         32 => "DescribeConfigs",
         35 => "DescribeLogDirs",
         37 => "CreatePartitions",
