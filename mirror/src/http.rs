@@ -7,6 +7,7 @@
 //! | `/readyz` | 200 when every link has looked at both sides, else 503 and why |
 //! | `/links` | every link, without its partitions |
 //! | `/links/NAME/topics` | its partitions |
+//! | `/links/NAME/groups` | groups whose offsets are copied, and whose they are |
 //! | POST `/links/NAME/pause`, `/links/NAME/resume` | all topics, or `?topic=NAME`; not kept over a restart |
 //! | POST `/links/NAME/promote?still_ms=N`, `/links/NAME/failover` | the same; done when each partition's `stop` is `promoted` |
 
@@ -86,6 +87,7 @@ fn router(shared: Shared) -> Router {
         .route("/links", get(links))
         .route("/links/{name}", get(link))
         .route("/links/{name}/topics", get(topics))
+        .route("/links/{name}/groups", get(groups))
         .route("/links/{name}/pause", post(pause))
         .route("/links/{name}/resume", post(resume))
         .route("/links/{name}/promote", post(promote))
@@ -116,7 +118,8 @@ async fn refuse_foreign_hosts(request: Request, next: Next) -> Response {
 }
 
 async fn metrics(State(shared): State<Shared>) -> Response {
-    let all = snapshots(&shared.links);
+    let groups = shared.links.values().map(|link| link.groups.borrow().clone());
+    let all: Vec<_> = snapshots(&shared.links).into_iter().zip(groups).collect();
     // A poisoned lock leaves gauges that the next scrape sets again.
     let mut metrics = shared.metrics.lock().unwrap_or_else(PoisonError::into_inner);
     match metrics.text(&all) {
@@ -159,6 +162,16 @@ async fn topics(State(shared): State<Shared>, Path(name): Path<String>) -> Respo
         Some(link) => {
             let status = Arc::clone(&link.status.borrow());
             Json(json!({ "link": name, "partitions": status.partitions })).into_response()
+        }
+        None => unknown(&name),
+    }
+}
+
+async fn groups(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
+    match shared.links.get(&name) {
+        Some(link) => {
+            let groups = Arc::clone(&link.groups.borrow().groups);
+            Json(json!({ "link": name, "groups": *groups })).into_response()
         }
         None => unknown(&name),
     }
@@ -246,11 +259,17 @@ fn summary(handle: &LinkHandle) -> Value {
         "target_cluster_id": link.target_cluster_id,
         "trouble": link.trouble,
         "is_discovered": link.is_discovered,
+        "warnings": link.warnings.iter().map(|(topic, warning)| json!({"topic": topic, "warning": warning})).collect::<Vec<_>>(),
         "refused": link.refused.iter().map(|(topic, reason)| json!({"topic": topic, "reason": reason})).collect::<Vec<_>>(),
         "partitions": link.partitions.len(),
         "states": states,
         "groups": groups,
+        "groups_age_seconds": groups.age_seconds(),
         "lag_offsets": lags.map(Option::unwrap_or_default).sum::<i64>(),
+        "lag_bytes": link.lag_bytes(),
+        "eta_seconds": link.eta_seconds(),
+        "bytes_per_second": link.partitions.iter().map(|partition| partition.bytes_per_second).sum::<f64>(),
+        "offsets_per_second": link.partitions.iter().map(|partition| partition.offsets_per_second).sum::<f64>(),
         "lag_seconds_max": link.partitions.iter().map(|partition| partition.lag_seconds).fold(0.0, f64::max),
     })
 }

@@ -5,8 +5,11 @@
 
 mod anomalies;
 mod copy;
+mod following;
+mod groups;
 mod kafka;
 mod kills;
+mod mirror_maker;
 mod switching;
 
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
