@@ -141,8 +141,20 @@ pub struct LinkConfig {
     pub topics: Vec<Regex>,
     /// … and none of these.
     pub exclude: Vec<Regex>,
-    /// Groups whose offsets are copied: one of these fits the whole name.
+    /// Groups whose offsets are copied, both ways: one of these fits the whole name …
     pub groups: Vec<Regex>,
+    /// … and none of these.
+    pub exclude_groups: Vec<Regex>,
+    /// Settings of topics that the mirror takes over, by name.
+    pub settings: Vec<String>,
+    /// What the source is called in names and records that MirrorMaker's clients read.
+    pub source_alias: String,
+    /// What the target is called there.
+    pub target_alias: String,
+    /// Whether MirrorMaker's heartbeats are written at the source and mirrored.
+    pub heartbeats: bool,
+    /// Whether MirrorMaker's checkpoints are written at the target.
+    pub checkpoints: bool,
     /// What stands before the name of a mirror topic.
     pub prefix: String,
     /// What holds for every partition.
@@ -199,6 +211,29 @@ const BANDWIDTH_BYTES: Bounds = Bounds(1024, i64::MAX);
 /// Kafka's bound on the length of a topic name.
 const TOPIC_NAME_LEN_MAX: usize = 249;
 
+/// What the target is called in heartbeats, unless the file says it.
+const TARGET_ALIAS: &str = "target";
+/// Beginning of the settings by which a mirror topic is one.
+const MIRROR_SETTINGS: &str = "mirror.";
+/// Settings that a mirror topic takes over unless the file names others: what records mean and how long they are kept.
+const SETTINGS: [&str; 13] = [
+    "cleanup.policy",
+    "delete.retention.ms",
+    "max.compaction.lag.ms",
+    "max.message.bytes",
+    "message.timestamp.after.max.ms",
+    "message.timestamp.before.max.ms",
+    "message.timestamp.type",
+    "min.cleanable.dirty.ratio",
+    "min.compaction.lag.ms",
+    "retention.bytes",
+    "retention.ms",
+    "segment.bytes",
+    "segment.ms",
+];
+/// Of those, what a mirror with a log start of its own does not take over.
+const RETENTION: [&str; 2] = ["retention.bytes", "retention.ms"];
+
 /// Lowest and highest value.
 #[derive(Clone, Copy)]
 struct Bounds(i64, i64);
@@ -226,6 +261,7 @@ struct SideText {
     bootstrap: Spanned<String>,
     cluster_id: Option<String>,
     via: Option<Spanned<String>>,
+    alias: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -241,6 +277,14 @@ struct LinkText {
     exclude: Vec<Spanned<String>>,
     #[serde(default)]
     groups: Vec<Spanned<String>>,
+    #[serde(default)]
+    exclude_groups: Vec<Spanned<String>>,
+    settings: Option<Vec<Spanned<String>>>,
+    #[serde(default)]
+    exclude_settings: Vec<Spanned<String>>,
+    #[serde(default)]
+    heartbeats: bool,
+    checkpoints: Option<bool>,
     prefix: Option<Spanned<String>>,
     #[serde(default)]
     start: Start,
@@ -368,7 +412,23 @@ impl Check<'_> {
         let lease = self.bounded(&key("lease_ms"), link.lease_ms, LEASE_MS);
         let discovery = self.bounded(&key("discovery_ms"), link.discovery_ms, DISCOVERY_MS);
         let bandwidth = self.bounded(&key("bandwidth_bytes"), link.bandwidth_bytes, BANDWIDTH_BYTES);
+        let mut settings = self.settings(
+            &[&key("settings"), &key("exclude_settings")],
+            link.settings,
+            link.exclude_settings,
+        );
+        // A mirror that keeps its records for ever must not take over that the source deletes them.
+        let is_independent = link.log_start == LogStart::Independent;
+        settings.retain(|setting| !(is_independent && RETENTION.contains(&setting.as_str())));
+        let source_alias = self.alias(&key("source.alias"), link.source.alias.as_ref());
+        let target_alias = self.alias(&key("target.alias"), link.target.alias.as_ref());
         LinkConfig {
+            settings,
+            source_alias: source_alias.unwrap_or_else(|| name.get_ref().clone()),
+            target_alias: target_alias.unwrap_or_else(|| TARGET_ALIAS.to_owned()),
+            heartbeats: link.heartbeats,
+            checkpoints: link.checkpoints.unwrap_or(!link.groups.is_empty()),
+            exclude_groups: self.patterns(&key("exclude_groups"), link.exclude_groups),
             id: self.link_id(&key("id"), link.id),
             source: self.side(&key("source"), link.source, lines),
             target: self.side(&key("target"), link.target, lines),
@@ -449,6 +509,53 @@ impl Check<'_> {
             }
         }
         patterns
+    }
+
+    /// The settings a mirror takes over: those that are named, or Kafka's that fit a mirror, without the excluded ones.
+    fn settings(
+        &mut self,
+        keys: &[&str; 2],
+        named: Option<Vec<Spanned<String>>>,
+        excluded: Vec<Spanned<String>>,
+    ) -> Vec<String> {
+        let [key, exclude_key] = keys;
+        for setting in named.iter().flatten() {
+            if setting.get_ref().starts_with(MIRROR_SETTINGS) {
+                let said = format!(
+                    "{key}: '{}' says whose mirror a topic is, and is never copied",
+                    setting.get_ref()
+                );
+                self.note(&setting.span(), said);
+            }
+        }
+        let mut settings: Vec<String> = match named {
+            Some(named) => named.into_iter().map(Spanned::into_inner).collect(),
+            None => SETTINGS.iter().map(|setting| (*setting).to_owned()).collect(),
+        };
+        for setting in excluded {
+            if !settings.contains(setting.get_ref()) {
+                let said = format!(
+                    "{exclude_key}: '{}' is not copied anyway; is the name right?",
+                    setting.get_ref()
+                );
+                self.note(&setting.span(), said);
+            }
+            settings.retain(|copied| copied != setting.get_ref());
+        }
+        settings
+    }
+
+    fn alias(&mut self, key: &str, given: Option<&Spanned<String>>) -> Option<String> {
+        let given = given?;
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        if given.get_ref().is_empty() || given.get_ref().len() > 100 || !given.get_ref().chars().all(fits) {
+            let said = format!(
+                "{key}: '{}' is not an alias: 1 to 100 letters, digits, - and _",
+                given.get_ref()
+            );
+            self.note(&given.span(), said);
+        }
+        Some(given.get_ref().clone())
     }
 
     fn prefix(&mut self, key: &str, given: Option<Spanned<String>>) -> String {

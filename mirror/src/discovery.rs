@@ -1,38 +1,32 @@
 //! Discovery: asks both clusters for their topics, and makes and grows mirror topics as [`crate::topology`] decides.
 //!
-//! Owns the calls. Settings of a topic are asked for once for each topic id, since those that matter never change.
+//! Owns the calls. Settings of mirrors are changed only where this instance copies all partitions: what was promoted
+//! belongs to clients, and what another instance copies is its business.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use thalweg_client::{
-    ClientError, Cluster, ConfigResource, ConfigSource, Metadata, NewTopic, TopicCreation, TopicMetadata,
+    ClientError, Cluster, ConfigAlteration, Metadata, NewTopic, TopicCreation, TopicMetadata, TopicPartition,
     TopicSelection, Validation,
 };
-use thalweg_types::TopicId;
+use thalweg_types::{BrokerId, ErrorCode, PartitionIndex};
 use thiserror::Error;
+use tokio::sync::watch;
 
-use crate::config::{LinkConfig, LogStart};
+use crate::config::LinkConfig;
 use crate::ends::Ends;
-use crate::topology::{MirrorTopic, Origin, Sides, Step, Topic, is_chosen, reconcile, target_name};
+use crate::partition::State;
+use crate::plan::shown;
+use crate::settings;
+use crate::status::LinkStatus;
+use crate::topology::{CONFIGS, MirrorTopic, Origin, Sides, Step, Topic, is_chosen, reconcile, target_name};
 
-/// Settings that a mirror topic takes over from its source when it is made.
-const COPIED: [&str; 13] = [
-    "cleanup.policy",
-    "delete.retention.ms",
-    "max.compaction.lag.ms",
-    "max.message.bytes",
-    "message.timestamp.after.max.ms",
-    "message.timestamp.before.max.ms",
-    "message.timestamp.type",
-    "min.cleanable.dirty.ratio",
-    "min.compaction.lag.ms",
-    "retention.bytes",
-    "retention.ms",
-    "segment.bytes",
-    "segment.ms",
-];
-/// Of those, what a mirror with a log start of its own does not take over.
-const RETENTION: [&str; 2] = ["retention.bytes", "retention.ms"];
+/// Topics in one question about settings.
+const TOPICS_PER_REQUEST: usize = 500;
+/// Shortest pause between two looks at the sizes of the source's logs.
+const SIZES_PAUSE: Duration = Duration::from_secs(10);
 
 /// What one look found.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +35,10 @@ pub struct Found {
     pub topics: Vec<MirrorTopic>,
     /// Chosen topics that are not, and why.
     pub refused: Vec<(String, String)>,
+    /// Topics that are mirrored, and what should be known about them.
+    pub warnings: Vec<(String, String)>,
+    /// Sizes of the source's logs in bytes, if they were asked for.
+    pub sizes: HashMap<TopicPartition, u64>,
 }
 
 /// Why a look failed as a whole.
@@ -73,8 +71,11 @@ pub enum DiscoveryError {
 pub struct Discovery {
     link: LinkConfig,
     ends: Ends,
-    source_origins: HashMap<TopicId, Origin>,
-    target_origins: HashMap<TopicId, Origin>,
+    /// What the engine does; `None` for a plan.
+    status: Option<watch::Receiver<Arc<LinkStatus>>>,
+    /// Changes of settings that were made, until the mirror has them: one that does not stick is not made for ever.
+    applied: HashMap<String, Vec<ConfigAlteration>>,
+    sized_at: Option<Instant>,
 }
 
 impl Discovery {
@@ -84,8 +85,18 @@ impl Discovery {
         Self {
             link,
             ends,
-            source_origins: HashMap::new(),
-            target_origins: HashMap::new(),
+            status: None,
+            applied: HashMap::new(),
+            sized_at: None,
+        }
+    }
+
+    /// Lets it see which partitions are copied, without which no setting of a mirror is changed.
+    #[must_use]
+    pub fn with_status(self, status: watch::Receiver<Arc<LinkStatus>>) -> Self {
+        Self {
+            status: Some(status),
+            ..self
         }
     }
 
@@ -127,7 +138,7 @@ impl Discovery {
                         .await;
                     (target, grown)
                 }
-                Step::Mirror(_) | Step::Refuse { .. } => continue,
+                _ => continue,
             };
             match done {
                 Ok(()) => has_changed = true,
@@ -140,6 +151,7 @@ impl Discovery {
             steps = self.plan().await?;
         }
         let mut found = Found::default();
+        self.applied.retain(|applied, _| is_to_change(&steps, applied));
         for step in steps {
             match step {
                 Step::Mirror(topic) => found.topics.push(topic),
@@ -150,10 +162,115 @@ impl Discovery {
                         .unwrap_or_else(|| "it is being made".to_owned());
                     found.refused.push((source, reason));
                 }
+                Step::Change {
+                    source,
+                    target,
+                    changes,
+                } => {
+                    let warning = self.change(&source, target, changes).await;
+                    found.warnings.extend(warning.map(|warning| (source, warning)));
+                }
+                Step::Warn { source, warning } => found.warnings.push((source, warning)),
                 Step::Grow { .. } => {}
             }
         }
+        found.sizes = self.sizes(&found.topics).await;
         Ok(found)
+    }
+
+    /// Gives a mirror the settings of its source; returns what is wrong with them.
+    async fn change(
+        &mut self,
+        source: &str,
+        target: String,
+        changes: Vec<ConfigAlteration>,
+    ) -> Option<String> {
+        if !self.copies(source) {
+            return None;
+        }
+        let text: Vec<String> = changes.iter().map(shown).collect();
+        let text = text.join(", ");
+        if self.applied.get(&target) == Some(&changes) {
+            return Some(format!(
+                "the mirror took these settings and does not show them: {text}"
+            ));
+        }
+        let made = self
+            .ends
+            .target
+            .alter_mirror_configs(&target, &changes, self.ends.link)
+            .await;
+        match made {
+            Ok(()) => {
+                tracing::info!(
+                    link = self.link.name,
+                    target,
+                    "settings follow the source: {text}"
+                );
+                self.applied.insert(target, changes);
+                None
+            }
+            Err(error) => Some(format!(
+                "the mirror does not take the source's settings ({text}): {error}; exclude_settings leaves them out"
+            )),
+        }
+    }
+
+    /// Whether this instance copies every partition of a topic now.
+    fn copies(&self, source: &str) -> bool {
+        let Some(status) = &self.status else { return false };
+        let status = Arc::clone(&status.borrow());
+        let copying = [State::Live.name(), State::CatchingUp.name()];
+        let mut partitions = status
+            .partitions
+            .iter()
+            .filter(|partition| partition.topic == source)
+            .peekable();
+        partitions.peek().is_some() && partitions.all(|partition| copying.contains(&partition.state))
+    }
+
+    /// The sizes of the source's logs, when something is behind: how much is missing is estimated from them. A source that
+    /// does not tell leaves the estimate to what was copied so far.
+    async fn sizes(&mut self, topics: &[MirrorTopic]) -> HashMap<TopicPartition, u64> {
+        let mut sizes = HashMap::new();
+        let is_behind = self.status.as_ref().is_some_and(|status| {
+            let status = status.borrow();
+            status
+                .partitions
+                .iter()
+                .any(|partition| partition.lag_offsets.is_none_or(|lag| lag > 0))
+        });
+        let is_early = self.sized_at.is_some_and(|at| at.elapsed() < SIZES_PAUSE);
+        if !is_behind || is_early {
+            return sizes;
+        }
+        self.sized_at = Some(Instant::now());
+        let mut leaders: HashMap<(&str, PartitionIndex), BrokerId> = HashMap::new();
+        for topic in topics {
+            for partition in &topic.partitions {
+                if let Some(leader) = partition.source_leader {
+                    leaders.insert((topic.source.as_str(), partition.partition), leader);
+                }
+            }
+        }
+        let brokers: BTreeSet<BrokerId> = leaders.values().copied().collect();
+        for broker in brokers {
+            let directories = match self.ends.source.describe_log_dirs(broker).await {
+                Ok(directories) => directories,
+                Err(error) => {
+                    tracing::debug!(link = self.link.name, %error, "the source does not tell how large its logs are");
+                    continue;
+                }
+            };
+            for replica in directories.into_iter().flat_map(|directory| directory.replicas) {
+                let at = (replica.partition.topic.as_str(), replica.partition.partition);
+                if leaders.get(&at) == Some(&broker) {
+                    let size = u64::try_from(replica.size_bytes).unwrap_or_default();
+                    sizes.insert(replica.partition, size);
+                }
+            }
+        }
+        sizes
     }
 
     async fn create(
@@ -161,23 +278,8 @@ impl Discovery {
         source: &str,
         target: String,
         partitions: i32,
-        mut configs: Vec<(String, String)>,
+        configs: Vec<(String, String)>,
     ) -> Result<(), ClientError> {
-        let settings = self
-            .ends
-            .source
-            .describe_configs(&ConfigResource::topic(source))
-            .await?;
-        let is_copied = |name: &str| {
-            let keeps_own = self.link.rules.log_start == LogStart::Independent && RETENTION.contains(&name);
-            COPIED.contains(&name) && !keeps_own
-        };
-        configs.extend(
-            settings
-                .into_iter()
-                .filter(|setting| setting.source == ConfigSource::DynamicTopic && is_copied(&setting.name))
-                .filter_map(|setting| Some((setting.name, setting.value?))),
-        );
         let topic = NewTopic {
             name: target.clone(),
             partitions: Some(partitions),
@@ -217,28 +319,33 @@ impl Discovery {
         is_still("source", &self.ends.source_cluster_id, &all)?;
         let there = everything(&self.ends.target).await.map_err(target_side)?;
         is_still("target", &self.ends.target_cluster_id, &there)?;
-        let mut sides = Sides {
-            source_cluster_id: self.ends.source_cluster_id.clone(),
-            target_cluster_id: self.ends.target_cluster_id.clone(),
-            ..Sides::default()
-        };
+        let mut mirrors = Vec::new();
+        let mut chosen = Vec::new();
         for topic in all.topics.into_values().flatten() {
             if !is_chosen(&self.link, &topic.name, topic.is_internal) {
                 continue;
             }
             if let Some(Ok(mirror)) = there.topics.get(&target_name(&self.link, &topic.name)) {
-                let mirror = described(&self.ends.target, &mut self.target_origins, mirror.clone())
-                    .await
-                    .map_err(target_side)?;
-                sides.target.insert(mirror.metadata.name.clone(), mirror);
+                mirrors.push(mirror.clone());
             }
-            let topic = described(&self.ends.source, &mut self.source_origins, topic)
-                .await
-                .map_err(source_side)?;
-            sides.source.insert(topic.metadata.name.clone(), topic);
+            chosen.push(topic);
         }
-        Ok(sides)
+        let source = described(&self.ends.source, &self.link.settings, chosen);
+        let target = described(&self.ends.target, &self.link.settings, mirrors);
+        let (source, target) = tokio::join!(source, target);
+        Ok(Sides {
+            source_cluster_id: self.ends.source_cluster_id.clone(),
+            target_cluster_id: self.ends.target_cluster_id.clone(),
+            source: source.map_err(source_side)?,
+            target: target.map_err(target_side)?,
+        })
     }
+}
+
+fn is_to_change(steps: &[Step], topic: &str) -> bool {
+    steps
+        .iter()
+        .any(|step| matches!(step, Step::Change { target, .. } if target == topic))
 }
 
 async fn everything(cluster: &Cluster) -> Result<Metadata, ClientError> {
@@ -257,23 +364,35 @@ fn is_still(side: &'static str, expected: &str, metadata: &Metadata) -> Result<(
     })
 }
 
+/// Asks for the settings of topics, many in one request. A topic that went meanwhile is left out.
 async fn described(
     cluster: &Cluster,
-    known: &mut HashMap<TopicId, Origin>,
-    metadata: TopicMetadata,
-) -> Result<Topic, ClientError> {
-    // Before topic ids nothing tells whether it is still the same topic.
-    if let Some(origin) = known.get(&metadata.id).filter(|_| !metadata.id.is_zero()) {
-        let origin = origin.clone();
-        return Ok(Topic { metadata, origin });
+    copied: &[String],
+    topics: Vec<TopicMetadata>,
+) -> Result<BTreeMap<String, Topic>, ClientError> {
+    let mut keys = settings::wanted(copied);
+    keys.extend(CONFIGS.map(str::to_owned));
+    let mut found = BTreeMap::new();
+    for topics in topics.chunks(TOPICS_PER_REQUEST) {
+        let names: Vec<String> = topics.iter().map(|topic| topic.name.clone()).collect();
+        let mut answers = cluster.describe_topic_configs(&names, &keys).await?;
+        for metadata in topics {
+            let entries = match answers.remove(&metadata.name) {
+                Some(Ok(entries)) => entries,
+                Some(Err(error)) if error.code == ErrorCode::UnknownTopicOrPartition => continue,
+                Some(Err(error)) => return Err(error.into()),
+                None => continue,
+            };
+            let pairs = entries
+                .iter()
+                .filter_map(|entry| Some((entry.name.as_str(), entry.value.as_deref()?)));
+            let topic = Topic {
+                metadata: metadata.clone(),
+                origin: Origin::from_configs(pairs),
+                settings: settings::read(entries),
+            };
+            found.insert(topic.metadata.name.clone(), topic);
+        }
     }
-    let configs = cluster
-        .describe_configs(&ConfigResource::topic(metadata.name.clone()))
-        .await?;
-    let pairs = configs
-        .iter()
-        .filter_map(|config| Some((config.name.as_str(), config.value.as_deref()?)));
-    let origin = Origin::from_configs(pairs);
-    known.insert(metadata.id, origin.clone());
-    Ok(Topic { metadata, origin })
+    Ok(found)
 }

@@ -24,6 +24,7 @@ use crate::config::LinkConfig;
 use crate::discovery::Found;
 use crate::ends::Ends;
 use crate::partition::{FetchFailure, Partition, Promotion, Stop};
+use crate::progress::Progress;
 use crate::status::LinkStatus;
 use crate::topology::MirrorTopic;
 
@@ -97,6 +98,8 @@ pub struct Engine {
     trouble: Option<String>,
     is_discovered: bool,
     refused: Vec<(String, String)>,
+    warnings: Vec<(String, String)>,
+    progress: Progress,
     paused: BTreeMap<String, ()>,
     is_all_paused: bool,
     status: watch::Sender<Arc<LinkStatus>>,
@@ -126,6 +129,8 @@ impl Engine {
             trouble: None,
             is_discovered: false,
             refused: Vec::new(),
+            warnings: Vec::new(),
+            progress: Progress::default(),
             paused: BTreeMap::new(),
             is_all_paused: false,
             status,
@@ -326,6 +331,11 @@ impl Engine {
             }
         }
         self.refused = found.refused;
+        for (topic, warning) in found.warnings.iter().filter(|seen| !self.warnings.contains(seen)) {
+            tracing::warn!(link = self.link.name, topic, "{warning}");
+        }
+        self.warnings = found.warnings;
+        self.progress.learn(found.sizes);
         let mut seen = vec![false; self.entries.len()];
         for topic in &found.topics {
             self.apply(topic, &mut seen);

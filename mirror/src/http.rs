@@ -8,6 +8,7 @@
 //! | `/links` | every link, without its partitions |
 //! | `/links/NAME/topics` | its partitions |
 //! | `/lines` | what each line carried |
+//! | `/links/NAME/groups` | groups whose offsets are copied, and whose they are |
 //! | POST `/links/NAME/pause`, `/links/NAME/resume` | all topics, or `?topic=NAME`; not kept over a restart |
 //! | POST `/links/NAME/promote?still_ms=N`, `/links/NAME/failover` | the same; done when each partition's `stop` is `promoted` |
 
@@ -95,6 +96,7 @@ fn router(shared: Shared) -> Router {
         .route("/lines", get(lines))
         .route("/links/{name}", get(link))
         .route("/links/{name}/topics", get(topics))
+        .route("/links/{name}/groups", get(groups))
         .route("/links/{name}/pause", post(pause))
         .route("/links/{name}/resume", post(resume))
         .route("/links/{name}/promote", post(promote))
@@ -125,7 +127,8 @@ async fn refuse_foreign_hosts(request: Request, next: Next) -> Response {
 }
 
 async fn metrics(State(shared): State<Shared>) -> Response {
-    let all = snapshots(&shared.links);
+    let groups = shared.links.values().map(|link| link.groups.borrow().clone());
+    let all: Vec<_> = snapshots(&shared.links).into_iter().zip(groups).collect();
     // A poisoned lock leaves gauges that the next scrape sets again.
     let mut metrics = shared.metrics.lock().unwrap_or_else(PoisonError::into_inner);
     match metrics.text(&all, &shared.lines) {
@@ -174,6 +177,16 @@ async fn topics(State(shared): State<Shared>, Path(name): Path<String>) -> Respo
         Some(link) => {
             let status = Arc::clone(&link.status.borrow());
             Json(json!({ "link": name, "partitions": status.partitions })).into_response()
+        }
+        None => unknown(&name),
+    }
+}
+
+async fn groups(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
+    match shared.links.get(&name) {
+        Some(link) => {
+            let groups = Arc::clone(&link.groups.borrow().groups);
+            Json(json!({ "link": name, "groups": *groups })).into_response()
         }
         None => unknown(&name),
     }
@@ -261,11 +274,17 @@ fn summary(handle: &LinkHandle) -> Value {
         "target_cluster_id": link.target_cluster_id,
         "trouble": link.trouble,
         "is_discovered": link.is_discovered,
+        "warnings": link.warnings.iter().map(|(topic, warning)| json!({"topic": topic, "warning": warning})).collect::<Vec<_>>(),
         "refused": link.refused.iter().map(|(topic, reason)| json!({"topic": topic, "reason": reason})).collect::<Vec<_>>(),
         "partitions": link.partitions.len(),
         "states": states,
         "groups": groups,
+        "groups_age_seconds": groups.age_seconds(),
         "lag_offsets": lags.map(Option::unwrap_or_default).sum::<i64>(),
+        "lag_bytes": link.lag_bytes(),
+        "eta_seconds": link.eta_seconds(),
+        "bytes_per_second": link.partitions.iter().map(|partition| partition.bytes_per_second).sum::<f64>(),
+        "offsets_per_second": link.partitions.iter().map(|partition| partition.offsets_per_second).sum::<f64>(),
         "lag_seconds_max": link.partitions.iter().map(|partition| partition.lag_seconds).fold(0.0, f64::max),
     })
 }

@@ -243,8 +243,13 @@ fn status_text(config: &Config) -> Result<String, String> {
     for link in &config.links {
         let head = ask(config, "GET", &format!("/links/{}", link.name))?;
         text.push_str(&format!(
-            "link {}: {} partitions, {} offsets behind\n",
-            link.name, head["partitions"], head["lag_offsets"]
+            "link {}: {} partitions, {} offsets ({}) behind, {}/s, {}\n",
+            link.name,
+            head["partitions"],
+            head["lag_offsets"],
+            bytes_text(&head["lag_bytes"]),
+            bytes_text(&head["bytes_per_second"]),
+            eta_text(&head["eta_seconds"])
         ));
         if let Some(trouble) = head["trouble"].as_str() {
             text.push_str(&format!("  trouble: {trouble}\n"));
@@ -257,17 +262,43 @@ fn status_text(config: &Config) -> Result<String, String> {
                 reason.unwrap_or_default()
             ));
         }
-        let groups = &head["groups"];
-        text.push_str(&format!(
-            "  groups: {} copied, {} active at the target, {} with offsets set there, {} failed\n",
-            groups["copied"], groups["active"], groups["foreign"], groups["failed"]
-        ));
+        for warned in head["warnings"].as_array().into_iter().flatten() {
+            let (topic, warning) = (warned["topic"].as_str(), warned["warning"].as_str());
+            text.push_str(&format!(
+                "  {}: {}\n",
+                topic.unwrap_or_default(),
+                warning.unwrap_or_default()
+            ));
+        }
+        text.push_str(&groups_line(&head));
         let topics = ask(config, "GET", &format!("/links/{}/topics", link.name))?;
         for partition in topics["partitions"].as_array().into_iter().flatten() {
             text.push_str(&partition_line(partition));
         }
     }
     Ok(text)
+}
+
+fn groups_line(head: &Value) -> String {
+    let groups = &head["groups"];
+    let age = match head["groups_age_seconds"].as_f64() {
+        Some(age) => format!("{age:.1} s old"),
+        None => "not looked at".to_owned(),
+    };
+    let mut line = format!(
+        "  groups: {} of the source, {} of the target, {} in conflict, {} failed; {age}\n",
+        groups["source"], groups["target"], groups["conflict"], groups["failed"]
+    );
+    for group in groups["conflicts"].as_array().into_iter().flatten() {
+        line.push_str(&format!(
+            "    conflict: {} has members on both sides: stop those of one side\n",
+            group.as_str().unwrap_or_default()
+        ));
+    }
+    if let Some(trouble) = groups["trouble"].as_str() {
+        line.push_str(&format!("    {trouble}\n"));
+    }
+    line
 }
 
 fn partition_line(partition: &Value) -> String {
@@ -279,14 +310,18 @@ fn partition_line(partition: &Value) -> String {
     let word = |key: &str| partition[key].as_str().unwrap_or_default().to_owned();
     let name = format!("{}-{}", word("target_topic"), number("partition"));
     let mut line = format!(
-        "  {name:<40} {:<12} mirror {} to {}, source {} to {}, behind {} ({:.0} s)\n",
+        "  {name:<40} {:<12} {} mirror {} to {}, source {} to {}, behind {} ({}, {:.0} s), {}/s, {}\n",
         word("state"),
+        bar(partition),
         number("mirror_start"),
         number("mirror_end"),
         number("source_start"),
         number("source_end"),
         number("lag_offsets"),
-        partition["lag_seconds"].as_f64().unwrap_or_default()
+        bytes_text(&partition["lag_bytes"]),
+        partition["lag_seconds"].as_f64().unwrap_or_default(),
+        bytes_text(&partition["bytes_per_second"]),
+        eta_text(&partition["eta_seconds"])
     );
     if let Some(reason) = partition["reason"].as_str() {
         line.push_str(&format!("    {reason}\n"));
@@ -295,6 +330,48 @@ fn partition_line(partition: &Value) -> String {
         line.push_str(&format!("    {}\n", loss.as_str().unwrap_or_default()));
     }
     line
+}
+
+/// How much of what the source has is there, in ten steps.
+fn bar(partition: &Value) -> String {
+    let number = |key: &str| partition[key].as_i64();
+    let place = || {
+        let (start, end) = (number("source_start")?, number("source_end")?);
+        Some((number("mirror_end")?.clamp(start, end) - start, end - start))
+    };
+    let steps = match place() {
+        None => return format!("[{:10}]", "?"),
+        Some((_, 0)) => 10,
+        // Full only when nothing is missing.
+        Some((has, all)) => usize::try_from(i128::from(has) * 10 / i128::from(all)).unwrap_or_default(),
+    };
+    format!("[{:10}]", "#".repeat(steps))
+}
+
+fn bytes_text(value: &Value) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let Some(mut amount) = value.as_f64() else {
+        return "? B".to_owned();
+    };
+    let mut unit = 0;
+    while amount >= 1024.0 && unit + 1 < UNITS.len() {
+        amount /= 1024.0;
+        unit += 1;
+    }
+    match unit {
+        0 => format!("{amount:.0} B"),
+        unit => format!("{amount:.1} {}", UNITS.get(unit).copied().unwrap_or_default()),
+    }
+}
+
+fn eta_text(value: &Value) -> String {
+    match value.as_f64() {
+        None => "no end in sight".to_owned(),
+        Some(0.0) => "up to date".to_owned(),
+        Some(eta) if eta < 90.0 => format!("done in {:.0} s", eta.max(1.0)),
+        Some(eta) if eta < 5400.0 => format!("done in {:.0} min", eta / 60.0),
+        Some(eta) => format!("done in {:.1} h", eta / 3600.0),
+    }
 }
 
 fn wish(config: &Config, verb: &str, link: &str, topic: Option<&str>) -> ExitCode {

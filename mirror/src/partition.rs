@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use thalweg_client::Backoff;
-use thalweg_types::{ErrorCode, LeaderEpoch, Offset};
+use thalweg_types::{ErrorCode, LeaderEpoch, Offset, TimestampMs};
 use thalweg_wire::mirror::{Command, Fence, LinkId, Operation, Report};
 
 use crate::config::Rules;
@@ -192,6 +192,8 @@ pub struct Partition {
     news: Vec<String>,
     appended_bytes: u64,
     appended_batches: u64,
+    appended_records: u64,
+    newest: Option<TimestampMs>,
 }
 
 impl Partition {
@@ -234,6 +236,8 @@ impl Partition {
             news: Vec::new(),
             appended_bytes: 0,
             appended_batches: 0,
+            appended_records: 0,
+            newest: None,
         }
     }
 
@@ -291,6 +295,25 @@ impl Partition {
     #[must_use]
     pub fn appended(&self) -> (u64, u64) {
         (self.appended_bytes, self.appended_batches)
+    }
+
+    /// Records that were appended since the service began, control records among them.
+    #[must_use]
+    pub fn appended_records(&self) -> u64 {
+        self.appended_records
+    }
+
+    /// The newest timestamp of the batch that was appended last.
+    #[must_use]
+    pub fn newest(&self) -> Option<TimestampMs> {
+        self.newest
+    }
+
+    fn count(&mut self, run: &Run) {
+        self.appended_bytes += run.records.len() as u64;
+        self.appended_batches += run.batches as u64;
+        self.appended_records += run.record_count;
+        self.newest = Some(run.newest);
     }
 
     /// Offsets between the mirror's end and the end of what may be read; `None` while one of them is not known.

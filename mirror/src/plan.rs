@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use thalweg_client::{AlterOperation, ConfigAlteration};
+
 use crate::config::Config;
 use crate::discovery::Discovery;
 use crate::ends;
@@ -46,7 +48,7 @@ pub async fn plan(config: &Config) -> Plan {
                     let target = match step {
                         Step::Create { target, .. } => target,
                         Step::Mirror(topic) => &topic.target,
-                        Step::Grow { .. } | Step::Refuse { .. } => continue,
+                        _ => continue,
                     };
                     chosen.push((link.name.clone(), cluster.clone(), target.clone()));
                 }
@@ -58,6 +60,16 @@ pub async fn plan(config: &Config) -> Plan {
         plan.mistake(&collision);
     }
     plan
+}
+
+/// Says what happens to a setting.
+pub(crate) fn shown(change: &ConfigAlteration) -> String {
+    match &change.operation {
+        AlterOperation::Set(value) => format!("{} = {value}", change.name),
+        AlterOperation::Delete => format!("{} is not set any more", change.name),
+        AlterOperation::Append(value) => format!("{} gains {value}", change.name),
+        AlterOperation::Subtract(value) => format!("{} loses {value}", change.name),
+    }
 }
 
 impl Plan {
@@ -84,6 +96,12 @@ impl Plan {
             Step::Grow { target, partitions } => {
                 self.line(&format!("  grow    {target} to {partitions} partitions"));
             }
+            Step::Change { target, changes, .. } => {
+                for change in changes {
+                    self.line(&format!("  change  {target}: {}", shown(change)));
+                }
+            }
+            Step::Warn { source, warning } => self.line(&format!("  note    {source}: {warning}")),
             Step::Mirror(topic) => match &topic.stop {
                 None => self.line(&format!(
                     "  go on   {} with {} partitions, a mirror of {}",

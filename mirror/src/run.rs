@@ -4,7 +4,7 @@
 //! whose CRC is wrong. Invariant: offsets in a run rise strictly, and nothing reads beyond the answer.
 
 use bytes::Bytes;
-use thalweg_types::Offset;
+use thalweg_types::{Offset, TimestampMs};
 use thalweg_wire::batch::{BatchError, BatchHeader, LOG_OVERHEAD};
 use thiserror::Error;
 
@@ -19,6 +19,10 @@ pub struct Run {
     pub next: Offset,
     /// How many batches.
     pub batches: usize,
+    /// How many records, control records among them.
+    pub record_count: u64,
+    /// The newest timestamp of the last batch.
+    pub newest: TimestampMs,
 }
 
 /// Bytes of a source that cannot be mirrored verbatim.
@@ -65,6 +69,8 @@ pub fn cut(records: &Bytes, from: Offset) -> Result<Option<Run>, RunError> {
     let mut next = from;
     let mut last_end = None;
     let mut batches = 0;
+    let mut record_count = 0u64;
+    let mut newest = TimestampMs::NONE;
     loop {
         let rest = records.get(position..).unwrap_or_default();
         // A cut header is told apart from a broken one by its length alone.
@@ -88,6 +94,8 @@ pub fn cut(records: &Bytes, from: Offset) -> Result<Option<Run>, RunError> {
             }
             next = header.next_offset();
             batches += 1;
+            record_count += u64::try_from(header.record_count).unwrap_or_default();
+            newest = header.max_timestamp;
         }
         position = position.saturating_add(header.total_len());
     }
@@ -96,6 +104,8 @@ pub fn cut(records: &Bytes, from: Offset) -> Result<Option<Run>, RunError> {
         base,
         next,
         batches,
+        record_count,
+        newest,
     }))
 }
 

@@ -14,6 +14,7 @@ use crate::discovery::Discovery;
 use crate::ends::{self, Ends, EndsError};
 use crate::engine::{Control, Engine, Inputs};
 use crate::groups::Groups;
+use crate::heartbeats;
 use crate::http;
 use crate::line::{self, End};
 use crate::status::{GroupsStatus, LinkStatus};
@@ -140,17 +141,18 @@ async fn run_link(link: LinkConfig, channels: LinkChannels, shutdown: Shutdown) 
     );
     let look = Arc::new(Notify::new());
     let (found_to, found) = mpsc::channel(1);
-    let discovery = Discovery::new(link.clone(), ends.clone());
+    let discovery = Discovery::new(link.clone(), ends.clone()).with_status(status.subscribe());
     let looking = look_again_and_again(discovery, link.discovery, Arc::clone(&look), found_to);
     let copying = Groups::new(link.clone(), ends.clone(), status.subscribe()).run(groups);
+    let beating = heartbeats::run(link.clone(), ends.source.clone());
     let engine = Engine::new(link, ends, look, status);
     let inputs = Inputs {
         found,
         control,
         shutdown,
     };
-    let beside = async { tokio::join!(looking, copying) };
-    // Both end with the engine: what they are doing then may be dropped, the next start does it again.
+    let beside = async { tokio::join!(looking, copying, beating) };
+    // All end with the engine: what they are doing then may be dropped, the next start does it again.
     tokio::select! {
         () = engine.run(inputs) => {}
         _ = beside => {}

@@ -5,12 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use thalweg_client::TopicMetadata;
+use thalweg_client::{ConfigAlteration, TopicMetadata};
 use thalweg_types::{BrokerId, LeaderEpoch, PartitionIndex, TopicId};
 use thalweg_wire::mirror::LinkId;
 
 use crate::config::{LinkConfig, link_id_text, parse_link_id};
+use crate::heartbeats::is_heartbeats;
 use crate::partition::Stop;
+use crate::settings::{self, Settings};
 
 /// Topic setting: the link that owns a mirror topic.
 pub const CONFIG_LINK: &str = "mirror.link";
@@ -20,6 +22,18 @@ pub const CONFIG_SOURCE_CLUSTER: &str = "mirror.source.cluster.id";
 pub const CONFIG_SOURCE_TOPIC: &str = "mirror.source.topic";
 /// Topic setting: the id of that topic.
 pub const CONFIG_SOURCE_ID: &str = "mirror.source.topic.id";
+/// Topic setting: the clusters that the records came through before that cluster, the nearest first, with commas.
+pub const CONFIG_LINEAGE: &str = "mirror.source.lineage";
+/// All of them.
+pub const CONFIGS: [&str; 5] = [
+    CONFIG_LINK,
+    CONFIG_SOURCE_CLUSTER,
+    CONFIG_SOURCE_TOPIC,
+    CONFIG_SOURCE_ID,
+    CONFIG_LINEAGE,
+];
+/// Clusters that records may come through.
+const LINEAGE_MAX: usize = 30;
 /// Kafka's bound on the length of a topic's name.
 const TOPIC_NAME_LEN_MAX: usize = 249;
 /// Names with this beginning are the brokers' own.
@@ -36,6 +50,8 @@ pub struct Origin {
     pub topic: String,
     /// That topic's id, as text; empty if it has none.
     pub topic_id: String,
+    /// The clusters that the records came through before that cluster, the nearest first.
+    pub lineage: Vec<String>,
 }
 
 impl Origin {
@@ -48,10 +64,21 @@ impl Origin {
                 CONFIG_SOURCE_CLUSTER => value.clone_into(&mut origin.cluster_id),
                 CONFIG_SOURCE_TOPIC => value.clone_into(&mut origin.topic),
                 CONFIG_SOURCE_ID => value.clone_into(&mut origin.topic_id),
+                CONFIG_LINEAGE => {
+                    let clusters = value.split(',').filter(|cluster| !cluster.is_empty());
+                    origin.lineage = clusters.map(str::to_owned).collect();
+                }
                 _ => {}
             }
         }
         origin
+    }
+
+    /// The clusters that a mirror's records came through, the nearest first; none for an ordinary topic.
+    fn clusters(&self) -> impl Iterator<Item = &String> {
+        let is_mirror = self.link.is_some();
+        let all = std::iter::once(&self.cluster_id).chain(&self.lineage);
+        all.filter(move |cluster| is_mirror && !cluster.is_empty())
     }
 }
 
@@ -62,6 +89,8 @@ pub struct Topic {
     pub metadata: TopicMetadata,
     /// What it is a mirror of.
     pub origin: Origin,
+    /// Its other settings, as far as they were asked for.
+    pub settings: Settings,
 }
 
 /// Both sides of a link as they are now.
@@ -128,6 +157,22 @@ pub enum Step {
         /// New number of partitions.
         partitions: i32,
     },
+    /// The mirror's settings are not the source's.
+    Change {
+        /// Name at the source.
+        source: String,
+        /// Name at the target.
+        target: String,
+        /// What changes at the mirror.
+        changes: Vec<ConfigAlteration>,
+    },
+    /// It is mirrored, and something should be known about it.
+    Warn {
+        /// Name at the source.
+        source: String,
+        /// What.
+        warning: String,
+    },
     /// It is mirrored.
     Mirror(MirrorTopic),
     /// It cannot be mirrored.
@@ -139,60 +184,116 @@ pub enum Step {
     },
 }
 
-/// Reports whether a link chooses a topic of the source by its name.
+/// Reports whether a link chooses a topic of the source by its name. The brokers' own topics and MirrorMaker's are never
+/// chosen, but for its heartbeats, which a link with `heartbeats` always takes along.
 #[must_use]
 pub fn is_chosen(link: &LinkConfig, topic: &str, is_internal: bool) -> bool {
     let fits = |patterns: &[regex::Regex]| patterns.iter().any(|pattern| pattern.is_match(topic));
-    let is_internal = is_internal || topic.starts_with(INTERNAL_PREFIX);
-    !is_internal && fits(&link.topics) && !fits(&link.exclude)
+    if is_internal || topic.starts_with(INTERNAL_PREFIX) || is_mirror_makers(topic) || fits(&link.exclude) {
+        return false;
+    }
+    fits(&link.topics) || (link.heartbeats && is_heartbeats(topic))
 }
 
-/// The name of a topic at the target.
+/// MirrorMaker's notes about one pair of clusters, which mean nothing on another.
+fn is_mirror_makers(topic: &str) -> bool {
+    topic.ends_with(".checkpoints.internal") || (topic.starts_with("mm2-") && topic.ends_with(".internal"))
+}
+
+/// The name of a topic at the target. Heartbeats are named as MirrorMaker names them, so that its clients find them.
 #[must_use]
 pub fn target_name(link: &LinkConfig, topic: &str) -> String {
-    format!("{}{topic}", link.prefix)
+    match link.heartbeats && is_heartbeats(topic) {
+        true => format!("{}.{topic}", link.source_alias),
+        false => format!("{}{topic}", link.prefix),
+    }
 }
 
-/// Decides for each chosen topic, in the order of names. A topic that grows or is mirrored with fewer partitions gives two
-/// steps.
+/// Decides for each chosen topic, in the order of names. A topic that grows, changes or is mirrored with fewer partitions
+/// gives several steps.
 #[must_use]
 pub fn reconcile(link: &LinkConfig, id: LinkId, sides: &Sides) -> Vec<Step> {
     let mut steps = Vec::new();
     for (name, topic) in &sides.source {
         let target = target_name(link, name);
-        if topic.origin.link.is_some() && topic.origin.cluster_id == sides.target_cluster_id {
+        if let Some(reason) = never(topic, &target, &sides.target_cluster_id) {
+            // Those of the other direction come back by their very nature.
+            if link.heartbeats && is_heartbeats(name) {
+                continue;
+            }
             steps.push(Step::Refuse {
                 source: name.clone(),
-                reason: "it is itself a mirror of a topic of the target: copying it back would be a loop; exclude it"
-                    .to_owned(),
-            });
-            continue;
-        }
-        if target.len() > TOPIC_NAME_LEN_MAX {
-            steps.push(Step::Refuse {
-                source: name.clone(),
-                reason: format!(
-                    "with the prefix its name has {} characters; {TOPIC_NAME_LEN_MAX} are allowed",
-                    target.len()
-                ),
+                reason,
             });
             continue;
         }
         match sides.target.get(&target) {
-            None => steps.push(Step::Create {
-                source: name.clone(),
-                partitions: count(topic),
-                configs: mirror_configs(id, &sides.source_cluster_id, topic),
-                target,
-            }),
+            None => {
+                let mut configs = mirror_configs(id, &sides.source_cluster_id, topic);
+                configs.extend(settings::initial(&link.settings, &topic.settings));
+                steps.push(Step::Create {
+                    source: name.clone(),
+                    partitions: count(topic),
+                    configs,
+                    target,
+                });
+            }
             Some(there) => match refusal(id, &sides.source_cluster_id, name, there) {
                 Some(reason) => steps.push(Step::Refuse {
                     source: name.clone(),
                     reason,
                 }),
-                None => steps.extend(mirrored(name, target, topic, there)),
+                None => {
+                    steps.extend(changed(link, name, topic, there));
+                    steps.extend(mirrored(name, target, topic, there));
+                }
             },
         }
+    }
+    steps
+}
+
+/// Why a topic cannot be mirrored, whatever the target has.
+fn never(topic: &Topic, target: &str, target_cluster_id: &str) -> Option<String> {
+    if topic
+        .origin
+        .clusters()
+        .any(|cluster| cluster == target_cluster_id)
+    {
+        return Some(
+            "it is itself a mirror of a topic of the target: copying it back would be a loop; exclude it"
+                .to_owned(),
+        );
+    }
+    if topic.origin.clusters().count() > LINEAGE_MAX {
+        return Some(format!(
+            "it came through more than {LINEAGE_MAX} clusters: is there a loop? exclude it"
+        ));
+    }
+    (target.len() > TOPIC_NAME_LEN_MAX).then(|| {
+        format!(
+            "with the prefix its name has {} characters; {TOPIC_NAME_LEN_MAX} are allowed",
+            target.len()
+        )
+    })
+}
+
+/// What the mirror's settings lack.
+fn changed(link: &LinkConfig, source: &str, topic: &Topic, there: &Topic) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let changes = settings::changes(&link.settings, &topic.settings, &there.settings);
+    if !changes.is_empty() {
+        steps.push(Step::Change {
+            source: source.to_owned(),
+            target: there.metadata.name.clone(),
+            changes,
+        });
+    }
+    if let Some(warning) = settings::mismatch(&link.settings, &topic.settings, &there.settings) {
+        steps.push(Step::Warn {
+            source: source.to_owned(),
+            warning,
+        });
     }
     steps
 }
@@ -216,6 +317,10 @@ fn mirror_configs(id: LinkId, cluster_id: &str, topic: &Topic) -> Vec<(String, S
     ];
     if !topic.metadata.id.is_zero() {
         configs.push((CONFIG_SOURCE_ID.to_owned(), id_text(topic.metadata.id)));
+    }
+    let lineage: Vec<&str> = topic.origin.clusters().map(String::as_str).collect();
+    if !lineage.is_empty() {
+        configs.push((CONFIG_LINEAGE.to_owned(), lineage.join(",")));
     }
     configs
 }

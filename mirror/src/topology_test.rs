@@ -32,6 +32,7 @@ fn topic(name: &str, id: u8, partitions: i32, origin: Origin) -> Topic {
             partitions: (0..partitions).map(partition).collect(),
         },
         origin,
+        settings: Settings::new(),
     }
 }
 
@@ -41,6 +42,7 @@ fn mirror_of(name: &str, id: u8) -> Origin {
         cluster_id: "S".to_owned(),
         topic: name.to_owned(),
         topic_id: TopicId([id; 16]).to_string(),
+        lineage: Vec::new(),
     }
 }
 
@@ -73,6 +75,10 @@ fn names_are_chosen_and_internal_topics_are_not() {
     assert!(!is_chosen(&link, "test-1", false));
     assert!(!is_chosen(&link, "__consumer_offsets", false));
     assert!(!is_chosen(&link, "state", true));
+    for notes in ["a.checkpoints.internal", "mm2-offset-syncs.b.internal"] {
+        assert!(!is_chosen(&link, notes, false), "{notes}");
+    }
+    assert!(is_chosen(&link, "billing.internal", false), "that is a user's");
 }
 
 #[test]
@@ -163,6 +169,61 @@ fn a_mirror_is_never_copied_back_to_where_it_comes_from() {
     origin.cluster_id = "T".to_owned();
     let steps = reconcile(&link(""), ID, &sides(vec![topic("orders", 1, 1, origin)], vec![]));
     assert!(only_reason(&steps).contains("loop"));
+}
+
+#[test]
+fn a_chain_is_mirrored_and_says_where_it_comes_from() {
+    let mut origin = mirror_of("orders", 1);
+    (origin.cluster_id, origin.lineage) = ("B".to_owned(), vec!["A".to_owned()]);
+    let steps = reconcile(
+        &link(""),
+        ID,
+        &sides(vec![topic("orders", 1, 1, origin.clone())], vec![]),
+    );
+    let [Step::Create { configs, .. }] = &steps[..] else {
+        panic!("{steps:?}")
+    };
+    let lineage = (CONFIG_LINEAGE.to_owned(), "B,A".to_owned());
+    assert!(configs.contains(&lineage), "{configs:?}");
+    // A ring of clusters: what began at the target does not come back to it.
+    origin.lineage = vec!["T".to_owned()];
+    let steps = reconcile(&link(""), ID, &sides(vec![topic("orders", 1, 1, origin)], vec![]));
+    assert!(only_reason(&steps).contains("loop"));
+}
+
+#[test]
+fn heartbeats_come_along_under_mirrormakers_name() {
+    let link = link("heartbeats = true\nprefix = \"p.\"");
+    assert_eq!(target_name(&link, "heartbeats"), "west.heartbeats");
+    assert_eq!(target_name(&link, "a.heartbeats"), "west.a.heartbeats");
+    assert_eq!(target_name(&link, "orders"), "p.orders");
+    let some = super::super::config::Config::parse(
+        std::path::Path::new("t"),
+        "[link.west]\nsource.bootstrap = \"a\"\ntarget.bootstrap = \"b\"\ntopics = [\"x\"]\nheartbeats = true",
+    );
+    assert!(is_chosen(&some.unwrap().links[0], "heartbeats", false));
+}
+
+#[test]
+fn changed_settings_of_the_source_change_the_mirror() {
+    let setting = |value: &str| crate::settings::Setting {
+        value: value.to_owned(),
+        is_own: true,
+    };
+    let mut source = topic("orders", 1, 1, Origin::default());
+    source.settings.insert("retention.ms".to_owned(), setting("5"));
+    let mut mirror = topic("orders", 9, 1, mirror_of("orders", 1));
+    let steps = reconcile(&link(""), ID, &sides(vec![source.clone()], vec![mirror.clone()]));
+    assert!(
+        matches!(&steps[..], [Step::Change { changes, .. }, Step::Mirror(_)] if changes.len() == 1),
+        "{steps:?}"
+    );
+    let kept = link("exclude_settings = [\"retention.ms\"]");
+    let steps = reconcile(&kept, ID, &sides(vec![source.clone()], vec![mirror.clone()]));
+    assert!(matches!(&steps[..], [Step::Mirror(_)]), "{steps:?}");
+    mirror.settings.clone_from(&source.settings);
+    let steps = reconcile(&link(""), ID, &sides(vec![source], vec![mirror]));
+    assert!(matches!(&steps[..], [Step::Mirror(_)]), "{steps:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The engine's snapshot for those who look at it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::{Engine, Entry, STATUS_PAUSE};
 use crate::config::link_id_text;
@@ -15,19 +15,27 @@ impl Engine {
         self.status_at = now + STATUS_PAUSE;
         let mut partitions: Vec<PartitionStatus> =
             self.entries.iter().map(|entry| describe(entry, now)).collect();
+        self.progress.apply(&mut partitions, now, wall_ms());
         partitions.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
         let status = LinkStatus {
             name: self.link.name.clone(),
             id: link_id_text(self.id),
             source_cluster_id: self.ends.source_cluster_id.clone(),
             target_cluster_id: self.ends.target_cluster_id.clone(),
+            target_alias: self.link.target_alias.clone(),
             trouble: self.trouble.clone(),
             is_discovered: self.is_discovered,
             refused: self.refused.clone(),
+            warnings: self.warnings.clone(),
             partitions,
         };
         self.status.send_replace(Arc::new(status));
     }
+}
+
+fn wall_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn describe(entry: &Entry, now: Instant) -> PartitionStatus {
@@ -49,7 +57,10 @@ fn describe(entry: &Entry, now: Instant) -> PartitionStatus {
         lag_seconds: partition.behind_for(now).as_secs_f64(),
         appended_bytes,
         appended_batches,
+        appended_records: partition.appended_records(),
+        newest_ms: partition.newest().map(thalweg_types::TimestampMs::get),
         cut: partition.cut().map(thalweg_types::Offset::get),
         losses: partition.losses().iter().map(ToString::to_string).collect(),
+        ..PartitionStatus::default()
     }
 }

@@ -187,8 +187,7 @@ impl Partition {
             );
             return self.look_at_target(said, now);
         }
-        self.appended_bytes += run.records.len() as u64;
-        self.appended_batches += run.batches as u64;
+        self.count(run);
         self.corrupt_tries = 0;
         self.renewed(now);
     }
@@ -253,8 +252,7 @@ impl Partition {
             // The answer to the first try was lost, and it had been done.
             if let Some(run) = pending.run.as_ref().filter(|run| report.log_end == run.next) {
                 if before < run.next {
-                    self.appended_bytes += run.records.len() as u64;
-                    self.appended_batches += run.batches as u64;
+                    self.count(run);
                 }
                 return self.renewed(now);
             }

@@ -5,9 +5,12 @@
 
 mod anomalies;
 mod copy;
+mod following;
+mod groups;
 mod kafka;
 mod kills;
 mod line;
+mod mirror_maker;
 mod switching;
 
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};

@@ -1,10 +1,14 @@
 //! DescribeConfigs (key 32) and IncrementalAlterConfigs (key 44, KIP-339).
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::{DescribeConfigsRequest, IncrementalAlterConfigsRequest};
 use thalweg_types::BrokerId;
+use thalweg_wire::mirror::{self, LinkId};
 
 use super::{Validation, owned, text};
 use crate::{BrokerError, ClientError, Cluster, Connection, Resource};
@@ -200,6 +204,46 @@ impl Cluster {
         .await
     }
 
+    /// Returns settings of several topics, by topic: those that `keys` names and the cluster knows, in the order of
+    /// keys. One request; one result for each topic that the broker answers for.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn describe_topic_configs(
+        &self,
+        topics: &[String],
+        keys: &[String],
+    ) -> Result<BTreeMap<String, Result<Vec<ConfigEntry>, BrokerError>>, ClientError> {
+        const API: &str = "DescribeConfigs";
+        self.retry_read(API, async || {
+            let connection = self.controller().await?;
+            let version = connection.negotiate::<DescribeConfigsRequest>(DESCRIBE_VERSION_MAX)?;
+            let resources = topics.iter().map(|topic| {
+                DescribeConfigsResource::default()
+                    .with_resource_type(ResourceKind::Topic.code())
+                    .with_resource_name(text(topic))
+                    .with_configuration_keys(Some(keys.iter().map(|key| text(key)).collect()))
+            });
+            let request = DescribeConfigsRequest::default().with_resources(resources.collect());
+            let response = connection.send(version, &request).await?;
+            let mut found = BTreeMap::new();
+            for answer in response.results {
+                let name = answer.resource_name.to_string();
+                let resource = || ConfigResource::topic(name.clone()).resource();
+                let checked =
+                    BrokerError::check(API, answer.error_code, owned(answer.error_message), resource);
+                let entries = checked.map(|()| {
+                    let mut entries: Vec<ConfigEntry> = answer.configs.into_iter().map(entry).collect();
+                    entries.sort_by(|a, b| a.name.cmp(&b.name));
+                    entries
+                });
+                found.insert(name, entries);
+            }
+            Ok(found)
+        })
+        .await
+    }
+
     /// Changes settings of one resource and leaves all others as they are.
     ///
     /// # Errors
@@ -210,14 +254,49 @@ impl Cluster {
         changes: &[ConfigAlteration],
         validation: Validation,
     ) -> Result<(), ClientError> {
+        self.alter(of, changes, validation, None).await
+    }
+
+    /// Changes settings of a mirror topic in the name of the link that owns it.
+    ///
+    /// # Errors
+    /// As [`Cluster::alter_configs`]; POLICY_VIOLATION if another link owns the topic.
+    pub async fn alter_mirror_configs(
+        &self,
+        topic: &str,
+        changes: &[ConfigAlteration],
+        link: LinkId,
+    ) -> Result<(), ClientError> {
+        self.alter(
+            &ConfigResource::topic(topic),
+            changes,
+            Validation::Apply,
+            Some(link),
+        )
+        .await
+    }
+
+    async fn alter(
+        &self,
+        of: &ConfigResource,
+        changes: &[ConfigAlteration],
+        validation: Validation,
+        link: Option<LinkId>,
+    ) -> Result<(), ClientError> {
         const API: &str = "IncrementalAlterConfigs";
         self.retry_change(API, async || {
             let connection = self.config_broker(of).await?;
-            let version = connection.negotiate::<IncrementalAlterConfigsRequest>(ALTER_VERSION_MAX)?;
-            let resource = AlterConfigsResource::default()
+            // Tagged fields begin with version 1.
+            let min = i16::from(link.is_some());
+            let version =
+                connection.negotiate_range::<IncrementalAlterConfigsRequest>(min, ALTER_VERSION_MAX)?;
+            let mut resource = AlterConfigsResource::default()
                 .with_resource_type(of.kind.code())
                 .with_resource_name(text(&of.name))
                 .with_configs(changes.iter().map(alterable).collect());
+            if let Some(link) = link {
+                resource = resource.with_unknown_tagged_field(mirror::TAG, Bytes::copy_from_slice(&link.0));
+            }
             let request = IncrementalAlterConfigsRequest::default()
                 .with_resources(vec![resource])
                 .with_validate_only(validation == Validation::Only);

@@ -9,8 +9,9 @@ use kafka_protocol::messages::offset_delete_request::{
     OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
 };
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
+use kafka_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest};
-use thalweg_types::{LeaderEpoch, Offset, PartitionIndex};
+use thalweg_types::{BrokerId, LeaderEpoch, Offset, PartitionIndex};
 
 use super::{group_id, text, topic_name};
 use crate::{BrokerError, ClientError, Cluster, Connection, Resource, TopicPartition};
@@ -49,21 +50,46 @@ pub struct CommittedOffset {
 }
 
 type PerPartition = BTreeMap<TopicPartition, Result<(), BrokerError>>;
+/// What a group has committed.
+type Offsets = BTreeMap<TopicPartition, CommittedOffset>;
 
 impl Cluster {
     /// Returns all offsets a group has committed. A group that does not exist has none.
     ///
     /// # Errors
     /// The coordinator's error, a partition's error, or the connection's.
-    pub async fn fetch_group_offsets(
-        &self,
-        group: &str,
-    ) -> Result<BTreeMap<TopicPartition, CommittedOffset>, ClientError> {
+    pub async fn fetch_group_offsets(&self, group: &str) -> Result<Offsets, ClientError> {
         self.retry_read("OffsetFetch", async || {
             let (_, connection) = self.coordinator(group).await?;
             fetch_offsets(&connection, group).await
         })
         .await
+    }
+
+    /// Returns all offsets of several groups that one broker coordinates: one request where the broker takes one
+    /// (KIP-709), else one for each. One result for each group that the broker answers for. Not retried.
+    ///
+    /// # Errors
+    /// The connection's error.
+    pub async fn fetch_offsets_of_groups(
+        &self,
+        coordinator: BrokerId,
+        groups: &[String],
+    ) -> Result<BTreeMap<String, Result<Offsets, ClientError>>, ClientError> {
+        let connection = self.broker(coordinator).await?;
+        let version = connection.negotiate_range::<OffsetFetchRequest>(2, OFFSET_FETCH_VERSION_MAX)?;
+        if version >= OFFSET_FETCH_VERSION_GROUPS {
+            return fetch_groups(&connection, version, groups).await;
+        }
+        let mut found = BTreeMap::new();
+        for group in groups {
+            let offsets = match fetch_offsets(&connection, group).await {
+                Err(error) if error.code().is_none() => return Err(error),
+                offsets => offsets,
+            };
+            found.insert(group.clone(), offsets);
+        }
+        Ok(found)
     }
 
     /// Commits offsets for a group without members. One result for each partition.
@@ -178,54 +204,79 @@ fn retry_if_all_failed(results: PerPartition) -> Result<PerPartition, ClientErro
     }
 }
 
-async fn fetch_offsets(
-    connection: &Connection,
-    group: &str,
-) -> Result<BTreeMap<TopicPartition, CommittedOffset>, ClientError> {
+async fn fetch_offsets(connection: &Connection, group: &str) -> Result<Offsets, ClientError> {
     const API: &str = "OffsetFetch";
     // Version 2 is the first where null means every partition.
     let version = connection.negotiate_range::<OffsetFetchRequest>(2, OFFSET_FETCH_VERSION_MAX)?;
-    let request = match version >= OFFSET_FETCH_VERSION_GROUPS {
-        true => OffsetFetchRequest::default().with_groups(vec![
-            OffsetFetchRequestGroup::default()
-                .with_group_id(group_id(group))
-                .with_topics(None),
-        ]),
-        false => OffsetFetchRequest::default()
-            .with_group_id(group_id(group))
-            .with_topics(None),
-    };
-    let mut response = connection.send(version, &request).await?;
-    let mut code = response.error_code;
-    let mut answers: Vec<(String, i32, i16, CommittedOffset)> = Vec::new();
     if version >= OFFSET_FETCH_VERSION_GROUPS {
-        let answer = response.groups.pop().ok_or_else(|| ClientError::Missing {
-            address: connection.address().to_owned(),
-            api: API,
-            resource: Resource::Group(group.to_owned()),
-        })?;
-        code = answer.error_code;
-        for topic in answer.topics {
-            let name = topic.name.to_string();
-            answers.extend(topic.partitions.into_iter().map(|p| {
-                let offset = committed(p.committed_offset, p.committed_leader_epoch, p.metadata);
-                (name.clone(), p.partition_index, p.error_code, offset)
-            }));
-        }
-    } else {
-        for topic in response.topics {
-            let name = topic.name.to_string();
-            answers.extend(topic.partitions.into_iter().map(|p| {
-                let offset = committed(p.committed_offset, p.committed_leader_epoch, p.metadata);
-                (name.clone(), p.partition_index, p.error_code, offset)
-            }));
-        }
+        let mut found = fetch_groups(connection, version, &[group.to_owned()]).await?;
+        return found.remove(group).unwrap_or_else(|| {
+            Err(ClientError::Missing {
+                address: connection.address().to_owned(),
+                api: API,
+                resource: Resource::Group(group.to_owned()),
+            })
+        });
     }
-    BrokerError::check(API, code, None, || Resource::Group(group.to_owned()))?;
-    let mut offsets = BTreeMap::new();
+    let request = OffsetFetchRequest::default()
+        .with_group_id(group_id(group))
+        .with_topics(None);
+    let response = connection.send(version, &request).await?;
+    BrokerError::check(API, response.error_code, None, || {
+        Resource::Group(group.to_owned())
+    })?;
+    let answers = response.topics.into_iter().flat_map(|topic| {
+        let name = topic.name.to_string();
+        topic.partitions.into_iter().map(move |p| {
+            let offset = committed(p.committed_offset, p.committed_leader_epoch, p.metadata);
+            (name.clone(), p.partition_index, p.error_code, offset)
+        })
+    });
+    collected(answers)
+}
+
+async fn fetch_groups(
+    connection: &Connection,
+    version: i16,
+    groups: &[String],
+) -> Result<BTreeMap<String, Result<Offsets, ClientError>>, ClientError> {
+    const API: &str = "OffsetFetch";
+    let wanted = groups.iter().map(|group| {
+        OffsetFetchRequestGroup::default()
+            .with_group_id(group_id(group))
+            .with_topics(None)
+    });
+    let request = OffsetFetchRequest::default().with_groups(wanted.collect());
+    let response = connection.send(version, &request).await?;
+    let read = |answer: OffsetFetchResponseGroup| {
+        let group = answer.group_id.to_string();
+        BrokerError::check(API, answer.error_code, None, || Resource::Group(group))?;
+        let answers = answer.topics.into_iter().flat_map(|topic| {
+            let name = topic.name.to_string();
+            topic.partitions.into_iter().map(move |p| {
+                let offset = committed(p.committed_offset, p.committed_leader_epoch, p.metadata);
+                (name.clone(), p.partition_index, p.error_code, offset)
+            })
+        });
+        collected(answers)
+    };
+    Ok(response
+        .groups
+        .into_iter()
+        .map(|answer| (answer.group_id.to_string(), read(answer)))
+        .collect())
+}
+
+/// Leaves out what is not committed; one partition's error is the group's.
+fn collected(
+    answers: impl Iterator<Item = (String, i32, i16, CommittedOffset)>,
+) -> Result<Offsets, ClientError> {
+    let mut offsets = Offsets::new();
     for (topic, index, code, offset) in answers {
         let partition = PartitionIndex(index);
-        BrokerError::check(API, code, None, || Resource::Partition(topic.clone(), partition))?;
+        BrokerError::check("OffsetFetch", code, None, || {
+            Resource::Partition(topic.clone(), partition)
+        })?;
         // -1 stands for "nothing committed".
         if offset.offset >= Offset::ZERO {
             offsets.insert(TopicPartition { topic, partition }, offset);
