@@ -1,6 +1,7 @@
 //! Discovery: asks both clusters for their topics, and makes and grows mirror topics as [`crate::topology`] decides.
 //!
-//! Owns the calls. Settings of a topic are asked for once for each topic id, since those that matter never change.
+//! Owns the calls. Settings of a topic are asked for once for each topic id while they are what the link needs: an ordinary
+//! topic at the source, a mirror of this link at the target.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,6 +10,7 @@ use thalweg_client::{
     TopicSelection, Validation,
 };
 use thalweg_types::TopicId;
+use thalweg_wire::mirror::LinkId;
 use thiserror::Error;
 
 use crate::config::{LinkConfig, LogStart};
@@ -217,6 +219,8 @@ impl Discovery {
         is_still("source", &self.ends.source_cluster_id, &all)?;
         let there = everything(&self.ends.target).await.map_err(target_side)?;
         is_still("target", &self.ends.target_cluster_id, &there)?;
+        // A topic of another link, or of none, may become ours or an ordinary one (failback): it is looked at each time.
+        let ours = Some(self.ends.link);
         let mut sides = Sides {
             source_cluster_id: self.ends.source_cluster_id.clone(),
             target_cluster_id: self.ends.target_cluster_id.clone(),
@@ -227,12 +231,12 @@ impl Discovery {
                 continue;
             }
             if let Some(Ok(mirror)) = there.topics.get(&target_name(&self.link, &topic.name)) {
-                let mirror = described(&self.ends.target, &mut self.target_origins, mirror.clone())
+                let mirror = described(&self.ends.target, &mut self.target_origins, mirror.clone(), ours)
                     .await
                     .map_err(target_side)?;
                 sides.target.insert(mirror.metadata.name.clone(), mirror);
             }
-            let topic = described(&self.ends.source, &mut self.source_origins, topic)
+            let topic = described(&self.ends.source, &mut self.source_origins, topic, None)
                 .await
                 .map_err(source_side)?;
             sides.source.insert(topic.metadata.name.clone(), topic);
@@ -261,9 +265,11 @@ async fn described(
     cluster: &Cluster,
     known: &mut HashMap<TopicId, Origin>,
     metadata: TopicMetadata,
+    settled: Option<LinkId>,
 ) -> Result<Topic, ClientError> {
     // Before topic ids nothing tells whether it is still the same topic.
-    if let Some(origin) = known.get(&metadata.id).filter(|_| !metadata.id.is_zero()) {
+    let is_settled = |origin: &&Origin| !metadata.id.is_zero() && origin.link == settled;
+    if let Some(origin) = known.get(&metadata.id).filter(is_settled) {
         let origin = origin.clone();
         return Ok(Topic { metadata, origin });
     }

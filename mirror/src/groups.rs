@@ -111,6 +111,10 @@ impl Groups {
 
     async fn round(&mut self, status: &mut GroupsStatus) -> Result<(), ClientError> {
         let mirrors = self.mirrors();
+        // What was written before a promotion says nothing about a topic that became a mirror again.
+        let is_mirror: std::collections::HashSet<&TopicPartition> =
+            mirrors.values().map(|(target, ..)| target).collect();
+        self.written.retain(|(_, target), _| is_mirror.contains(target));
         if mirrors.is_empty() {
             return Ok(());
         }

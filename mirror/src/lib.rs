@@ -1,19 +1,23 @@
 //! Mirrors topics from one cluster to another, offset for offset.
 //!
 //! `config` is the file; `topology` and `partition` decide, without doing anything; `ends`, `discovery` and `engine` talk to
-//! the clusters; `service` runs the links of a file, `http` shows them; `verify` compares both sides. The service keeps no
-//! state: what the mirror has, the target knows.
+//! the clusters; `service` runs the links of a file, `http` shows them; `verify` compares both sides; `failover` and
+//! `failback` switch sides without a service. The service keeps no state: what the mirror has, the target knows.
 //!
 //! Invariant: no offset of a mirror holds anything but what the source had there, and what a mirror lacks is named.
 
 pub mod client_http;
 pub mod config;
 pub mod discovery;
+pub mod drill;
 pub mod ends;
 pub mod engine;
+pub mod failback;
+pub mod failover;
 pub mod groups;
 pub mod http;
 pub mod metrics;
+mod operations;
 pub mod partition;
 pub mod plan;
 pub mod run;

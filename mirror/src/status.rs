@@ -33,6 +33,8 @@ pub struct PartitionStatus {
     pub appended_bytes: u64,
     /// Batches appended since the service began.
     pub appended_batches: u64,
+    /// Where the source ended when it was sealed for a promotion.
+    pub sealed_at: Option<i64>,
     /// Where the mirror ended when it was promoted.
     pub cut: Option<i64>,
     /// Ranges of offsets that a rule gave up.

@@ -49,6 +49,7 @@ fn describe(entry: &Entry, now: Instant) -> PartitionStatus {
         lag_seconds: partition.behind_for(now).as_secs_f64(),
         appended_bytes,
         appended_batches,
+        sealed_at: partition.sealed_at().map(thalweg_types::Offset::get),
         cut: partition.cut().map(thalweg_types::Offset::get),
         losses: partition.losses().iter().map(ToString::to_string).collect(),
     }

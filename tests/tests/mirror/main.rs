@@ -5,6 +5,7 @@
 
 mod anomalies;
 mod copy;
+mod failback;
 mod kafka;
 mod kills;
 mod switching;

@@ -19,6 +19,8 @@ pub enum Resource {
     Partition(String, PartitionIndex),
     /// One group.
     Group(String),
+    /// One transactional id.
+    TransactionalId(String),
     /// One configuration resource, as `topic orders`.
     Config(String),
     /// One log directory.
@@ -33,6 +35,7 @@ impl fmt::Display for Resource {
             Self::Topic(name) => write!(f, "topic '{name}'"),
             Self::Partition(topic, partition) => write!(f, "topic '{topic}' partition {partition}"),
             Self::Group(name) => write!(f, "group '{name}'"),
+            Self::TransactionalId(id) => write!(f, "transactional id '{id}'"),
             Self::Config(name) => write!(f, "configuration of {name}"),
             Self::LogDir(path) => write!(f, "log directory '{path}'"),
         }

@@ -1,10 +1,12 @@
 //! DescribeConfigs (key 32) and IncrementalAlterConfigs (key 44, KIP-339).
 
+use bytes::Bytes;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::{DescribeConfigsRequest, IncrementalAlterConfigsRequest};
 use thalweg_types::BrokerId;
+use thalweg_wire::mirror::{self, LinkId};
 
 use super::{Validation, owned, text};
 use crate::{BrokerError, ClientError, Cluster, Connection, Resource};
@@ -210,14 +212,50 @@ impl Cluster {
         changes: &[ConfigAlteration],
         validation: Validation,
     ) -> Result<(), ClientError> {
+        self.alter(of, changes, validation, None).await
+    }
+
+    /// Changes settings of a mirror topic in the name of the link that owns it.
+    ///
+    /// # Errors
+    /// As [`Cluster::alter_configs`]; POLICY_VIOLATION if another link owns the topic.
+    pub async fn alter_mirror_configs(
+        &self,
+        topic: &str,
+        changes: &[ConfigAlteration],
+        link: LinkId,
+    ) -> Result<(), ClientError> {
+        self.alter(
+            &ConfigResource::topic(topic),
+            changes,
+            Validation::Apply,
+            Some(link),
+        )
+        .await
+    }
+
+    async fn alter(
+        &self,
+        of: &ConfigResource,
+        changes: &[ConfigAlteration],
+        validation: Validation,
+        link: Option<LinkId>,
+    ) -> Result<(), ClientError> {
         const API: &str = "IncrementalAlterConfigs";
         self.retry_change(API, async || {
             let connection = self.config_broker(of).await?;
-            let version = connection.negotiate::<IncrementalAlterConfigsRequest>(ALTER_VERSION_MAX)?;
-            let resource = AlterConfigsResource::default()
+            // Tagged fields begin with version 1.
+            let min = i16::from(link.is_some());
+            let version =
+                connection.negotiate_range::<IncrementalAlterConfigsRequest>(min, ALTER_VERSION_MAX)?;
+            let mut resource = AlterConfigsResource::default()
                 .with_resource_type(of.kind.code())
                 .with_resource_name(text(&of.name))
                 .with_configs(changes.iter().map(alterable).collect());
+            if let Some(link) = link {
+                resource =
+                    resource.with_unknown_tagged_field(mirror::TAG, Bytes::copy_from_slice(&link.0));
+            }
             let request = IncrementalAlterConfigsRequest::default()
                 .with_resources(vec![resource])
                 .with_validate_only(validation == Validation::Only);
