@@ -35,11 +35,19 @@ pub async fn failover(
     within: Duration,
     mut say: impl FnMut(&str),
 ) -> Result<Promoted, String> {
-    let target = ends::connect_target(link).await.map_err(|error| error.to_string())?;
+    let target = ends::connect_target(link)
+        .await
+        .map_err(|error| error.to_string())?;
     let mut done = Promoted::default();
     let mirrors = mirrors(link, &target).await?;
-    for name in topics.iter().filter(|name| !mirrors.iter().any(|mirror| mirror.source == **name)) {
-        return Err(format!("the target has no mirror of '{name}' by link '{}'", link.name));
+    for name in topics
+        .iter()
+        .filter(|name| !mirrors.iter().any(|mirror| mirror.source == **name))
+    {
+        return Err(format!(
+            "the target has no mirror of '{name}' by link '{}'",
+            link.name
+        ));
     }
     for mirror in mirrors {
         if !topics.is_empty() && !topics.contains(&mirror.source) {
@@ -73,7 +81,12 @@ async fn mirrors(link: &LinkConfig, target: &Cluster) -> Result<Vec<Mirror>, Str
         .await
         .map_err(|error| error.to_string())?;
     let mut mirrors = Vec::new();
-    for topic in all.topics.into_values().flatten().filter(|topic| !topic.is_internal) {
+    for topic in all
+        .topics
+        .into_values()
+        .flatten()
+        .filter(|topic| !topic.is_internal)
+    {
         let configs = target
             .describe_configs(&ConfigResource::topic(topic.name.clone()))
             .await

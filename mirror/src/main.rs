@@ -136,7 +136,11 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { file } => with_config(&file, run),
         Command::Plan { file } => with_config(&file, show_plan),
-        Command::Verify { file, behind_ok, link } => with_config(&file, |mut config| {
+        Command::Verify {
+            file,
+            behind_ok,
+            link,
+        } => with_config(&file, |mut config| {
             if let Some(name) = &link {
                 config.links.retain(|link| link.name == *name);
                 if config.links.is_empty() {
@@ -148,7 +152,9 @@ fn main() -> ExitCode {
         Command::Status { file, watch } => with_config(&file, |config| show_status(&config, watch)),
         Command::Promote(promote) => with_config(&promote.file, |config| show_planned(&config, &promote)),
         Command::Failover(promote) => with_config(&promote.file, |config| show_failover(&config, &promote)),
-        Command::Failback(failback) => with_config(&failback.file, |config| show_failback(&config, &failback)),
+        Command::Failback(failback) => {
+            with_config(&failback.file, |config| show_failback(&config, &failback))
+        }
         Command::Drill { records } => show_drill(records),
         Command::Pause { file, link, topic } => {
             with_config(&file, |config| wish(&config, "pause", &link, topic.as_deref()))

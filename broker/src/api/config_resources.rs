@@ -298,7 +298,9 @@ async fn alter_topic(
         .into_iter()
         .map(|(key, value)| ConfigChange { key, value })
         .collect();
-    let is_handover = changes.iter().any(|change| change.key.starts_with(MIRROR_KEY_PREFIX));
+    let is_handover = changes
+        .iter()
+        .any(|change| change.key.starts_with(MIRROR_KEY_PREFIX));
     if let Some(link) = link.filter(|_| is_handover) {
         return hand_over(context, &view, changes, Handover { link, principal }, mode).await;
     }

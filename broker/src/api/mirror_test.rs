@@ -324,15 +324,26 @@ async fn a_topic_is_sealed_told_and_opened_again() {
     assert_eq!(report.log_end, Offset(1));
     let refused = ask(&broker, &plain()).await;
     assert_eq!(refused.code, ErrorCode::PolicyViolation);
-    assert!(refused.message.contains("sealed at offset 1"), "{}", refused.message);
-    assert_ne!(grow(&broker, 2, None).await, 0, "a new partition would take records");
+    assert!(
+        refused.message.contains("sealed at offset 1"),
+        "{}",
+        refused.message
+    );
+    assert_ne!(
+        grow(&broker, 2, None).await,
+        0,
+        "a new partition would take records"
+    );
     let (code, report) = operate(&broker, none, Operation::Unseal, &[]).await;
     assert_eq!((code, report.ownership), (ErrorCode::None, Ownership::Open));
     assert_eq!(ask(&broker, &plain()).await.code, ErrorCode::None);
     let below = Operation::Seal {
         epoch_below: report.leader_epoch,
     };
-    assert_eq!(operate(&broker, none, below, &[]).await.0, ErrorCode::FencedLeaderEpoch);
+    assert_eq!(
+        operate(&broker, none, below, &[]).await.0,
+        ErrorCode::FencedLeaderEpoch
+    );
 }
 
 #[tokio::test]
@@ -377,6 +388,10 @@ async fn a_topic_of_clients_becomes_a_mirror_and_a_promoted_mirror_an_ordinary_t
         "where it came from is kept"
     );
     assert_eq!(ask(&broker, &plain()).await.code, ErrorCode::None);
-    assert_eq!(change(&broker, &mirror, Some(LINK)).await, ok, "and a mirror again");
+    assert_eq!(
+        change(&broker, &mirror, Some(LINK)).await,
+        ok,
+        "and a mirror again"
+    );
     assert_eq!(ask(&broker, &plain()).await.code, ErrorCode::PolicyViolation);
 }

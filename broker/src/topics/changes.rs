@@ -257,7 +257,10 @@ impl Topics {
             });
         }
         if self.is_sealed(&view) {
-            let what = format!("topic '{}' is sealed: a new partition would take records", view.name);
+            let what = format!(
+                "topic '{}' is sealed: a new partition would take records",
+                view.name
+            );
             return Err(TopicError::Partitions(what));
         }
         if count > PARTITIONS_MAX {

@@ -65,7 +65,9 @@ impl Topics {
             ))),
             (_, Some(_)) => Err(TopicError::OwnedByLink(format!(
                 "{}: only a topic whose partitions all are clients' becomes another mirror, or none; promote it first",
-                view.mirror.as_ref().map_or_else(String::new, |link| link.describe(&view.name))
+                view.mirror
+                    .as_ref()
+                    .map_or_else(String::new, |link| link.describe(&view.name))
             ))),
             (Some(_), None) => {
                 check_new_mirror(&view.name, &configs)?;

@@ -143,7 +143,9 @@ impl Ledger {
     pub(super) fn places(&self, number: usize) -> Vec<(usize, Offset)> {
         let place = |(index, batches): (usize, &Vec<Batch>)| {
             let newest = batches.iter().rev().take(8);
-            let batch = newest.into_iter().find(|batch| batch.transaction == Some(number))?;
+            let batch = newest
+                .into_iter()
+                .find(|batch| batch.transaction == Some(number))?;
             Some((index, batch.at?))
         };
         self.partitions.iter().enumerate().filter_map(place).collect()
@@ -237,8 +239,11 @@ fn cut_through(batches: &[Batch], tail: &Tail) -> Option<usize> {
     let before = batches
         .iter()
         .filter(|batch| batch.term == 1 && batch.at.is_some_and(|at| at < marker));
-    let last = before.filter(|batch| batch.transaction.is_some()).max_by_key(|batch| batch.at)?;
-    last.transaction.filter(|_| last.at.is_some_and(|at| at < tail.cut))
+    let last = before
+        .filter(|batch| batch.transaction.is_some())
+        .max_by_key(|batch| batch.at)?;
+    last.transaction
+        .filter(|_| last.at.is_some_and(|at| at < tail.cut))
 }
 
 /// Counts records by batch; what is not of a batch, or not in its place, or should not be read, is noted.

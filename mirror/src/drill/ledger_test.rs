@@ -37,7 +37,10 @@ fn every_kind_of_damage_is_seen() {
     assert!(judge(&whole).is_good());
     assert_eq!(judge(&whole).kept, 4);
     assert_eq!(judge(&whole[..3]).lost, 1);
-    assert_eq!(judge(&[whole[0], whole[1], whole[2], whole[3], whole[3]]).doubled, 1);
+    assert_eq!(
+        judge(&[whole[0], whole[1], whole[2], whole[3], whole[3]]).doubled,
+        1
+    );
     assert_eq!(judge(&[whole[1], whole[0], (3, 2, 0), (4, 2, 1)]).misplaced, 2);
     assert_eq!(judge(&[(0, 9, 0)]).misplaced, 1);
 }
@@ -58,7 +61,14 @@ fn aborted_transactions_are_not_read_and_those_in_doubt_may_be() {
     let committed = [(0, 1, 0), (1, 1, 1)];
     assert!(judge(&committed).is_good());
     assert_eq!(judge(&[committed[0], committed[1], (2, 2, 0)]).risen, 1);
-    let all = judge(&[committed[0], committed[1], (4, 3, 0), (5, 3, 1), (7, 4, 0), (8, 4, 1)]);
+    let all = judge(&[
+        committed[0],
+        committed[1],
+        (4, 3, 0),
+        (5, 3, 1),
+        (7, 4, 0),
+        (8, 4, 1),
+    ]);
     assert!(all.is_good());
     assert_eq!(all.in_doubt, 4);
 }

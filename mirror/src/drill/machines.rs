@@ -27,7 +27,11 @@ struct Process {
 impl Process {
     fn start(mut command: Command, log: &Path) -> Result<Self, String> {
         let said = |error: std::io::Error| format!("{command:?}: {error}", command = log.display());
-        let out = File::options().create(true).append(true).open(log).map_err(said)?;
+        let out = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .map_err(said)?;
         let error = out.try_clone().map_err(said)?;
         command
             .stdin(Stdio::null())
@@ -194,7 +198,11 @@ impl Service {
     /// Runs a command of the command line; returns its exit code and what it said.
     pub(super) async fn command(&self, verb: &str, more: &[&str]) -> Result<(i32, String), String> {
         let mut command = Command::new(&self.program);
-        command.arg(verb).arg(&self.file).args(more).current_dir(&self.folder);
+        command
+            .arg(verb)
+            .arg(&self.file)
+            .args(more)
+            .current_dir(&self.folder);
         let verb = verb.to_owned();
         let ended = tokio::task::spawn_blocking(move || command.output()).await;
         let output = ended
@@ -250,6 +258,8 @@ fn end_of(path: &Path) -> String {
     // It is shown as far as it can be read.
     let _ = File::open(path).and_then(|mut file| file.read_to_string(&mut text));
     let from = text.len().saturating_sub(SHOWN_BYTES);
-    let from = (from..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let from = (from..text.len())
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0);
     text.get(from..).unwrap_or_default().to_owned()
 }

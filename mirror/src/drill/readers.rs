@@ -90,14 +90,21 @@ async fn read_on(
         _ => None,
     };
     let committed = cluster.fetch_group_offsets(group).await.map_err(said)?;
-    let begin = |partition: TopicPartition| committed.get(&partition).map_or(Offset::ZERO, |found| found.offset);
+    let begin = |partition: TopicPartition| {
+        committed
+            .get(&partition)
+            .map_or(Offset::ZERO, |found| found.offset)
+    };
     let mut reader = Reader {
         group,
         began: partitions().map(begin).collect(),
         read: partitions().map(begin).collect(),
     };
     let mut commit_at = Instant::now() + COMMIT_PAUSE;
-    let topic = cluster.topic(super::TOPIC, TopicCreation::Never).await.map_err(said)?;
+    let topic = cluster
+        .topic(super::TOPIC, TopicCreation::Never)
+        .await
+        .map_err(said)?;
     loop {
         let is_last = *stopped.borrow();
         if let Err(why) = advance(&cluster, topic.id, &mut reader.read).await {
@@ -190,7 +197,10 @@ async fn fetch(
     };
     // One broker leads all.
     let connection = cluster.leader(&of(0)).await.map_err(|error| error.to_string())?;
-    let answers = connection.fetch(&targets, options).await.map_err(|error| error.to_string())?;
+    let answers = connection
+        .fetch(&targets, options)
+        .await
+        .map_err(|error| error.to_string())?;
     let mut found = BTreeMap::new();
     for answer in answers {
         let index = usize::try_from(answer.partition.partition.get()).unwrap_or(usize::MAX);

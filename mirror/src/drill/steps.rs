@@ -83,14 +83,22 @@ impl Drill {
     }
 
     /// Writes to west while the service copies to east.
-    async fn mirror(&mut self, west: &Cluster, east: &Cluster, say: Say<'_>) -> Result<(Writers, Readers), String> {
+    async fn mirror(
+        &mut self,
+        west: &Cluster,
+        east: &Cluster,
+        say: Say<'_>,
+    ) -> Result<(Writers, Readers), String> {
         let began = Instant::now();
         let writers = Writers::start(west, 1, &self.ledger);
         let readers = Readers::start(west);
         self.wait_for_records(self.records * FIRST / 100).await?;
         let seconds = began.elapsed().as_secs_f64();
         let partitions = self.service.partitions("there").await;
-        let lag: i64 = partitions.iter().filter_map(|found| found["lag_offsets"].as_i64()).sum();
+        let lag: i64 = partitions
+            .iter()
+            .filter_map(|found| found["lag_offsets"].as_i64())
+            .sum();
         let (count, transactions) = self.written();
         say(&format!(
             "mirror: {count} records written to west in {seconds:.1} s, {transactions} transactions begun; east is {lag} offsets \
@@ -130,7 +138,7 @@ impl Drill {
         let writers = Writers::start(east, 2, &self.ledger);
         self.service.must("failover", &["there"]).await?;
         let readers = Readers::start(east);
-        until("east takes records", async || { Ok(writers.times().first.is_some()) }).await?;
+        until("east takes records", async || Ok(writers.times().first.is_some())).await?;
         let pause = match (times.last, writers.times().first) {
             (Some(last), Some(first)) => first.saturating_duration_since(last),
             _ => killed.elapsed(),
@@ -154,7 +162,9 @@ impl Drill {
             link: LinkId::NONE,
         };
         until("west is sealed", async || {
-            let found = looks.inspect(&partitions().collect::<Vec<TopicPartition>>(), STEP).await;
+            let found = looks
+                .inspect(&partitions().collect::<Vec<TopicPartition>>(), STEP)
+                .await;
             let found = found.map_err(|refused| refused.to_string())?;
             Ok(found.values().all(|report| report.ownership == Ownership::Sealed))
         })
@@ -163,9 +173,14 @@ impl Drill {
             "west is back, and sealed {:.1} s after its start: it takes no records",
             began.elapsed().as_secs_f64()
         ));
-        let (code, text) = self.service.command("failback", &["back", "--export", "tails"]).await?;
+        let (code, text) = self
+            .service
+            .command("failback", &["back", "--export", "tails"])
+            .await?;
         if code != 3 {
-            return Err(format!("`failback` without a confirmation ended with code {code}, not 3:\n{text}"));
+            return Err(format!(
+                "`failback` without a confirmation ended with code {code}, not 3:\n{text}"
+            ));
         }
         self.tails = read_tails(&self.folder.join("tails"))?;
         let lost: usize = self.tails.iter().map(|tail| tail.records.len()).sum();
@@ -179,8 +194,14 @@ impl Drill {
         let arguments = ["back", "--export", "tails", "--confirm-discard"];
         self.service.must("failback", &arguments).await?;
         let behind = self.wait_until_behind("back", 20_000).await?;
-        let copied: u64 = behind.iter().filter_map(|found| found["appended_bytes"].as_u64()).sum();
-        let ends: i64 = behind.iter().filter_map(|found| found["mirror_end"].as_i64()).sum();
+        let copied: u64 = behind
+            .iter()
+            .filter_map(|found| found["appended_bytes"].as_u64())
+            .sum();
+        let ends: i64 = behind
+            .iter()
+            .filter_map(|found| found["mirror_end"].as_i64())
+            .sum();
         say(&format!(
             "fail back: the tails are cut off on confirmation; {copied} bytes were copied to {ends} offsets, the difference \
              alone; {:.1} s since west's start",
@@ -198,7 +219,8 @@ impl Drill {
         say: Say<'_>,
     ) -> Result<(Writers, Readers), String> {
         self.take_readers(readers.stop().await?)?;
-        self.groups_agree((east, west), &[GROUP_OF_MEMBERS, GROUP_OF_COMMITS]).await?;
+        self.groups_agree((east, west), &[GROUP_OF_MEMBERS, GROUP_OF_COMMITS])
+            .await?;
         say("groups: what the members and the commit-only reader committed on east is on west");
         let (began, before) = (Instant::now(), self.written().0);
         let fresh = Writers::start(west, 3, &self.ledger);
@@ -206,7 +228,7 @@ impl Drill {
         let took = began.elapsed();
         let times = writers.stop().await?;
         let readers = Readers::start(west);
-        until("west takes records", async || { Ok(fresh.times().first.is_some()) }).await?;
+        until("west takes records", async || Ok(fresh.times().first.is_some())).await?;
         let pause = match (times.last, fresh.times().first) {
             (Some(last), Some(first)) => first.saturating_duration_since(last).as_millis().to_string(),
             _ => "?".to_owned(),
@@ -215,10 +237,18 @@ impl Drill {
             cluster: east.clone(),
             link: LinkId::NONE,
         };
-        let sealed = looks.inspect(&partitions().collect::<Vec<TopicPartition>>(), STEP).await;
+        let sealed = looks
+            .inspect(&partitions().collect::<Vec<TopicPartition>>(), STEP)
+            .await;
         let sealed = sealed.map_err(|refused| refused.to_string())?;
-        if let Some((of, report)) = sealed.iter().find(|(_, report)| report.ownership != Ownership::Sealed) {
-            return Err(format!("{of} on east is {:?} after the promotion, not sealed", report.ownership));
+        if let Some((of, report)) = sealed
+            .iter()
+            .find(|(_, report)| report.ownership != Ownership::Sealed)
+        {
+            return Err(format!(
+                "{of} on east is {:?} after the promotion, not sealed",
+                report.ownership
+            ));
         }
         say(&format!(
             "promote: east is sealed, west took over in {:.1} s; writers were away for {pause} ms; {} records were \
@@ -236,14 +266,19 @@ impl Drill {
         (west, east): (&Cluster, &Cluster),
         say: Say<'_>,
     ) -> Result<(), String> {
-        self.service.must("failback", &["there", "--export", "none"]).await?;
+        self.service
+            .must("failback", &["there", "--export", "none"])
+            .await?;
         self.wait_for_records(self.records).await?;
         writers.stop().await?;
         let ends = ends(west).await?;
         until("the readers are at the end", async || {
             let mut at_end = true;
             for group in [GROUP_OF_MEMBERS, GROUP_OF_COMMITS] {
-                let found = west.fetch_group_offsets(group).await.map_err(|error| error.to_string())?;
+                let found = west
+                    .fetch_group_offsets(group)
+                    .await
+                    .map_err(|error| error.to_string())?;
                 at_end &= partitions()
                     .zip(&ends)
                     .all(|(of, end)| found.get(&of).is_some_and(|found| found.offset == *end));
@@ -287,13 +322,18 @@ impl Drill {
             );
             say(&format!("{name}: {line}"));
             if !verdict.is_good() {
-                return Err(format!("{name} does not agree with what was acknowledged: {line}"));
+                return Err(format!(
+                    "{name} does not agree with what was acknowledged: {line}"
+                ));
             }
             last = verdict;
         }
         let (count, transactions) = self.written();
         if count < self.records {
-            return Err(format!("{count} records were written, fewer than {}", self.records));
+            return Err(format!(
+                "{count} records were written, fewer than {}",
+                self.records
+            ));
         }
         Ok(format!(
             "{count} records acknowledged, {transactions} transactions, 3 groups; {} records read at their offsets on both \
@@ -308,7 +348,10 @@ impl Drill {
     }
 
     async fn wait_for_records(&self, count: u64) -> Result<(), String> {
-        until("enough records are written", async || { Ok(self.written().0 >= count) }).await
+        until("enough records are written", async || {
+            Ok(self.written().0 >= count)
+        })
+        .await
     }
 
     /// Waits until every partition of a link copies and all together are at most so many offsets behind.
@@ -340,7 +383,10 @@ impl Drill {
         let began = Instant::now();
         let text = self.service.must("verify", &arguments).await?;
         let last = text.trim_end().lines().last().unwrap_or_default().to_owned();
-        say(&format!("verify: {last} ({:.1} s)", began.elapsed().as_secs_f64()));
+        say(&format!(
+            "verify: {last} ({:.1} s)",
+            began.elapsed().as_secs_f64()
+        ));
         Ok(())
     }
 
@@ -348,7 +394,10 @@ impl Drill {
     fn take_readers(&mut self, readers: Vec<Reader>) -> Result<(), String> {
         for reader in readers {
             if let Some(before) = self.read.get(reader.group) {
-                let skipped = before.iter().zip(&reader.began).position(|(read, began)| began > read);
+                let skipped = before
+                    .iter()
+                    .zip(&reader.began)
+                    .position(|(read, began)| began > read);
                 if let Some(partition) = skipped {
                     return Err(format!(
                         "group {} began behind what it had read, in partition {partition}: records were skipped",
@@ -367,7 +416,10 @@ impl Drill {
             let seen = Mutex::new(String::new());
             let agreed = until("the group's offsets agree", async || {
                 let offsets = async |cluster: &Cluster| {
-                    let found = cluster.fetch_group_offsets(group).await.map_err(|error| error.to_string())?;
+                    let found = cluster
+                        .fetch_group_offsets(group)
+                        .await
+                        .map_err(|error| error.to_string())?;
                     let found = partitions().map(|of| found.get(&of).map(|found| found.offset));
                     Ok::<Vec<Option<Offset>>, String>(found.collect())
                 };
@@ -430,8 +482,13 @@ fn read_tails(folder: &Path) -> Result<Vec<Tail>, String> {
                 continue;
             }
             let said = |why: String| format!("{}: {why}", path.display());
-            let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-            let cut = name.parse().map_err(|_| said("its name is no offset".to_owned()))?;
+            let name = path
+                .file_stem()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
+            let cut = name
+                .parse()
+                .map_err(|_| said("its name is no offset".to_owned()))?;
             let bytes = Bytes::from(std::fs::read(&path).map_err(|error| said(error.to_string()))?);
             read_tail(&bytes, Offset(cut), &mut tail).map_err(said)?;
         }

@@ -270,7 +270,10 @@ impl Writer {
         let mut outcome = Sent::All;
         for answer in answers {
             let index = usize::try_from(answer.partition.partition.get()).unwrap_or(usize::MAX);
-            let id = ids.get(index).copied().ok_or("an answer for a partition that was not asked")?;
+            let id = ids
+                .get(index)
+                .copied()
+                .ok_or("an answer for a partition that was not asked")?;
             match answer.result {
                 Ok(place) => {
                     note(index, id, Some(place.base_offset));
@@ -293,16 +296,19 @@ impl Writer {
 
 fn judge(error: &ClientError) -> Sent {
     match error.code() {
-        Some(ErrorCode::PolicyViolation | ErrorCode::OperationNotAttempted | ErrorCode::ConcurrentTransactions) => {
-            Sent::Refused
-        }
+        Some(
+            ErrorCode::PolicyViolation | ErrorCode::OperationNotAttempted | ErrorCode::ConcurrentTransactions,
+        ) => Sent::Refused,
         _ => Sent::InDoubt,
     }
 }
 
 /// One of the drill's partitions.
 pub(super) fn of(partition: usize) -> TopicPartition {
-    TopicPartition::new(TOPIC, PartitionIndex(i32::try_from(partition).unwrap_or(i32::MAX)))
+    TopicPartition::new(
+        TOPIC,
+        PartitionIndex(i32::try_from(partition).unwrap_or(i32::MAX)),
+    )
 }
 
 /// All of them.
@@ -348,7 +354,8 @@ fn build(
 
 fn fill(value: &mut [u8], id: u64, index: u32) {
     let words = id.to_be_bytes().into_iter().chain(index.to_be_bytes());
-    let filling = (0u64..).map(|place| (id.wrapping_mul(31).wrapping_add(u64::from(index)) >> (place % 24)) as u8);
+    let filling =
+        (0u64..).map(|place| (id.wrapping_mul(31).wrapping_add(u64::from(index)) >> (place % 24)) as u8);
     for (byte, word) in value.iter_mut().zip(words.chain(filling)) {
         *byte = word;
     }

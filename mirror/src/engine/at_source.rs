@@ -106,7 +106,11 @@ impl Engine {
                 }
             }
             Err(error) => {
-                tracing::warn!(link, error, "open transactions of the source cannot be ended; trying again");
+                tracing::warn!(
+                    link,
+                    error,
+                    "open transactions of the source cannot be ended; trying again"
+                );
             }
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use thalweg_client::{
-    BrokerError, ClientError, Cluster, Connection, EndedTransactions, FetchOptions, FetchTarget, FetchedPartition, Isolation,
-    MirrorAnswer, MirrorCommand, OffsetQuery, TopicPartition,
+    BrokerError, ClientError, Cluster, Connection, EndedTransactions, FetchOptions, FetchTarget,
+    FetchedPartition, Isolation, MirrorAnswer, MirrorCommand, OffsetQuery, TopicPartition,
 };
 use thalweg_types::{BrokerId, ErrorCode, LeaderEpoch, Offset};
 

@@ -106,7 +106,12 @@ impl Export {
         writeln!(file, "{description:#}").map_err(|error| at(&beside, &error))?;
         file.sync_all().map_err(|error| at(&beside, &error))?;
         // Names are durable when their folders are.
-        for folder in path.ancestors().skip(1).take(3).filter(|folder| !folder.as_os_str().is_empty()) {
+        for folder in path
+            .ancestors()
+            .skip(1)
+            .take(3)
+            .filter(|folder| !folder.as_os_str().is_empty())
+        {
             let synced = File::open(folder).and_then(|folder| folder.sync_all());
             synced.map_err(|error| at(folder, &error))?;
         }

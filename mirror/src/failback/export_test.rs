@@ -27,7 +27,10 @@ fn an_export_is_a_segment_file_and_what_it_is() {
     assert_eq!(std::fs::read(&done.path).unwrap(), b"batches");
     let text = std::fs::read_to_string(done.path.with_extension("json")).unwrap();
     let said: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!((&said["first_offset"], &said["end_offset"]), (&json!(100), &json!(107)));
+    assert_eq!(
+        (&said["first_offset"], &said["end_offset"]),
+        (&json!(100), &json!(107))
+    );
 }
 
 #[test]

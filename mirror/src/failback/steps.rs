@@ -107,7 +107,10 @@ impl<'a> Steps<'a> {
         }
         let here = self.at_source.inspect(&pair.at_source(), self.within).await;
         let here = here.map_err(|refused| refused.to_string())?;
-        if let Some((of, report)) = here.iter().find(|(_, report)| report.ownership != Ownership::Open) {
+        if let Some((of, report)) = here
+            .iter()
+            .find(|(_, report)| report.ownership != Ownership::Open)
+        {
             return Err(format!(
                 "{of} at the source is not open to clients ({:?}): promote it, or fail over to it, first",
                 report.ownership
@@ -134,7 +137,10 @@ impl<'a> Steps<'a> {
     ) -> Result<(), String> {
         let there = self.at_target.inspect(&pair.at_target(), self.within).await;
         let there = there.map_err(|refused| refused.to_string())?;
-        let owned = there.values().filter(|report| report.ownership == Ownership::Link).count();
+        let owned = there
+            .values()
+            .filter(|report| report.ownership == Ownership::Link)
+            .count();
         if mirror.link == Some(self.ends.link) && owned == there.len() {
             return Ok(());
         }

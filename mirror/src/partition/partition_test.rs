@@ -514,7 +514,9 @@ fn a_planned_promotion_waits_until_everything_is_there_and_still() {
     let mut world = World::new(source, rules());
     world.settle();
     let still = Duration::from_secs(2);
-    world.partition.promote(Promotion::Planned { still, seal: None }, world.now);
+    world
+        .partition
+        .promote(Promotion::Planned { still, seal: None }, world.now);
     for _ in 0..50 {
         world.now += Duration::from_millis(100);
         world.step();
@@ -599,7 +601,10 @@ fn a_promotion_that_is_given_up_opens_the_source_and_one_that_was_sent_is_not() 
     assert_eq!(world.settle(), State::Stopped);
     assert_eq!(world.partition.stop(), Some(&Stop::Promoted));
     world.partition.give_up(world.now);
-    let wish = world.partition.source_command(world.now).map(|command| command.operation);
+    let wish = world
+        .partition
+        .source_command(world.now)
+        .map(|command| command.operation);
     assert!(!matches!(wish, Some(Operation::Unseal)), "{wish:?}");
 }
 
@@ -615,7 +620,11 @@ fn the_source_of_a_promoted_partition_is_sealed_below_its_epoch() {
     world.partition.source_commanded();
     let refusal = Refusal::Code(ErrorCode::FencedLeaderEpoch, None);
     world.partition.source_answered(Err(refusal), None, world.now);
-    assert_eq!(world.partition.source_command(world.now), None, "it was given to clients since");
+    assert_eq!(
+        world.partition.source_command(world.now),
+        None,
+        "it was given to clients since"
+    );
 }
 
 #[test]

@@ -116,8 +116,9 @@ impl Partition {
                 if at.sealed.is_none() {
                     at.sealed = Some((report.log_end, now));
                     let end = report.log_end;
-                    self.news
-                        .push(format!("the source was sealed at offset {end}: it takes no new records"));
+                    self.news.push(format!(
+                        "the source was sealed at offset {end}: it takes no new records"
+                    ));
                 }
             }
             (Operation::Unseal, Ownership::Open) => {
@@ -162,8 +163,13 @@ impl Partition {
     /// Whether a sealed source's open transactions have had the time that they were given.
     #[must_use]
     pub fn waits_for_transactions(&self, now: Instant) -> bool {
-        let (Some(Promotion::Planned { seal: Some(after), .. }), Some((_, since)), Some(place)) =
-            (self.promotion, self.at_source.sealed, self.place)
+        let (
+            Some(Promotion::Planned {
+                seal: Some(after), ..
+            }),
+            Some((_, since)),
+            Some(place),
+        ) = (self.promotion, self.at_source.sealed, self.place)
         else {
             return false;
         };

@@ -9,7 +9,9 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 use serde_json::Value;
 use thalweg_tests::Broker;
-use thalweg_tests::clients::librdkafka::{CALL, Delivery, Producer, Record, config, create_topic, read_topic};
+use thalweg_tests::clients::librdkafka::{
+    CALL, Delivery, Producer, Record, config, create_topic, read_topic,
+};
 use thalweg_tests::mirror::{Mirror, binary};
 use thalweg_tests::process::run;
 use thalweg_tests::{broker, wait, watchdog};
@@ -31,7 +33,10 @@ fn both_ways(source: &Broker, target: &Broker) -> Mirror {
 
 /// The partitions of the link back.
 fn back(mirror: &Mirror) -> Vec<Value> {
-    let body = mirror.get("/links/back/topics").map(|answer| answer.body).unwrap_or_default();
+    let body = mirror
+        .get("/links/back/topics")
+        .map(|answer| answer.body)
+        .unwrap_or_default();
     let json: Value = serde_json::from_str(&body).unwrap_or_default();
     json["partitions"].as_array().cloned().unwrap_or_default()
 }
@@ -69,12 +74,17 @@ fn write(broker: &Broker, text: &str, partitions: i32, count: usize) {
 
 fn open_transaction(broker: &Broker) -> ThreadedProducer<DefaultProducerContext> {
     let settings = [("transactional.id", "open"), ("transaction.timeout.ms", "300000")];
-    let open: ThreadedProducer<DefaultProducerContext> = config(broker, &settings).create().expect("a producer");
+    let open: ThreadedProducer<DefaultProducerContext> =
+        config(broker, &settings).create().expect("a producer");
     open.init_transactions(CALL).expect("an identity");
     open.begin_transaction().expect("begin");
-    open.send(BaseRecord::<(), str>::to("orders").partition(0).payload("in doubt"))
-        .map_err(|(error, _)| error)
-        .expect("a place in the queue");
+    open.send(
+        BaseRecord::<(), str>::to("orders")
+            .partition(0)
+            .payload("in doubt"),
+    )
+    .map_err(|(error, _)| error)
+    .expect("a place in the queue");
     open.flush(CALL).expect("delivered");
     open
 }
@@ -108,7 +118,10 @@ fn a_planned_promotion_seals_the_source_under_load_and_loses_nothing() {
     });
     assert!(acknowledged > 0);
     let mirrored = read_topic(&source, "orders", &COMMITTED);
-    let live = mirrored.iter().filter(|record| record.text().starts_with("live")).count();
+    let live = mirrored
+        .iter()
+        .filter(|record| record.text().starts_with("live"))
+        .count();
     assert!(live >= acknowledged as usize, "{live} of {acknowledged}");
     assert_eq!(read_topic(&target, "orders", &COMMITTED), mirrored);
     for _ in 0..2 {
@@ -117,7 +130,10 @@ fn a_planned_promotion_seals_the_source_under_load_and_loses_nothing() {
         source.start_again();
     }
     write(&target, "fresh", 2, 20);
-    assert_eq!(read_topic(&target, "orders", &COMMITTED).len(), mirrored.len() + 40);
+    assert_eq!(
+        read_topic(&target, "orders", &COMMITTED).len(),
+        mirrored.len() + 40
+    );
 }
 
 #[test]
@@ -129,7 +145,9 @@ fn a_transaction_that_stays_open_at_a_sealed_source_is_aborted_at_the_deadline()
     mirror.start();
     mirror.wait_for(&source, &target, "orders");
     let open = open_transaction(&source);
-    mirror.command("promote", &["west", "--abort-after-ms", "1000"]).ok();
+    mirror
+        .command("promote", &["west", "--abort-after-ms", "1000"])
+        .ok();
     assert!(open.commit_transaction(CALL).is_err(), "its producer is fenced");
     let committed = read_topic(&target, "orders", &COMMITTED);
     assert_eq!(committed, read_topic(&source, "orders", &COMMITTED));
@@ -149,7 +167,8 @@ fn a_promotion_that_is_given_up_opens_the_source_again() {
     assert!(!mirror.command("promote", &waits).status.success());
     wait_until_refused(&source);
     mirror.command("promote", &["west", "--give-up"]).ok();
-    wait::poll(wait::PATIENCE, || refusal(&source).is_none().then_some(())).expect("the source takes records");
+    wait::poll(wait::PATIENCE, || refusal(&source).is_none().then_some(()))
+        .expect("the source takes records");
     open.commit_transaction(CALL).expect("its transaction went on");
     mirror.wait_for(&source, &target, "orders");
     assert_eq!(
@@ -173,8 +192,14 @@ fn a_failover_needs_neither_the_source_nor_a_service() {
     let done = mirror.command("failover", &["west"]).ok();
     done.shows("orders-0: promoted").shows("orders-1: promoted");
     write(&target, "fresh", 2, 10);
-    assert_eq!(read_topic(&target, "orders", &COMMITTED).len(), mirrored.len() + 20);
-    mirror.command("failover", &["west"]).ok().shows("clients write to it already");
+    assert_eq!(
+        read_topic(&target, "orders", &COMMITTED).len(),
+        mirrored.len() + 20
+    );
+    mirror
+        .command("failover", &["west"])
+        .ok()
+        .shows("clients write to it already");
     // A service that begins now reaches no source either, and says so.
     mirror.start();
     mirror.command("failover", &["west"]).ok();
@@ -182,7 +207,9 @@ fn a_failover_needs_neither_the_source_nor_a_service() {
 
 fn exported(folder: &Path) -> usize {
     let mut command = std::process::Command::new(broker::binary());
-    command.args(["log", "dump", "--records", "-o", "json"]).arg(folder);
+    command
+        .args(["log", "dump", "--records", "-o", "json"])
+        .arg(folder);
     let shown = run(command, b"", CALL).ok();
     shown.stdout_text().matches("unmirrored").count()
 }
@@ -215,24 +242,38 @@ fn an_old_primary_is_sealed_gives_its_tail_away_and_copies_the_difference_alone(
     assert_eq!(kept.len(), shared.len() + 30);
     source.kill_nine();
     source.start_again();
-    mirror.command("failback", &["back", "--export", &place, "--confirm-discard"]).ok();
+    mirror
+        .command("failback", &["back", "--export", &place, "--confirm-discard"])
+        .ok();
     mirror.wait_for(&target, &source, "orders");
-    let copied: u64 = back(&mirror).iter().filter_map(|found| found["appended_bytes"].as_u64()).sum();
+    let copied: u64 = back(&mirror)
+        .iter()
+        .filter_map(|found| found["appended_bytes"].as_u64())
+        .sum();
     assert!(copied < 20_000, "{copied} bytes were copied for 80 small records");
     assert_eq!(
         read_topic(&source, "orders", &COMMITTED),
         read_topic(&target, "orders", &COMMITTED)
     );
-    mirror.command("verify", &["--link", "back"]).ok().shows("0 differ, 0 behind");
+    mirror
+        .command("verify", &["--link", "back"])
+        .ok()
+        .shows("0 differ, 0 behind");
     // And the other way again: planned, so that there is no tail.
     mirror.command("promote", &["back"]).ok();
     write(&source, "home", 2, 10);
     assert_eq!(refusal(&target), Some(RDKafkaErrorCode::PolicyViolation));
-    mirror.command("failback", &["west", "--export", &place]).ok().shows("0 wait");
+    mirror
+        .command("failback", &["west", "--export", &place])
+        .ok()
+        .shows("0 wait");
     mirror.wait_for(&source, &target, "orders");
     write(&source, "home again", 2, 10);
     mirror.wait_for(&source, &target, "orders");
-    mirror.command("verify", &["--link", "west"]).ok().shows("0 differ, 0 behind");
+    mirror
+        .command("verify", &["--link", "west"])
+        .ok()
+        .shows("0 differ, 0 behind");
 }
 
 #[test]
@@ -247,7 +288,10 @@ fn a_failback_the_wrong_way_round_changes_nothing() {
     mirror.wait_for(&source, &target, "orders");
     let early = mirror.command("failback", &["back"]);
     assert_eq!(early.status.code(), Some(1));
-    assert!(early.stderr_text().contains("fail over to it, first"), "{early:?}");
+    assert!(
+        early.stderr_text().contains("fail over to it, first"),
+        "{early:?}"
+    );
     let reversed = mirror.command("failback", &["west"]);
     assert_eq!(reversed.status.code(), Some(1));
     assert_eq!(refusal(&source), None, "the source is as it was");

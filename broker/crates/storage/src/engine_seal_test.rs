@@ -78,13 +78,17 @@ fn a_sealed_log_ends_when_its_transactions_do_and_then_never_moves() {
     assert_eq!(partition.offsets().last_stable_offset, Offset(2));
     let engine = crash(&mut world, engine);
     let partition = log(&engine, 0);
-    let end_of = |producer| partition.append_marker(marker(producer, 0, TransactionOutcome::Abort), TimestampMs(9));
+    let end_of =
+        |producer| partition.append_marker(marker(producer, 0, TransactionOutcome::Abort), TimestampMs(9));
     assert!(end_of(1).is_err(), "its transaction ended");
     assert!(end_of(3).is_err(), "it had none");
     end_of(2).unwrap().ticket.unwrap().wait().unwrap();
     assert!(end_of(2).is_err());
     let offsets = partition.offsets();
-    assert_eq!((offsets.last_stable_offset, offsets.log_end_offset), (Offset(6), Offset(6)));
+    assert_eq!(
+        (offsets.last_stable_offset, offsets.log_end_offset),
+        (Offset(6), Offset(6))
+    );
 }
 
 #[test]
@@ -135,13 +139,17 @@ fn a_log_of_clients_becomes_a_mirror_is_cut_back_and_promoted_again() {
     let mut bytes = batch(3, 2, b"theirs");
     patch_base_offset_and_epoch(&mut bytes, Offset(10), LeaderEpoch(1_000_002)).unwrap();
     let run = MirroredRun::check(bytes).unwrap();
-    let ticket = partition.append_mirrored(&run, Offset(13), fence(10), now).unwrap();
+    let ticket = partition
+        .append_mirrored(&run, Offset(13), fence(10), now)
+        .unwrap();
     ticket.unwrap().wait().unwrap();
     engine = crash(&mut world, engine);
     let partition = log(&engine, 0);
     assert_eq!(end(&partition), 13);
     assert!(partition.offsets().leader_epoch >= LeaderEpoch(1_000_002));
-    let ticket = partition.promote(LeaderEpoch(1_000_002), fence(13), TimestampMs(1)).unwrap();
+    let ticket = partition
+        .promote(LeaderEpoch(1_000_002), fence(13), TimestampMs(1))
+        .unwrap();
     ticket.unwrap().wait().unwrap();
     assert_eq!(append_durably(&partition, batch(1, 3, b"ours again")), Offset(13));
     drop(partition);

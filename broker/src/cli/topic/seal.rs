@@ -96,7 +96,9 @@ pub async fn seal(connect: &ConnectArgs, args: SealArgs) -> Result<(), CliError>
         tokio::time::sleep(Duration::from_secs(seconds)).await;
         let ended = cluster.abort_open_transactions(&partitions).await?;
         for id in &ended.fenced {
-            note(&format!("the transaction of '{id}' was aborted, its producer is fenced"));
+            note(&format!(
+                "the transaction of '{id}' was aborted, its producer is fenced"
+            ));
         }
         for (partition, producer) in &ended.hanging {
             note(&format!(

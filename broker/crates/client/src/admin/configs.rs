@@ -253,8 +253,7 @@ impl Cluster {
                 .with_resource_name(text(&of.name))
                 .with_configs(changes.iter().map(alterable).collect());
             if let Some(link) = link {
-                resource =
-                    resource.with_unknown_tagged_field(mirror::TAG, Bytes::copy_from_slice(&link.0));
+                resource = resource.with_unknown_tagged_field(mirror::TAG, Bytes::copy_from_slice(&link.0));
             }
             let request = IncrementalAlterConfigsRequest::default()
                 .with_resources(vec![resource])

@@ -9,7 +9,9 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
-use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use kafka_protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
     HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, OffsetCommitRequest, SyncGroupRequest,
@@ -144,7 +146,11 @@ impl GroupMember {
             let partition = OffsetCommitRequestPartition::default()
                 .with_partition_index(commit.partition.partition.get())
                 .with_committed_offset(commit.offset.get())
-                .with_committed_leader_epoch(if version >= 6 { commit.leader_epoch.get() } else { -1 })
+                .with_committed_leader_epoch(if version >= 6 {
+                    commit.leader_epoch.get()
+                } else {
+                    -1
+                })
                 .with_committed_metadata(Some(text(&commit.metadata)));
             topics.entry(&commit.partition.topic).or_default().push(partition);
         }
@@ -179,7 +185,9 @@ impl GroupMember {
         let version = connection.negotiate::<LeaveGroupRequest>(LEAVE_VERSION_MAX)?;
         let request = LeaveGroupRequest::default().with_group_id(group_id(&self.settings.group));
         let request = match version {
-            3.. => request.with_members(vec![MemberIdentity::default().with_member_id(text(&self.member_id))]),
+            3.. => request.with_members(vec![
+                MemberIdentity::default().with_member_id(text(&self.member_id)),
+            ]),
             _ => request.with_member_id(text(&self.member_id)),
         };
         let response = connection.send(version, &request).await?;

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
 use kafka_protocol::messages::describe_producers_request::TopicRequest;
+use kafka_protocol::messages::txn_offset_commit_request::{
+    TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+};
 use kafka_protocol::messages::{
     AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, DescribeProducersRequest, EndTxnRequest,
     InitProducerIdRequest, ListTransactionsRequest, ProducerId as WireProducerId, TransactionalId,
     TxnOffsetCommitRequest,
-};
-use kafka_protocol::messages::txn_offset_commit_request::{
-    TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
 use thalweg_types::{BrokerId, PartitionIndex, ProducerEpoch, ProducerId};
 use thalweg_wire::records::TransactionOutcome;
@@ -105,7 +105,9 @@ impl Cluster {
         }
         for (partition, producers) in open {
             let unknown = producers.into_iter().filter(|producer| !known.contains(producer));
-            ended.hanging.extend(unknown.map(|producer| (partition.clone(), producer)));
+            ended
+                .hanging
+                .extend(unknown.map(|producer| (partition.clone(), producer)));
         }
         Ok(ended)
     }
@@ -139,8 +141,9 @@ impl Cluster {
                     })?;
                     let producers = found.active_producers.into_iter();
                     let producers = producers.filter(|producer| producer.current_txn_start_offset >= 0);
-                    let producers: Vec<ProducerId> =
-                        producers.map(|producer| ProducerId(producer.producer_id.0)).collect();
+                    let producers: Vec<ProducerId> = producers
+                        .map(|producer| ProducerId(producer.producer_id.0))
+                        .collect();
                     if !producers.is_empty() {
                         open.insert(of, producers);
                     }
@@ -161,13 +164,17 @@ impl Cluster {
             let connection = self.broker(broker).await?;
             let version = connection.negotiate::<ListTransactionsRequest>(LIST_VERSION_MAX)?;
             let filters = producers.iter().map(|producer| WireProducerId(producer.get()));
-            let request =
-                ListTransactionsRequest::default().with_producer_id_filters(filters.collect());
+            let request = ListTransactionsRequest::default().with_producer_id_filters(filters.collect());
             let response = connection.send(version, &request).await?;
             BrokerError::check(API, response.error_code, None, || Resource::Broker(broker))?;
             let found = response.transaction_states.into_iter();
             Ok(found
-                .map(|state| (state.transactional_id.to_string(), ProducerId(state.producer_id.0)))
+                .map(|state| {
+                    (
+                        state.transactional_id.to_string(),
+                        ProducerId(state.producer_id.0),
+                    )
+                })
                 .collect())
         })
         .await
@@ -252,7 +259,11 @@ impl Connection {
             let partition = TxnOffsetCommitRequestPartition::default()
                 .with_partition_index(commit.partition.partition.get())
                 .with_committed_offset(commit.offset.get())
-                .with_committed_leader_epoch(if version >= 2 { commit.leader_epoch.get() } else { -1 })
+                .with_committed_leader_epoch(if version >= 2 {
+                    commit.leader_epoch.get()
+                } else {
+                    -1
+                })
                 .with_committed_metadata(Some(text(&commit.metadata)));
             topics.entry(&commit.partition.topic).or_default().push(partition);
         }

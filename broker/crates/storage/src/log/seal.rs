@@ -87,7 +87,11 @@ impl PartitionLog {
 impl LogState {
     /// The place of a batch that was appended before. A sealed log has an answer for nothing else: a sequence that does
     /// not fit is that of a batch behind one that was refused.
-    pub(super) fn repeated(&self, batch: &CheckedBatch, origin: Origin) -> Result<Option<Append>, AppendError> {
+    pub(super) fn repeated(
+        &self,
+        batch: &CheckedBatch,
+        origin: Origin,
+    ) -> Result<Option<Append>, AppendError> {
         if origin != Origin::Client {
             return Ok(None);
         }
