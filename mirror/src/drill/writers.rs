@@ -108,6 +108,8 @@ enum Sent {
     All,
     /// Some refused, and what they refused is not there.
     Refused,
+    /// The transaction before is still ending.
+    Early,
     /// Nobody knows: the broker went away.
     InDoubt,
 }
@@ -141,7 +143,7 @@ impl Writer {
                 }
                 // What was open a moment ago is sealed: another side takes over. Partitions open and close one by one.
                 Sent::Refused if had_success => return Ok(()),
-                Sent::Refused => tokio::time::sleep(AGAIN).await,
+                Sent::Refused | Sent::Early => tokio::time::sleep(AGAIN).await,
                 Sent::InDoubt => return Ok(()),
             }
         }
@@ -165,7 +167,7 @@ impl Writer {
                     tokio::time::sleep(PACE).await;
                 }
                 Sent::Refused if had_success => return Ok(()),
-                Sent::Refused => tokio::time::sleep(AGAIN).await,
+                Sent::Refused | Sent::Early => tokio::time::sleep(AGAIN).await,
                 Sent::InDoubt => return Ok(()),
             }
         }
@@ -185,7 +187,7 @@ impl Writer {
             Err(error) => return Ok(judge(&error)),
         }
         let number = locked(&self.ledger).begin_transaction();
-        let sent = self.send(producer, Some(number)).await?;
+        let sent = self.send(producer, Some((id, number))).await?;
         if sent == Sent::InDoubt {
             return Ok(sent);
         }
@@ -231,7 +233,11 @@ impl Writer {
     }
 
     /// Sends one batch to every partition and notes what became of each.
-    async fn send(&mut self, producer: ProducerIdentity, transaction: Option<usize>) -> Result<Sent, String> {
+    async fn send(
+        &mut self,
+        producer: ProducerIdentity,
+        transaction: Option<(&str, usize)>,
+    ) -> Result<Sent, String> {
         let count = match transaction {
             Some(_) => TRANSACTION_RECORDS,
             None => RECORDS,
@@ -248,7 +254,13 @@ impl Writer {
             });
         }
         let answers = match self.cluster.leader(&of(0)).await {
-            Ok(connection) => connection.produce(batches, ProduceOptions::default()).await,
+            Ok(connection) => {
+                let options = ProduceOptions::default();
+                match transaction {
+                    Some((id, _)) => connection.produce_in_transaction(id, batches, options).await,
+                    None => connection.produce(batches, options).await,
+                }
+            }
             Err(error) => Err(error),
         };
         let note = |partition: usize, id: u64, at: Option<Offset>| {
@@ -256,7 +268,7 @@ impl Writer {
                 id,
                 at,
                 count,
-                transaction,
+                transaction: transaction.map(|(_, number)| number),
                 term: self.term,
             };
             locked(&self.ledger).note(partition, batch);
@@ -284,10 +296,7 @@ impl Writer {
                 }
                 // By name, and for good: it is not there.
                 Err(error) if error.code == ErrorCode::PolicyViolation => outcome = Sent::Refused,
-                Err(_) => {
-                    note(index, id, None);
-                    return Ok(Sent::InDoubt);
-                }
+                Err(error) => return Err(format!("a producer of term {}: {error}", self.term)),
             }
         }
         Ok(outcome)
@@ -296,9 +305,8 @@ impl Writer {
 
 fn judge(error: &ClientError) -> Sent {
     match error.code() {
-        Some(
-            ErrorCode::PolicyViolation | ErrorCode::OperationNotAttempted | ErrorCode::ConcurrentTransactions,
-        ) => Sent::Refused,
+        Some(ErrorCode::PolicyViolation | ErrorCode::OperationNotAttempted) => Sent::Refused,
+        Some(ErrorCode::ConcurrentTransactions) => Sent::Early,
         _ => Sent::InDoubt,
     }
 }
