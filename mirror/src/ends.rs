@@ -21,6 +21,8 @@ pub struct Ends {
     pub target_cluster_id: String,
     /// The link's id.
     pub link: LinkId,
+    /// Whether partitions of the source can be sealed: a Thalweg broker that is new enough.
+    pub source_seals: bool,
 }
 
 /// Why a link cannot begin.
@@ -94,16 +96,11 @@ pub async fn connect(link: &LinkConfig) -> Result<Ends, EndsError> {
             id: source_cluster_id,
         });
     }
-    let connection = target
+    has_feature(link, &target).await?;
+    let asked = source
         .any_broker()
         .await
-        .map_err(|error| unreachable(link, "target", error))?;
-    if !connection.speaks_mirror() {
-        return Err(EndsError::NoFeature {
-            link: link.name.clone(),
-            address: connection.address().to_owned(),
-        });
-    }
+        .map_err(|error| unreachable(link, "source", error))?;
     let id = link
         .id
         .unwrap_or_else(|| derived_link_id(&link.name, &source_cluster_id));
@@ -113,7 +110,32 @@ pub async fn connect(link: &LinkConfig) -> Result<Ends, EndsError> {
         source_cluster_id,
         target_cluster_id,
         link: id,
+        source_seals: asked.speaks_seal(),
     })
+}
+
+/// Connects to the target alone, when the source is lost.
+///
+/// # Errors
+/// [`EndsError`].
+pub async fn connect_target(link: &LinkConfig) -> Result<Cluster, EndsError> {
+    let (target, _) = reach(link, &link.target, "target").await?;
+    has_feature(link, &target).await?;
+    Ok(target)
+}
+
+async fn has_feature(link: &LinkConfig, target: &Cluster) -> Result<(), EndsError> {
+    let connection = target
+        .any_broker()
+        .await
+        .map_err(|error| unreachable(link, "target", error))?;
+    match connection.speaks_mirror() {
+        true => Ok(()),
+        false => Err(EndsError::NoFeature {
+            link: link.name.clone(),
+            address: connection.address().to_owned(),
+        }),
+    }
 }
 
 fn unreachable(link: &LinkConfig, side: &'static str, error: ClientError) -> EndsError {

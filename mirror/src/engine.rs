@@ -5,6 +5,7 @@
 //! for each broker, and one bound for the bytes in memory. Invariant: fetched bytes that wait, and those that fetches
 //! under way may bring, stay below [`MEMORY_BYTES`], but for a source's batch that is larger than was asked for.
 
+mod at_source;
 mod lanes;
 mod status;
 mod work;
@@ -28,6 +29,7 @@ use crate::progress::Progress;
 use crate::status::LinkStatus;
 use crate::topology::MirrorTopic;
 
+use at_source::AtSource;
 pub(crate) use lanes::LaneKey;
 use lanes::Lanes;
 use work::Done;
@@ -60,6 +62,8 @@ pub enum Control {
     Resume(Option<String>),
     /// Give partitions to clients.
     Promote(Option<String>, Promotion),
+    /// Want no planned promotion any more: sealed sources are opened again.
+    GiveUp(Option<String>),
 }
 
 struct Entry {
@@ -92,6 +96,7 @@ pub struct Engine {
     lanes: Lanes,
     asking: BTreeMap<BrokerId, usize>,
     commanding: BTreeMap<BrokerId, usize>,
+    at_source: AtSource,
     work: JoinSet<Done>,
     /// Asks discovery to look now: leaders moved, or a topic went.
     look: Arc<Notify>,
@@ -124,6 +129,7 @@ impl Engine {
             places: HashMap::new(),
             asking: BTreeMap::new(),
             commanding: BTreeMap::new(),
+            at_source: AtSource::default(),
             work: JoinSet::new(),
             look,
             trouble: None,
@@ -179,6 +185,7 @@ impl Engine {
 
     fn start_work(&mut self, now: Instant) {
         self.start_commands(now);
+        self.start_source_commands(now);
         self.start_questions(now);
         self.start_fetches(now);
     }
@@ -296,6 +303,8 @@ impl Engine {
                     }
                 }
             }
+            Ok(Done::SourceCommands { broker, answers }) => self.source_answered(broker, answers, now),
+            Ok(Done::TransactionsEnded(outcome)) => self.transactions_ended(outcome, now),
             // A task of ours panicked: what it was to answer never comes, and nothing can go on safely.
             Err(error) => {
                 tracing::error!(link = self.link.name, %error, "a work of the link failed; its partitions wait for a restart");
@@ -414,12 +423,11 @@ impl Engine {
             Control::Pause(topic) => (topic, true),
             Control::Resume(topic) => (topic, false),
             Control::Promote(topic, promotion) => {
-                for entry in &mut self.entries {
-                    if topic.as_ref().is_none_or(|topic| *topic == entry.source.topic) {
-                        entry.partition.promote(*promotion, now);
-                    }
-                }
-                return;
+                let promotion = self.with_what_the_source_can(*promotion);
+                return self.for_topic(topic.as_deref(), |partition| partition.promote(promotion, now));
+            }
+            Control::GiveUp(topic) => {
+                return self.for_topic(topic.as_deref(), |partition| partition.give_up(now));
             }
         };
         match (topic, pauses) {
@@ -433,6 +441,10 @@ impl Engine {
             (Some(topic), false) => {
                 self.paused.remove(topic);
             }
+        }
+        if !pauses {
+            // What was refused may be this link's now (failback).
+            self.look.notify_one();
         }
         for entry in &mut self.entries {
             if topic.as_ref().is_some_and(|topic| *topic != entry.source.topic) {

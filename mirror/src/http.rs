@@ -10,7 +10,8 @@
 //! | `/lines` | what each line carried |
 //! | `/links/NAME/groups` | groups whose offsets are copied, and whose they are |
 //! | POST `/links/NAME/pause`, `/links/NAME/resume` | all topics, or `?topic=NAME`; not kept over a restart |
-//! | POST `/links/NAME/promote?still_ms=N`, `/links/NAME/failover` | the same; done when each partition's `stop` is `promoted` |
+//! | POST `/links/NAME/promote?still_ms=N&abort_after_ms=N`, `/links/NAME/failover` | the same; done when each partition's `stop` is `promoted` |
+//! | POST `/links/NAME/give-up` | the same: no planned promotion is wanted any more, and sealed sources open again |
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -38,6 +39,8 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// How long the source's end stands still before a planned promotion, when nothing else is asked for.
 const STILL_MS: u64 = 5_000;
+/// How long transactions that are open at a sealed source may go on, when nothing else is asked for.
+const ABORT_AFTER_MS: u64 = 15_000;
 /// Longest such wait.
 const STILL_MS_MAX: u64 = 3_600_000;
 /// Within this time a link renews its snapshot.
@@ -101,6 +104,7 @@ fn router(shared: Shared) -> Router {
         .route("/links/{name}/resume", post(resume))
         .route("/links/{name}/promote", post(promote))
         .route("/links/{name}/failover", post(failover))
+        .route("/links/{name}/give-up", post(give_up))
         .with_state(shared)
 }
 
@@ -196,6 +200,7 @@ async fn groups(State(shared): State<Shared>, Path(name): Path<String>) -> Respo
 struct Which {
     topic: Option<String>,
     still_ms: Option<u64>,
+    abort_after_ms: Option<u64>,
 }
 
 async fn pause(shared: State<Shared>, name: Path<String>, Query(which): Query<Which>) -> Response {
@@ -207,14 +212,22 @@ async fn resume(shared: State<Shared>, name: Path<String>, Query(which): Query<W
 }
 
 async fn promote(shared: State<Shared>, name: Path<String>, Query(which): Query<Which>) -> Response {
-    let still = Duration::from_millis(which.still_ms.unwrap_or(STILL_MS).min(STILL_MS_MAX));
-    let control = Control::Promote(which.topic.clone(), Promotion::Planned { still });
+    let ms = |given: Option<u64>, usual| Duration::from_millis(given.unwrap_or(usual).min(STILL_MS_MAX));
+    let promotion = Promotion::Planned {
+        still: ms(which.still_ms, STILL_MS),
+        seal: Some(ms(which.abort_after_ms, ABORT_AFTER_MS)),
+    };
+    let control = Control::Promote(which.topic.clone(), promotion);
     ask(&shared, &name, control, which.topic).await
 }
 
 async fn failover(shared: State<Shared>, name: Path<String>, Query(which): Query<Which>) -> Response {
     let control = Control::Promote(which.topic.clone(), Promotion::Failover);
     ask(&shared, &name, control, which.topic).await
+}
+
+async fn give_up(shared: State<Shared>, name: Path<String>, Query(which): Query<Which>) -> Response {
+    ask(&shared, &name, Control::GiveUp(which.topic.clone()), which.topic).await
 }
 
 async fn ask(shared: &Shared, name: &str, control: Control, topic: Option<String>) -> Response {

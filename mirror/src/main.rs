@@ -8,7 +8,8 @@ use clap::{Parser, Subcommand};
 use serde_json::Value;
 use thalweg_mirror::client_http::{escaped, request};
 use thalweg_mirror::config::Config;
-use thalweg_mirror::{agent, line, plan, service, verify};
+use thalweg_mirror::failback::{Discard, Wish};
+use thalweg_mirror::{agent, drill, failback, failover, line, plan, service, verify};
 use thalweg_telemetry::{Shutdown, ShutdownTrigger, init_logging, shutdown_channel};
 
 /// Mirrors topics from one Kafka-compatible cluster to another, offset for offset.
@@ -43,6 +44,9 @@ enum Command {
         /// A mirror that is behind is no difference
         #[arg(long)]
         behind_ok: bool,
+        /// One link; all of the file's without it
+        #[arg(long)]
+        link: Option<String>,
     },
     /// Show what the running service does
     Status {
@@ -56,6 +60,14 @@ enum Command {
     Promote(Promote),
     /// Give mirror topics to clients now, with what they have: the source is lost
     Failover(Promote),
+    /// Make the target's topics, from which the source took over, its mirrors; exit code 3 if records wait for --confirm-discard
+    Failback(Failback),
+    /// Play a whole failover and failback on this machine, under load, and check every record, offset and group; needs nothing
+    Drill {
+        /// Records to write
+        #[arg(long, hide = true, default_value_t = drill::RECORDS)]
+        records: u64,
+    },
     /// Begin nothing new until `resume` or a restart of the service
     Pause {
         /// The file the service runs with
@@ -91,7 +103,36 @@ struct Promote {
     /// How long the source's end must stand still before a planned promotion, in milliseconds
     #[arg(long, default_value_t = 5000)]
     still_ms: u64,
+    /// How long transactions that are open when the source is sealed may go on before they are aborted, in milliseconds
+    #[arg(long, default_value_t = 15_000)]
+    abort_after_ms: u64,
+    /// Want no planned promotion any more, and open the source again where it was sealed for one
+    #[arg(long)]
+    give_up: bool,
 }
+
+/// What `failback` is told.
+#[derive(clap::Args)]
+struct Failback {
+    /// Links, in TOML
+    file: PathBuf,
+    /// The link back: its source is the side that took over, its target the side that comes back
+    link: String,
+    /// Topics of the source; all of the link's without one
+    topics: Vec<String>,
+    /// Cut off what the target alone has, after it was written to files
+    #[arg(long)]
+    confirm_discard: bool,
+    /// Folder for what the target alone has
+    #[arg(long, default_value = "failback", value_name = "DIR")]
+    export: PathBuf,
+    /// How long to wait for a broker, in seconds
+    #[arg(long, default_value_t = 60)]
+    within: u64,
+}
+
+/// Records wait for the operator's word.
+const UNCONFIRMED: u8 = 3;
 
 /// Wrong arguments or a wrong file, as clap has it.
 const USAGE: u8 = 2;
@@ -105,15 +146,26 @@ fn main() -> ExitCode {
             serve(async |shutdown| agent::run(config, shutdown).await)
         }),
         Command::Plan { file } => with_config(&file, show_plan),
-        Command::Verify { file, behind_ok } => with_config(&file, |config| show_verify(config, behind_ok)),
+        Command::Verify {
+            file,
+            behind_ok,
+            link,
+        } => with_config(&file, |mut config| {
+            if let Some(name) = &link {
+                config.links.retain(|link| link.name == *name);
+                if config.links.is_empty() {
+                    return failed(&format!("the file has no link '{name}'"));
+                }
+            }
+            show_verify(config, behind_ok)
+        }),
         Command::Status { file, watch } => with_config(&file, |config| show_status(&config, watch)),
-        Command::Promote(promote) => with_config(&promote.file, |config| {
-            let still = format!("still_ms={}", promote.still_ms);
-            show_promote(&config, "promote", &still, &promote)
-        }),
-        Command::Failover(promote) => with_config(&promote.file, |config| {
-            show_promote(&config, "failover", "", &promote)
-        }),
+        Command::Promote(promote) => with_config(&promote.file, |config| show_planned(&config, &promote)),
+        Command::Failover(promote) => with_config(&promote.file, |config| show_failover(&config, &promote)),
+        Command::Failback(failback) => {
+            with_config(&failback.file, |config| show_failback(&config, &failback))
+        }
+        Command::Drill { records } => show_drill(records),
         Command::Pause { file, link, topic } => {
             with_config(&file, |config| wish(&config, "pause", &link, topic.as_deref()))
         }
@@ -134,12 +186,13 @@ fn with_config(file: &std::path::Path, then: impl FnOnce(Config) -> ExitCode) ->
 }
 
 fn in_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
+    in_runtime_for(work).unwrap_or_else(|why| failed(&why))
+}
+
+fn in_runtime_for<T>(work: impl Future<Output = T>) -> Result<T, String> {
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(work),
-        Err(error) => {
-            eprintln!("cannot start worker threads: {error}");
-            ExitCode::FAILURE
-        }
+        Ok(runtime) => Ok(runtime.block_on(work)),
+        Err(error) => Err(format!("cannot start worker threads: {error}")),
     }
 }
 
@@ -391,7 +444,98 @@ fn wish(config: &Config, verb: &str, link: &str, topic: Option<&str>) -> ExitCod
     }
 }
 
-fn show_promote(config: &Config, verb: &str, query: &str, promote: &Promote) -> ExitCode {
+fn show_planned(config: &Config, promote: &Promote) -> ExitCode {
+    if promote.give_up {
+        return match post_for_topics(config, "give-up", "", promote) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => failed(&why),
+        };
+    }
+    let query = format!(
+        "still_ms={}&abort_after_ms={}",
+        promote.still_ms, promote.abort_after_ms
+    );
+    show_promote(config, "promote", &query, promote)
+}
+
+/// A service that never reached the source knows nothing of the mirrors; the target does.
+fn show_failover(config: &Config, promote: &Promote) -> ExitCode {
+    let Some(link) = config.links.iter().find(|link| link.name == promote.link) else {
+        return failed(&format!("the file has no link '{}'", promote.link));
+    };
+    let head = ask(config, "GET", &format!("/links/{}", escaped(&promote.link)));
+    if head.is_ok_and(|head| head["is_discovered"] == true) {
+        return show_promote(config, "failover", "", promote);
+    }
+    let within = Duration::from_secs(promote.within);
+    in_runtime(async {
+        let said = |line: &str| {
+            say(line);
+        };
+        match failover::failover(link, &promote.topics, within, said).await {
+            Ok(_) => ExitCode::SUCCESS,
+            Err(why) => failed(&why),
+        }
+    })
+}
+
+fn show_failback(config: &Config, asked: &Failback) -> ExitCode {
+    let Some(link) = config.links.iter().find(|link| link.name == asked.link) else {
+        return failed(&format!("the file has no link '{}'", asked.link));
+    };
+    let wish = Wish {
+        topics: &asked.topics,
+        export: &asked.export,
+        discard: match asked.confirm_discard {
+            true => Discard::Confirmed,
+            false => Discard::Ask,
+        },
+        within: Duration::from_secs(asked.within),
+    };
+    let outcome = in_runtime_for(failback::failback(link, &wish, |line| {
+        say(line);
+    }));
+    let outcome = match outcome {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(why)) | Err(why) => return failed(&why),
+    };
+    // A service that runs takes it up by itself, but for what it had stopped.
+    let resume = format!("/links/{}/resume", escaped(&asked.link));
+    let _ = address(config).and_then(|address| request(address, "POST", &resume));
+    say(&format!(
+        "{} partitions are mirrors of the link's source again, {} were cut back, {} wait for --confirm-discard",
+        outcome.ready,
+        outcome.discarded.len(),
+        outcome.waiting.len()
+    ));
+    match outcome.waiting.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(UNCONFIRMED),
+    }
+}
+
+fn show_drill(records: u64) -> ExitCode {
+    let said = |line: &str| {
+        say(line);
+    };
+    in_runtime(async {
+        match drill::drill(records, said).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                say(&format!("drill FAILED: {}", why.trim_end()));
+                ExitCode::FAILURE
+            }
+        }
+    })
+}
+
+fn failed(why: &str) -> ExitCode {
+    eprintln!("{}", why.trim_end());
+    ExitCode::FAILURE
+}
+
+/// Asks the service for each topic, or for all of the link's.
+fn post_for_topics(config: &Config, verb: &str, query: &str, promote: &Promote) -> Result<(), String> {
     let all = format!("/links/{}/{verb}?{query}", escaped(&promote.link));
     let paths = match promote.topics.is_empty() {
         true => vec![all],
@@ -404,11 +548,15 @@ fn show_promote(config: &Config, verb: &str, query: &str, promote: &Promote) -> 
     for path in paths {
         match address(config).and_then(|address| request(address, "POST", &path)) {
             Ok((202, _)) => {}
-            Ok((_, why)) | Err(why) => {
-                eprintln!("{}", why.trim_end());
-                return ExitCode::FAILURE;
-            }
+            Ok((_, why)) | Err(why) => return Err(why),
         }
+    }
+    Ok(())
+}
+
+fn show_promote(config: &Config, verb: &str, query: &str, promote: &Promote) -> ExitCode {
+    if let Err(why) = post_for_topics(config, verb, query, promote) {
+        return failed(&why);
     }
     let deadline = Instant::now() + Duration::from_secs(promote.within);
     loop {
@@ -423,7 +571,8 @@ fn show_promote(config: &Config, verb: &str, query: &str, promote: &Promote) -> 
                 return ExitCode::FAILURE;
             }
         };
-        let is_done = partitions.iter().all(|partition| partition["stop"] == "promoted");
+        let is_promoted = |partition: &Value| partition["stop"] == "promoted";
+        let is_done = !partitions.is_empty() && partitions.iter().all(is_promoted);
         if is_done || Instant::now() >= deadline {
             return report_promotion(&partitions, is_done);
         }
@@ -466,6 +615,9 @@ fn report_promotion(partitions: &[Value], is_done: bool) -> ExitCode {
                 ));
             }
         }
+    }
+    if partitions.is_empty() {
+        say("not promoted: the service knows no such partition yet; look at `status`");
     }
     match is_done {
         true => ExitCode::SUCCESS,

@@ -18,6 +18,7 @@ mod commands;
 mod fetching;
 mod placing;
 mod promoting;
+mod sealing;
 mod stop;
 
 use std::time::{Duration, Instant};
@@ -34,6 +35,7 @@ pub use commands::Refusal;
 pub use fetching::{FetchFailure, Fetched};
 pub use placing::Place;
 pub use promoting::Promotion;
+use sealing::AtSource;
 pub use stop::{Loss, Stop};
 
 /// Waits after failures: a target that restarts is back within seconds.
@@ -187,6 +189,7 @@ pub struct Partition {
     source_epoch: LeaderEpoch,
     /// Where the mirror ended when it was promoted.
     cut: Option<Offset>,
+    at_source: AtSource,
     losses: Vec<Loss>,
     /// What an operator should hear, until somebody takes it.
     news: Vec<String>,
@@ -232,6 +235,7 @@ impl Partition {
             still: None,
             source_epoch: LeaderEpoch::UNKNOWN,
             cut: None,
+            at_source: AtSource::default(),
             losses: Vec::new(),
             news: Vec::new(),
             appended_bytes: 0,
@@ -260,7 +264,7 @@ impl Partition {
     pub fn reason(&self) -> Option<String> {
         match &self.phase {
             Phase::Stopped(stop) => Some(stop.to_string()),
-            _ => self.reason.clone(),
+            _ => self.reason.clone().or_else(|| self.at_source.problem()),
         }
     }
 
@@ -351,6 +355,12 @@ impl Partition {
         self.is_paused = false;
         if matches!(self.phase, Phase::Stopped(_)) {
             self.corrupt_tries = 0;
+            // It may be a mirror again (failback), and then nothing of the promotion holds any more.
+            if self.cut.is_some() || self.stop() == Some(&Stop::Promoted) {
+                (self.cut, self.still) = (None, None);
+                self.at_source = AtSource::default();
+                self.session = 0;
+            }
             self.doubt();
             self.phase = self.phase_after_doubt();
         }
@@ -442,6 +452,13 @@ impl Partition {
         self.doubt();
         self.reason = None;
         self.news.push(format!("stopped: {stop}"));
+        // A source that comes back must not take records beside the promoted partition.
+        match (&stop, &self.report) {
+            (Stop::Promoted, Some(report)) => {
+                self.at_source.want_seal(report.leader_epoch, self.complete_at);
+            }
+            _ => self.at_source.want_nothing(),
+        }
         self.phase = Phase::Stopped(stop);
     }
 

@@ -50,6 +50,8 @@ pub struct PartitionStatus {
     pub newest_ms: Option<i64>,
     /// From that timestamp to the append, in milliseconds.
     pub latency_ms: Option<i64>,
+    /// Where the source ended when it was sealed for a promotion.
+    pub sealed_at: Option<i64>,
     /// Where the mirror ended when it was promoted.
     pub cut: Option<i64>,
     /// Ranges of offsets that a rule gave up.

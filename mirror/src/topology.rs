@@ -330,7 +330,8 @@ fn refusal(id: LinkId, cluster_id: &str, source: &str, there: &Topic) -> Option<
     let name = &there.metadata.name;
     let Some(owner) = there.origin.link else {
         return Some(format!(
-            "the target has a topic '{name}' that is no mirror; use a prefix, exclude the topic, or remove the one at the target"
+            "the target has a topic '{name}' that is no mirror; use a prefix, exclude the topic, or remove the one at the \
+             target; `thalweg-mirror failback` makes it a mirror of the topic that took over from it"
         ));
     };
     if owner != id {

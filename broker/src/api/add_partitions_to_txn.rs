@@ -169,11 +169,11 @@ fn check(exchange: &Exchange, topics: &[AddPartitionsToTxnTopic]) -> Vec<AskedPa
         let is_internal = view.as_ref().is_some_and(|view| view.is_internal());
         let may_write = !is_client
             || (!is_internal && exchange.may(Operation::Write, Resource::topic(topic.name.as_str())));
-        let is_mirror = |index: i32| {
+        let takes_none = |index: i32| {
             let log = view
                 .as_ref()
                 .and_then(|view| exchange.context.topics.log(view, PartitionIndex(index)));
-            log.is_some_and(|log| log.write_state() == WriteState::OwnedByLink)
+            log.is_some_and(|log| log.write_state() != WriteState::Open)
         };
         let count = view.as_ref().map_or(0, |view| view.partitions);
         for index in &topic.partitions {
@@ -181,8 +181,8 @@ fn check(exchange: &Exchange, topics: &[AddPartitionsToTxnTopic]) -> Vec<AskedPa
                 Some(ErrorCode::TopicAuthorizationFailed)
             } else if !(0..count).contains(index) {
                 Some(ErrorCode::UnknownTopicOrPartition)
-            } else if is_mirror(*index) {
-                // Only its link writes there, markers too.
+            } else if takes_none(*index) {
+                // Only a mirror's link writes there, markers too; a sealed partition takes no new records.
                 Some(ErrorCode::PolicyViolation)
             } else {
                 None

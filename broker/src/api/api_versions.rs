@@ -33,7 +33,7 @@ const TRANSACTION_VERSION: &str = "transaction.version";
 const TRANSACTION_LEVEL_MAX: i16 = 2;
 
 /// Versions of the mirror extension of Produce.
-const MIRROR_LEVEL_MAX: i16 = 1;
+const MIRROR_LEVEL_MIN: i16 = 1;
 
 /// Longest name or version that is kept; both end up in logs and metric labels.
 const SOFTWARE_TEXT_LENGTH_MAX: usize = 128;
@@ -97,14 +97,14 @@ fn response(error: ErrorCode, version: i16) -> ApiVersionsResponse {
         response.finalized_features.push(
             FinalizedFeatureKey::default()
                 .with_name(StrBytes::from_static_str(mirror::FEATURE))
-                .with_min_version_level(MIRROR_LEVEL_MAX)
-                .with_max_version_level(MIRROR_LEVEL_MAX),
+                .with_min_version_level(MIRROR_LEVEL_MIN)
+                .with_max_version_level(mirror::FEATURE_VERSION),
         );
         response.supported_features.push(
             SupportedFeatureKey::default()
                 .with_name(StrBytes::from_static_str(mirror::FEATURE))
-                .with_min_version(MIRROR_LEVEL_MAX)
-                .with_max_version(MIRROR_LEVEL_MAX),
+                .with_min_version(MIRROR_LEVEL_MIN)
+                .with_max_version(mirror::FEATURE_VERSION),
         );
     }
     if version >= LEVEL_0_SINCE {

@@ -28,7 +28,7 @@ fn the_transaction_version_is_finalized_and_its_levels_are_told_from_version_4()
             })
             .collect();
         let expected: &[_] = if version >= 3 {
-            &[("transaction.version", 2, 2), ("thalweg.mirror", 1, 1)]
+            &[("transaction.version", 2, 2), ("thalweg.mirror", 1, 2)]
         } else {
             &[]
         };

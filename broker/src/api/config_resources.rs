@@ -17,7 +17,7 @@ use super::refusal::{Refusal, to_the_end};
 use super::{Context, Operation, Request, Resource};
 use crate::broker_configs::BrokerConfigError;
 use crate::topics::{
-    ConfigChange, MIRROR_KEY_PREFIX, TopicError, TopicView, check_topic_name, is_synced_key,
+    ConfigChange, Handover, MIRROR_KEY_PREFIX, TopicError, TopicView, check_topic_name, is_synced_key,
 };
 
 /// Kafka's number of topics as config resources.
@@ -298,6 +298,12 @@ async fn alter_topic(
         .into_iter()
         .map(|(key, value)| ConfigChange { key, value })
         .collect();
+    let is_handover = changes
+        .iter()
+        .any(|change| change.key.starts_with(MIRROR_KEY_PREFIX));
+    if let Some(link) = link.filter(|_| is_handover) {
+        return hand_over(context, &view, changes, Handover { link, principal }, mode).await;
+    }
     match mode {
         Mode::Validate => {
             context.topics.check_configs(view.id, &changes)?;
@@ -305,6 +311,26 @@ async fn alter_topic(
         Mode::Apply => {
             tracing::info!(topic = %view.name, keys = shown, principal, "topic settings change");
             context.topics.alter_configs(view.id, changes, principal).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A link makes a topic its mirror, or lets go of one that was promoted.
+async fn hand_over(
+    context: &Context,
+    view: &TopicView,
+    changes: Vec<ConfigChange>,
+    by: Handover,
+    mode: Mode,
+) -> Result<(), Refusal> {
+    match mode {
+        Mode::Validate => {
+            context.topics.check_handover(view, &changes, by.link)?;
+        }
+        Mode::Apply => {
+            tracing::info!(topic = %view.name, ?changes, principal = by.principal, "a topic changes hands");
+            context.topics.hand_over(view, changes, by).await?;
         }
     }
     Ok(())

@@ -287,3 +287,111 @@ async fn half_a_mirror_and_a_malformed_operation_are_refused() {
         ErrorCode::InvalidRequest
     );
 }
+
+async fn change(broker: &TestBroker, pairs: &[(&str, Option<&str>)], link: Option<LinkId>) -> i16 {
+    let configs = pairs.iter().map(|(key, text)| {
+        AlterableConfig::default()
+            .with_name(StrBytes::from_string((*key).to_owned()))
+            .with_config_operation(i8::from(text.is_none()))
+            .with_value(text.map(|text| StrBytes::from_string(text.to_owned())))
+    });
+    let resource = AlterConfigsResource::default()
+        .with_resource_type(2)
+        .with_resource_name(StrBytes::from_static_str("orders"))
+        .with_configs(configs.collect())
+        .with_unknown_tagged_fields(link.map(|link| tag(&link.0)).unwrap_or_default());
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    broker.call(1, &request).await.responses[0].error_code
+}
+
+const SEAL: Operation = Operation::Seal {
+    epoch_below: LeaderEpoch(i32::MAX),
+};
+
+/// Needs neither link nor claim: it is about a topic of clients.
+#[tokio::test]
+async fn a_topic_is_sealed_told_and_opened_again() {
+    let disk = SimulatedDisk::new();
+    let broker = TestBroker::start_on(&disk);
+    let mut topic = new_mirror("orders", &[]);
+    topic.configs.clear();
+    broker.context.topics.create(&topic).await.unwrap();
+    let plain = || produce(BTreeMap::new(), Some(source_batch(0, -1).freeze()));
+    assert_eq!(ask(&broker, &plain()).await.code, ErrorCode::None);
+    let none = (LinkId::NONE, 0, -1);
+    let (code, report) = operate(&broker, none, SEAL, &[]).await;
+    assert_eq!((code, report.ownership), (ErrorCode::None, Ownership::Sealed));
+    assert_eq!(report.log_end, Offset(1));
+    let refused = ask(&broker, &plain()).await;
+    assert_eq!(refused.code, ErrorCode::PolicyViolation);
+    assert!(
+        refused.message.contains("sealed at offset 1"),
+        "{}",
+        refused.message
+    );
+    assert_ne!(
+        grow(&broker, 2, None).await,
+        0,
+        "a new partition would take records"
+    );
+    let (code, report) = operate(&broker, none, Operation::Unseal, &[]).await;
+    assert_eq!((code, report.ownership), (ErrorCode::None, Ownership::Open));
+    assert_eq!(ask(&broker, &plain()).await.code, ErrorCode::None);
+    let below = Operation::Seal {
+        epoch_below: report.leader_epoch,
+    };
+    assert_eq!(
+        operate(&broker, none, below, &[]).await.0,
+        ErrorCode::FencedLeaderEpoch
+    );
+}
+
+#[tokio::test]
+async fn a_topic_of_clients_becomes_a_mirror_and_a_promoted_mirror_an_ordinary_topic() {
+    let disk = SimulatedDisk::new();
+    let broker = TestBroker::start_on(&disk);
+    let mut topic = new_mirror("orders", &[]);
+    topic.configs.clear();
+    broker.context.topics.create(&topic).await.unwrap();
+    let plain = || produce(BTreeMap::new(), Some(source_batch(0, -1).freeze()));
+    assert_eq!(ask(&broker, &plain()).await.code, ErrorCode::None);
+    let link = "ab".repeat(16);
+    let mirror = [
+        ("mirror.link", Some(link.as_str())),
+        ("mirror.source.topic", Some("orders")),
+        ("mirror.source.cluster.id", Some("east")),
+    ];
+    let (ok, invalid) = (0, ErrorCode::InvalidConfig.code());
+    assert_eq!(change(&broker, &mirror, None).await, invalid, "no link asks");
+    assert_eq!(change(&broker, &mirror, Some(OTHER)).await, invalid);
+    assert_eq!(change(&broker, &mirror, Some(LINK)).await, ok);
+    assert_eq!(ask(&broker, &plain()).await.code, ErrorCode::PolicyViolation);
+    let (code, report) = operate(&broker, (LINK, 0, -1), CLAIM, &[]).await;
+    assert_eq!((code, report.ownership), (ErrorCode::None, Ownership::Link));
+    assert_eq!(report.log_end, Offset(1), "it keeps what it has");
+    assert_eq!(
+        change(&broker, &[("mirror.link", None)], Some(LINK)).await,
+        ErrorCode::PolicyViolation.code(),
+        "while the link owns it"
+    );
+    let promote = Operation::Promote {
+        epoch_above: LeaderEpoch(0),
+    };
+    let session = (LINK, report.session, -1);
+    assert_eq!(operate(&broker, session, promote, &[]).await.0, ErrorCode::None);
+    assert_eq!(change(&broker, &[("mirror.link", None)], Some(LINK)).await, ok);
+    let view = broker.context.topics.by_name("orders").unwrap();
+    assert_eq!(view.mirror, None);
+    assert_eq!(
+        view.overrides.get("mirror.source.topic").map(String::as_str),
+        Some("orders"),
+        "where it came from is kept"
+    );
+    assert_eq!(ask(&broker, &plain()).await.code, ErrorCode::None);
+    assert_eq!(
+        change(&broker, &mirror, Some(LINK)).await,
+        ok,
+        "and a mirror again"
+    );
+    assert_eq!(ask(&broker, &plain()).await.code, ErrorCode::PolicyViolation);
+}

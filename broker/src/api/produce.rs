@@ -211,8 +211,9 @@ async fn admit_transactions(
         for (partition, guard) in &mut topic.partitions {
             if let Some(header) = transactional_header(partition)
                 && let Some(log) = context.topics.log(view, partition.index)
-                // A transaction with a mirror's partition would wait for a marker that nobody may write there.
-                && log.write_state() != WriteState::OwnedByLink
+                // A transaction with a mirror's partition would wait for a marker that nobody may write there; a sealed one
+                // takes nothing but repeats, about which nobody is asked.
+                && log.write_state() == WriteState::Open
             {
                 batches.push(TransactionalBatch { log, header });
                 places.push(guard);

@@ -84,10 +84,10 @@ impl MirrorOperationError {
             Self::Malformed(_) => (Code::InvalidRequest, Reason::Malformed),
             Self::Run(error) => (run_error_code(error), Reason::Malformed),
             Self::Log(refusal) => match refusal {
-                MirrorRefusal::NotOwned(_) => (Code::PolicyViolation, Reason::Link),
-                MirrorRefusal::Claimed { .. } | MirrorRefusal::Fenced { .. } => {
-                    (Code::FencedLeaderEpoch, Reason::Session)
-                }
+                MirrorRefusal::NotOwned(_) | MirrorRefusal::LinksOwn => (Code::PolicyViolation, Reason::Link),
+                MirrorRefusal::Claimed { .. }
+                | MirrorRefusal::Fenced { .. }
+                | MirrorRefusal::Newer { .. } => (Code::FencedLeaderEpoch, Reason::Session),
                 MirrorRefusal::End { .. } => (Code::OffsetOutOfRange, Reason::End),
                 MirrorRefusal::Busy(_) => (Code::RequestTimedOut, Reason::Broker),
                 MirrorRefusal::EpochFell { .. } => (Code::InvalidRecord, Reason::Malformed),
@@ -225,7 +225,9 @@ impl MirrorRequest {
             .command
             .map_err(|error| MirrorOperationError::Malformed(error.to_string()))?;
         let (link, log) = (command.fence.link, &self.log);
-        if self.link != Some(link) || link == LinkId::NONE {
+        // What concerns clients' partitions is asked for by no link, and everyone who may act as one may look.
+        let needs_link = command.operation != Operation::Inspect && !command.operation.is_of_clients();
+        if needs_link && (self.link != Some(link) || link == LinkId::NONE) {
             let what = match self.link {
                 Some(_) => "the topic is the mirror of another link",
                 None => "the topic is no mirror",
@@ -280,6 +282,8 @@ impl MirrorRequest {
                 log.release(fence)?;
                 durable(None)
             }
+            Operation::Seal { epoch_below } => durable(log.seal(epoch_below)?),
+            Operation::Unseal => durable(log.unseal()?),
         })
     }
 }

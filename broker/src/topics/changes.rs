@@ -82,8 +82,10 @@ pub enum TopicError {
     /// A setting.
     #[error(transparent)]
     Config(#[from] SettingError),
-    /// A setting that a topic has from its creation or not at all.
-    #[error("{key} is set when a topic is created and never changed: create another topic")]
+    /// A setting that says whose a topic is.
+    #[error(
+        "{key} is set when a topic is created; later only a mirror link changes it (`thalweg-mirror failback`): create another topic"
+    )]
     FixedAtCreation {
         /// The key.
         key: String,
@@ -254,6 +256,13 @@ impl Topics {
                 name: view.name.to_string(),
             });
         }
+        if self.is_sealed(&view) {
+            let what = format!(
+                "topic '{}' is sealed: a new partition would take records",
+                view.name
+            );
+            return Err(TopicError::Partitions(what));
+        }
         if count > PARTITIONS_MAX {
             let what = format!("{count} partitions: a topic has at most {PARTITIONS_MAX}");
             return Err(TopicError::Partitions(what));
@@ -351,7 +360,7 @@ fn check_factor(factor: ReplicationFactor, settings: &Settings) -> Result<(), To
 }
 
 /// Runs work that waits for the disk where it holds up nobody.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, TopicError> + Send + 'static,
 ) -> Result<T, TopicError> {
     match tokio::task::spawn_blocking(work).await {

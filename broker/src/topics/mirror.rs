@@ -1,7 +1,8 @@
 //! Mirror topics: which link a topic was created for, and who may change it.
 //!
-//! A topic is a mirror from its creation, by settings that never change: so there is no moment, over a crash neither, in
-//! which a client could write to it. Whether a partition is still the link's is in its log; one that was promoted is not.
+//! A topic is a mirror from its creation, by its settings: so there is no moment, over a crash neither, in which a client
+//! could write to it. Whether a partition is still the link's is in its log; one that was promoted is not. A topic that
+//! clients wrote to becomes a mirror by [`super::handover`].
 
 use std::collections::BTreeMap;
 
@@ -65,7 +66,7 @@ impl MirrorLink {
     }
 
     /// Says in words whose a topic is.
-    fn describe(&self, topic: &str) -> String {
+    pub(super) fn describe(&self, topic: &str) -> String {
         let cluster = match &*self.source_cluster {
             "" => String::new(),
             cluster => format!(" in cluster {cluster}"),
@@ -84,7 +85,7 @@ fn shown(id: LinkId) -> String {
 }
 
 /// Reads a link's id: 32 hexadecimal digits, or a UUID with its dashes. The settings have checked the form.
-fn link_id(text: &str) -> Option<LinkId> {
+pub(super) fn link_id(text: &str) -> Option<LinkId> {
     let digits: String = text.trim().chars().filter(|digit| *digit != '-').collect();
     let id = LinkId(u128::from_str_radix(&digits, 16).ok()?.to_be_bytes());
     (digits.len() == 32 && id != LinkId::NONE).then_some(id)

@@ -6,12 +6,14 @@
 
 mod changes;
 mod deletion;
+mod handover;
 mod mirror;
 mod names;
 mod view;
 
 pub use changes::{ConfigChange, NewTopic, ReplicationFactor, TopicError, is_internal_name};
 pub use deletion::Deletion;
+pub use handover::Handover;
 pub use mirror::{KEY_PREFIX as MIRROR_KEY_PREFIX, MirrorLink, is_synced_key, topic_role};
 pub use names::{InvalidName, check_topic_name};
 pub use view::{TopicView, log_config};

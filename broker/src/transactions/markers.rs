@@ -193,7 +193,7 @@ impl Work {
                 Verdict::NotOurs => {
                     tracing::error!(
                         transactional_id = %self.markers.transactional_id, topic, partition = partition.0, %error,
-                        "a marker is dropped: a mirror link owns the partition, so no transaction of this cluster is in it"
+                        "a marker is dropped: a mirror link owns the partition, and its source says how transactions in it end"
                     );
                     return Ok(None);
                 }
@@ -242,6 +242,11 @@ fn judge(error: &MarkerError) -> Verdict {
     match error {
         // A topic is deleted for good; `Closed` is what its log says a moment before.
         MarkerError::UnknownPartition | MarkerError::Append(AppendError::Closed) => Verdict::Unneeded,
+        // No batch of the transaction got in before the partition was sealed.
+        MarkerError::Append(AppendError::WriteState {
+            state: WriteState::SealedAt(_),
+            ..
+        }) => Verdict::Unneeded,
         MarkerError::Append(
             AppendError::Sequence(SequenceError::StaleEpoch { .. })
             | AppendError::TransactionCoordinatorFenced { .. },

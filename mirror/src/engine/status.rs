@@ -59,6 +59,7 @@ fn describe(entry: &Entry, now: Instant) -> PartitionStatus {
         appended_batches,
         appended_records: partition.appended_records(),
         newest_ms: partition.newest().map(thalweg_types::TimestampMs::get),
+        sealed_at: partition.sealed_at().map(thalweg_types::Offset::get),
         cut: partition.cut().map(thalweg_types::Offset::get),
         losses: partition.losses().iter().map(ToString::to_string).collect(),
         ..PartitionStatus::default()

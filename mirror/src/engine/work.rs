@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use thalweg_client::{
-    BrokerError, ClientError, Cluster, Connection, FetchOptions, FetchTarget, FetchedPartition, Isolation,
-    MirrorAnswer, MirrorCommand, OffsetQuery, TopicPartition,
+    BrokerError, ClientError, Cluster, Connection, EndedTransactions, FetchOptions, FetchTarget,
+    FetchedPartition, Isolation, MirrorAnswer, MirrorCommand, OffsetQuery, TopicPartition,
 };
 use thalweg_types::{BrokerId, ErrorCode, LeaderEpoch, Offset};
 
@@ -37,9 +37,19 @@ pub(super) enum Done {
     },
     Commands {
         broker: BrokerId,
-        answers: Vec<(usize, Result<(), Refusal>, Option<thalweg_wire::mirror::Report>)>,
+        answers: Vec<Answer>,
     },
+    /// Of seals.
+    SourceCommands {
+        broker: BrokerId,
+        answers: Vec<Answer>,
+    },
+    /// Of the source, for partitions that are sealed.
+    TransactionsEnded(Result<EndedTransactions, String>),
 }
+
+/// What became of the command for a partition of the engine.
+pub(super) type Answer = (usize, Result<(), Refusal>, Option<thalweg_wire::mirror::Report>);
 
 /// One fetch request.
 pub(super) struct FetchWork {
@@ -217,6 +227,27 @@ pub(super) async fn commands(
     broker: BrokerId,
     wanted: Vec<(usize, MirrorCommand)>,
 ) -> Done {
+    let answers = command(&cluster, broker, wanted).await;
+    Done::Commands { broker, answers }
+}
+
+/// Sends commands to a source broker.
+pub(super) async fn source_commands(
+    cluster: Cluster,
+    broker: BrokerId,
+    wanted: Vec<(usize, MirrorCommand)>,
+) -> Done {
+    let answers = command(&cluster, broker, wanted).await;
+    Done::SourceCommands { broker, answers }
+}
+
+/// Ends the transactions that are open in partitions of the source.
+pub(super) async fn end_transactions(cluster: Cluster, partitions: Vec<TopicPartition>) -> Done {
+    let ended = cluster.abort_open_transactions(&partitions).await;
+    Done::TransactionsEnded(ended.map_err(|error| error.to_string()))
+}
+
+async fn command(cluster: &Cluster, broker: BrokerId, wanted: Vec<(usize, MirrorCommand)>) -> Vec<Answer> {
     let (indexes, commands): (Vec<usize>, Vec<MirrorCommand>) = wanted.into_iter().unzip();
     let partitions: Vec<TopicPartition> = commands.iter().map(|command| command.partition.clone()).collect();
     let outcome = async {
@@ -235,7 +266,7 @@ pub(super) async fn commands(
                 .collect()
         })
         .map_err(|error| error.to_string());
-    let answers = indexes
+    indexes
         .into_iter()
         .zip(partitions)
         .map(|(index, partition)| match &mut found {
@@ -252,9 +283,6 @@ pub(super) async fn commands(
                     (index, Err(Refusal::Lost(said)), None)
                 }
             },
-        });
-    Done::Commands {
-        broker,
-        answers: answers.collect(),
-    }
+        })
+        .collect()
 }

@@ -168,7 +168,12 @@ impl Partition {
                 self.place_anew();
             }
             Operation::SetSourceEnd { .. } => self.renewed(now),
-            Operation::SetLogStart { .. } | Operation::Promote { .. } | Operation::Release => {}
+            // Seals are asked of the source, see `sealing`.
+            Operation::SetLogStart { .. }
+            | Operation::Promote { .. }
+            | Operation::Release
+            | Operation::Seal { .. }
+            | Operation::Unseal => {}
         }
         self.settle();
     }

@@ -514,7 +514,9 @@ fn a_planned_promotion_waits_until_everything_is_there_and_still() {
     let mut world = World::new(source, rules());
     world.settle();
     let still = Duration::from_secs(2);
-    world.partition.promote(Promotion::Planned { still }, world.now);
+    world
+        .partition
+        .promote(Promotion::Planned { still, seal: None }, world.now);
     for _ in 0..50 {
         world.now += Duration::from_millis(100);
         world.step();
@@ -531,6 +533,98 @@ fn a_planned_promotion_waits_until_everything_is_there_and_still() {
         (Ownership::Open, Some(Offset(21)))
     );
     world.assert_equal();
+}
+
+/// What the source says when it was asked to be sealed or opened.
+fn source_says(world: &mut World, ownership: Ownership) -> Operation {
+    let command = world.partition.source_command(world.now).expect("a wish");
+    world.partition.source_commanded();
+    assert_eq!(world.partition.source_command(world.now), None, "one at a time");
+    let report = Report {
+        log_end: Offset(world.source.end),
+        ownership,
+        ..world.target.report()
+    };
+    world.partition.source_answered(Ok(()), Some(report), world.now);
+    command.operation
+}
+
+#[test]
+fn a_source_that_can_be_sealed_is_and_nothing_that_it_got_before_is_left_out() {
+    let mut source = three();
+    source.unstable = 15;
+    let mut world = World::new(source, rules());
+    world.settle();
+    let planned = Promotion::Planned {
+        still: Duration::from_secs(3600),
+        seal: Some(Duration::from_secs(5)),
+    };
+    world.partition.promote(planned, world.now);
+    let operation = source_says(&mut world, Ownership::Sealed);
+    assert!(matches!(operation, Operation::Seal { .. }));
+    assert_eq!(world.partition.sealed_at(), Some(Offset(21)));
+    for _ in 0..50 {
+        world.now += Duration::from_millis(100);
+        world.step();
+    }
+    assert_eq!(world.target.ownership, Ownership::Link, "a transaction is open");
+    assert!(world.partition.waits_for_transactions(world.now));
+    world.source.unstable = 0;
+    for _ in 0..20 {
+        world.now += Duration::from_millis(100);
+        world.step();
+    }
+    assert_eq!(world.partition.stop(), Some(&Stop::Promoted));
+    assert_eq!(world.partition.cut(), Some(Offset(21)));
+    world.assert_equal();
+}
+
+#[test]
+fn a_promotion_that_is_given_up_opens_the_source_and_one_that_was_sent_is_not() {
+    let mut source = three();
+    source.unstable = 15;
+    let mut world = World::new(source, rules());
+    world.settle();
+    let planned = Promotion::Planned {
+        still: Duration::ZERO,
+        seal: Some(Duration::from_secs(5)),
+    };
+    world.partition.promote(planned, world.now);
+    source_says(&mut world, Ownership::Sealed);
+    world.partition.give_up(world.now);
+    assert_eq!(source_says(&mut world, Ownership::Open), Operation::Unseal);
+    assert_eq!(world.partition.sealed_at(), None);
+    world.source.unstable = 0;
+    assert_eq!(world.settle(), State::Live, "nothing is promoted");
+    world.partition.promote(planned, world.now);
+    source_says(&mut world, Ownership::Sealed);
+    assert_eq!(world.settle(), State::Stopped);
+    assert_eq!(world.partition.stop(), Some(&Stop::Promoted));
+    world.partition.give_up(world.now);
+    let wish = world
+        .partition
+        .source_command(world.now)
+        .map(|command| command.operation);
+    assert!(!matches!(wish, Some(Operation::Unseal)), "{wish:?}");
+}
+
+#[test]
+fn the_source_of_a_promoted_partition_is_sealed_below_its_epoch() {
+    let mut world = World::new(three(), rules());
+    world.settle();
+    world.partition.promote(Promotion::Failover, world.now);
+    world.settle();
+    let epoch_below = LeaderEpoch(1_000_000);
+    let command = world.partition.source_command(world.now).expect("a seal");
+    assert_eq!(command.operation, Operation::Seal { epoch_below });
+    world.partition.source_commanded();
+    let refusal = Refusal::Code(ErrorCode::FencedLeaderEpoch, None);
+    world.partition.source_answered(Err(refusal), None, world.now);
+    assert_eq!(
+        world.partition.source_command(world.now),
+        None,
+        "it was given to clients since"
+    );
 }
 
 #[test]

@@ -7,13 +7,18 @@ use thalweg_wire::mirror::Operation;
 
 use super::{Partition, Phase, Stop};
 
+/// Epochs that a failover leaves out: a source that comes back begins one with each start, and must stay below for long.
+const FAILOVER_EPOCHS: i32 = 1_000;
+
 /// How a partition is promoted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Promotion {
-    /// When it has everything, no transaction is open, and the source's end has stood still for so long.
+    /// When it has everything and no transaction is open.
     Planned {
-        /// How long.
+        /// How long the source's end must have stood still, where the source cannot be sealed.
         still: Duration,
+        /// The source is sealed first; transactions that are open then may go on for so long, and are aborted.
+        seal: Option<Duration>,
     },
     /// Now, with what it has: the source is lost.
     Failover,
@@ -30,8 +35,12 @@ impl Partition {
         if promotion == Promotion::Failover && matches!(self.phase, Phase::Stopped(_)) {
             self.resume(now);
         }
-        if promotion == Promotion::Failover {
-            self.proceed();
+        match promotion {
+            Promotion::Failover => self.proceed(),
+            Promotion::Planned { seal: Some(_), .. } => {
+                self.at_source.want_seal(LeaderEpoch(i32::MAX), now);
+            }
+            Promotion::Planned { seal: None, .. } => {}
         }
     }
 
@@ -57,31 +66,39 @@ impl Partition {
         let may = match (self.promotion?, &self.phase) {
             (_, Phase::Claiming | Phase::Stopped(_)) => false,
             (Promotion::Failover, _) => self.session > 0,
-            (Promotion::Planned { still }, Phase::Copying) => self.has_all(still, now),
+            (Promotion::Planned { still, seal }, Phase::Copying) => self.has_all(still, seal, now),
             (Promotion::Planned { .. }, _) => false,
         };
         let last = self
             .report
             .as_ref()
             .map_or(LeaderEpoch::UNKNOWN, |report| report.last_epoch);
-        let epoch_above = self.source_epoch.max(last).max(LeaderEpoch(0));
+        let announced = self.source_epoch.max(last).max(LeaderEpoch(0));
         // A failover takes what is there; a planned one must not lose an append that nobody knows of.
-        let end = match self.promotion? {
-            Promotion::Planned { .. } => self.log_end(),
-            Promotion::Failover => Offset::UNKNOWN,
+        let (epoch_above, end) = match self.promotion? {
+            Promotion::Planned { .. } => (announced, self.log_end()),
+            Promotion::Failover => (
+                LeaderEpoch(announced.0.saturating_add(FAILOVER_EPOCHS)),
+                Offset::UNKNOWN,
+            ),
         };
         may.then_some((Operation::Promote { epoch_above }, end))
     }
 
-    fn has_all(&self, still: Duration, now: Instant) -> bool {
-        let (Some(place), Some((end, since))) = (self.place, self.still) else {
+    fn has_all(&self, still: Duration, seal: Option<Duration>, now: Instant) -> bool {
+        let Some(place) = self.place else {
             return false;
         };
         let has_all = self.is_caught_up && self.buffered.is_none() && self.advance_to.is_none();
-        has_all
-            && place.stable_end == end
-            && self.log_end() == end
-            && now.saturating_duration_since(since) >= still
+        let is_last = match (seal, self.sealed_at(), self.still) {
+            // What the source said before it was sealed may not be all.
+            (Some(_), Some(sealed_at), _) => place.end >= sealed_at,
+            (None, _, Some((end, since))) => {
+                place.end == end && now.saturating_duration_since(since) >= still
+            }
+            _ => false,
+        };
+        has_all && is_last && place.stable_end == place.end && self.log_end() == place.end
     }
 
     pub(super) fn promoted(&mut self) {

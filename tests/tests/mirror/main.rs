@@ -5,6 +5,7 @@
 
 mod anomalies;
 mod copy;
+mod failback;
 mod following;
 mod groups;
 mod kafka;

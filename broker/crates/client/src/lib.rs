@@ -2,7 +2,7 @@
 //!
 //! Owns sockets, version negotiation, the order of answers, metadata and retries. Does not own records: fetched
 //! batches are handed out, and batches to produce are taken, as the bytes of the wire. It keeps no consumer
-//! state and joins no groups.
+//! state; who is a group's member, or writes transactions, makes each step itself.
 //!
 //! Invariant: no byte from a broker reaches the message decoder before [`thalweg_wire::guard`] has bounded it, and no
 //! answer makes memory grow past [`ClientConfig::response_size_max`] per connection.
@@ -32,7 +32,8 @@ mod versions;
 pub use admin::{
     AlterOperation, ClusterDescription, CommitOffset, CommittedOffset, ConfigAlteration, ConfigEntry,
     ConfigResource, ConfigSource, CreatedTopic, DescribedBroker, DescribedLogDir, DescribedMember,
-    GroupDescription, GroupListing, LogDirReplica, NewTopic, ResourceKind, Validation,
+    EndedTransactions, GroupDescription, GroupListing, GroupMember, LogDirReplica, MemberSettings, NewTopic,
+    ResourceKind, Validation,
 };
 pub use backoff::Backoff;
 pub use cluster::Cluster;

@@ -48,6 +48,14 @@ impl Connection {
             .is_some_and(|(_, max)| max >= i16::from(mirror::VERSION))
     }
 
+    /// Tells whether partitions of the cluster can be sealed, and its topics become mirrors after clients wrote to them.
+    #[must_use]
+    pub fn speaks_seal(&self) -> bool {
+        self.versions()
+            .feature(mirror::FEATURE)
+            .is_some_and(|(_, max)| max >= mirror::FEATURE_VERSION_SEAL)
+    }
+
     /// Sends commands for partitions this broker leads, at most one for each partition.
     ///
     /// A broker without the extension would take records as a client's: nothing is sent to one. Partitions the broker

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
-use kafka_protocol::messages::{InitProducerIdRequest, ProduceRequest, TopicName};
+use kafka_protocol::messages::{InitProducerIdRequest, ProduceRequest, TopicName, TransactionalId};
 use kafka_protocol::protocol::StrBytes;
 use thalweg_types::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs};
 
@@ -18,6 +18,9 @@ use crate::{BrokerError, ClientError, Cluster, Connection, Resource, TopicPartit
 const API: &str = "Produce";
 /// Version 13 names topics by id only (KIP-516).
 const VERSION_MAX: i16 = 12;
+/// From version 12 on a batch adds its partition to the transaction by itself, and the transaction ends in another way
+/// (KIP-890).
+const TRANSACTION_VERSION_MAX: i16 = 11;
 /// Version 6 is not stable.
 const INIT_PRODUCER_ID_VERSION_MAX: i16 = 5;
 
@@ -100,8 +103,35 @@ impl Connection {
         batches: Vec<ProduceBatch>,
         options: ProduceOptions,
     ) -> Result<Vec<ProducedPartition>, ClientError> {
-        let version = self.negotiate::<ProduceRequest>(VERSION_MAX)?;
+        self.send_batches(batches, options, None).await
+    }
+
+    /// As [`Connection::produce`], for batches of a transaction that has these partitions.
+    ///
+    /// # Errors
+    /// Those of [`Connection::produce`].
+    pub async fn produce_in_transaction(
+        &self,
+        transactional_id: &str,
+        batches: Vec<ProduceBatch>,
+        options: ProduceOptions,
+    ) -> Result<Vec<ProducedPartition>, ClientError> {
+        self.send_batches(batches, options, Some(transactional_id)).await
+    }
+
+    async fn send_batches(
+        &self,
+        batches: Vec<ProduceBatch>,
+        options: ProduceOptions,
+        transactional_id: Option<&str>,
+    ) -> Result<Vec<ProducedPartition>, ClientError> {
+        let version = self.negotiate::<ProduceRequest>(match transactional_id {
+            Some(_) => TRANSACTION_VERSION_MAX,
+            None => VERSION_MAX,
+        })?;
+        let id = transactional_id.map(|id| TransactionalId(StrBytes::from_string(id.to_owned())));
         let request = ProduceRequest::default()
+            .with_transactional_id(id)
             .with_acks(match options.acks {
                 Acks::All => -1,
                 Acks::Leader => 1,

@@ -69,11 +69,11 @@ topic_settings! {
     segment_jitter_ms: ulong Ms "segment.jitter.ms" = "0", min(0), ["log.roll.jitter.ms", "log.roll.jitter.hours"], Kafka, "Random part taken off segment.ms, so that partitions do not all roll at once.";
     segment_ms: ulong Ms "segment.ms" = "604800000", min(1), ["log.roll.ms", "log.roll.hours"], Kafka, "Age at which a segment is sealed even if it is not full.";
     unclean_leader_election_enable: bool None "unclean.leader.election.enable" = "false", Rule::Any, ["unclean.leader.election.enable"], Stored, "Lets a copy that is behind lead when no other is left, losing records.";
-    mirror_link: string None "mirror.link" = "", Rule::LinkId, [], Ours, "Makes the topic a mirror that only this link writes to: the link's id, 32 hexadecimal digits or a UUID. Set when the topic is created, and never changed.";
-    mirror_source_cluster_id: string None "mirror.source.cluster.id" = "", Rule::Any, [], Ours, "The cluster that the topic is a mirror of. Set when the topic is created, and never changed.";
-    mirror_source_lineage: string None "mirror.source.lineage" = "", Rule::Any, [], Ours, "The clusters that the records came through before that cluster, the nearest first, with commas: by it a ring of mirrors is seen. Set when the topic is created, and never changed.";
-    mirror_source_topic: string None "mirror.source.topic" = "", Rule::Any, [], Ours, "The topic there that this one is a mirror of. Set when the topic is created, and never changed.";
-    mirror_source_topic_id: string None "mirror.source.topic.id" = "", Rule::Any, [], Ours, "The id of the topic there, by which a topic that was deleted and created again is told apart. Set when the topic is created, and never changed.";
+    mirror_link: string None "mirror.link" = "", Rule::LinkId, [], Ours, "Makes the topic a mirror that only this link writes to: the link's id, 32 hexadecimal digits or a UUID. Set when the topic is created; later only a mirror link changes it (`thalweg-mirror failback`).";
+    mirror_source_cluster_id: string None "mirror.source.cluster.id" = "", Rule::Any, [], Ours, "The cluster that the topic is a mirror of. Set when the topic is created; later only a mirror link changes it.";
+    mirror_source_lineage: string None "mirror.source.lineage" = "", Rule::Any, [], Ours, "The clusters that the records came through before that cluster, the nearest first, with commas: by it a ring of mirrors is seen. Set when the topic is created; later only a mirror link changes it.";
+    mirror_source_topic: string None "mirror.source.topic" = "", Rule::Any, [], Ours, "The topic there that this one is a mirror of. Set when the topic is created; later only a mirror link changes it.";
+    mirror_source_topic_id: string None "mirror.source.topic.id" = "", Rule::Any, [], Ours, "The id of the topic there, by which a topic that was deleted and created again is told apart. Set when the topic is created; later only a mirror link changes it.";
     record_validation_strict: bool None "record.validation.strict" = "false", Rule::Any, [], Ours, "Checks every record of a compressed batch, as those of an uncompressed one always are; otherwise only batches are decompressed that have to be (compacted topics, another compression.type).";
 }
 

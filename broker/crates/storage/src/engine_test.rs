@@ -16,6 +16,8 @@ mod mirror;
 mod model;
 #[path = "engine_race_test.rs"]
 mod race;
+#[path = "engine_seal_test.rs"]
+mod seal;
 #[path = "engine_simulation_test.rs"]
 mod simulation;
 #[path = "engine_transactions_test.rs"]

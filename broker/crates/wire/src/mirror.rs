@@ -10,8 +10,13 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thalweg_types::{LeaderEpoch, Offset};
 use thiserror::Error;
 
-/// Name of the feature in ApiVersions; version 1 is this module's layout.
+/// Name of the feature in ApiVersions.
 pub const FEATURE: &str = "thalweg.mirror";
+/// Newest version of the feature: 1 has the layout of this module, 2 knows [`Operation::Seal`], [`Operation::Unseal`] and
+/// topics that become mirrors after clients wrote to them.
+pub const FEATURE_VERSION: i16 = 2;
+/// Version of the feature from which on partitions can be sealed, and topics become mirrors.
+pub const FEATURE_VERSION_SEAL: i16 = 2;
 /// Number of the tagged field, far above what Kafka assigns.
 pub const TAG: i32 = 10_000;
 /// Version of the layout.
@@ -81,6 +86,23 @@ pub enum Operation {
     },
     /// Gives up the claim; the partition stays the link's.
     Release,
+    /// Ends a partition of clients for now: new records are refused with POLICY_VIOLATION, repeats of older ones are
+    /// acknowledged, open transactions may end. Needs neither link nor claim; a partition that is sealed stays so.
+    Seal {
+        /// A partition whose leader epoch has reached this one was given to clients since whoever asks looked at it, and is
+        /// left alone (FENCED_LEADER_EPOCH).
+        epoch_below: LeaderEpoch,
+    },
+    /// Takes new records again after [`Operation::Seal`]; needs neither link nor claim.
+    Unseal,
+}
+
+impl Operation {
+    /// Reports whether it is about a partition of clients, so that no link's identity is asked for.
+    #[must_use]
+    pub const fn is_of_clients(&self) -> bool {
+        matches!(self, Self::Seal { .. } | Self::Unseal)
+    }
 }
 
 /// A fenced operation.
@@ -169,6 +191,8 @@ impl Command {
             Operation::SetSourceEnd { source_end } => (6, source_end.0),
             Operation::Promote { epoch_above } => (7, i64::from(epoch_above.0)),
             Operation::Release => (8, 0),
+            Operation::Seal { epoch_below } => (9, i64::from(epoch_below.0)),
+            Operation::Unseal => (10, 0),
         };
         let mut bytes = BytesMut::with_capacity(COMMAND_LEN);
         bytes.put_u8(VERSION);
@@ -207,6 +231,10 @@ impl Command {
                 epoch_above: LeaderEpoch(narrow("an epoch of command")?),
             },
             8 => Operation::Release,
+            9 => Operation::Seal {
+                epoch_below: LeaderEpoch(narrow("an epoch of command")?),
+            },
+            10 => Operation::Unseal,
             value => {
                 return Err(MirrorError::Unknown {
                     what: "command",

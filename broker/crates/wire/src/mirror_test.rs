@@ -17,6 +17,10 @@ fn commands() -> Vec<Command> {
             epoch_above: LeaderEpoch(5),
         },
         Operation::Release,
+        Operation::Seal {
+            epoch_below: LeaderEpoch(i32::MAX),
+        },
+        Operation::Unseal,
     ];
     let fence = Fence {
         link: LinkId([7; 16]),

@@ -8,6 +8,7 @@ mod delete;
 mod describe;
 mod list;
 mod produce;
+mod seal;
 mod trim;
 
 use clap::{Args, Subcommand};
@@ -46,6 +47,10 @@ enum Verb {
     /// Delete the oldest records of a topic
     #[command(visible_alias = "trim-prefix")]
     Trim(trim::TrimArgs),
+    /// Refuse new records of a topic, and keep what it has
+    Seal(seal::SealArgs),
+    /// Take records of a sealed topic again
+    Unseal(seal::UnsealArgs),
     /// Delete topics with all their records
     #[command(visible_alias = "rm")]
     Delete(delete::DeleteArgs),
@@ -73,6 +78,8 @@ pub async fn run(args: TopicArgs) -> Result<(), CliError> {
         Verb::Alter(args) => until_interrupted(alter::run(&connect, args)).await,
         Verb::AddPartitions(args) => until_interrupted(add_partitions::run(&connect, args)).await,
         Verb::Trim(args) => until_interrupted(trim::run(&connect, args)).await,
+        Verb::Seal(args) => until_interrupted(seal::seal(&connect, args)).await,
+        Verb::Unseal(args) => until_interrupted(seal::unseal(&connect, args)).await,
         Verb::Delete(args) => until_interrupted(delete::run(&connect, args)).await,
     }
 }

@@ -16,6 +16,7 @@ use super::{group_id, owned, text};
 use crate::{BrokerError, ClientError, Cluster, Connection, Resource, TopicPartition};
 
 const FIND_COORDINATOR_VERSION_MAX: i16 = 4;
+const KEY_TYPE_GROUP: i8 = 0;
 const LIST_GROUPS_VERSION_MAX: i16 = 5;
 const DESCRIBE_GROUPS_VERSION_MAX: i16 = 6;
 const CONSUMER_GROUP_DESCRIBE_VERSION_MAX: i16 = 1;
@@ -76,17 +77,29 @@ impl Cluster {
     /// # Errors
     /// COORDINATOR_NOT_AVAILABLE while there is none; the connection's error.
     pub async fn find_coordinator(&self, group: &str) -> Result<BrokerId, ClientError> {
+        self.locate(KEY_TYPE_GROUP, group, Resource::Group(group.to_owned()))
+            .await
+    }
+
+    /// Finds who coordinates a group or a transactional id. Not retried.
+    pub(super) async fn locate(
+        &self,
+        key_type: i8,
+        key: &str,
+        of: Resource,
+    ) -> Result<BrokerId, ClientError> {
         const API: &str = "FindCoordinator";
-        const KEY_TYPE_GROUP: i8 = 0;
         let connection = self.any_broker().await?;
-        let version = connection.negotiate::<FindCoordinatorRequest>(FIND_COORDINATOR_VERSION_MAX)?;
-        let request = FindCoordinatorRequest::default().with_key_type(KEY_TYPE_GROUP);
+        // Version 1 is the first with other things than groups.
+        let version = connection
+            .negotiate_range::<FindCoordinatorRequest>(i16::from(key_type), FIND_COORDINATOR_VERSION_MAX)?;
+        let request = FindCoordinatorRequest::default().with_key_type(key_type);
         let request = match version {
-            4.. => request.with_coordinator_keys(vec![text(group)]),
-            _ => request.with_key(text(group)),
+            4.. => request.with_coordinator_keys(vec![text(key)]),
+            _ => request.with_key(text(key)),
         };
         let response = connection.send(version, &request).await?;
-        let resource = || Resource::Group(group.to_owned());
+        let resource = || of.clone();
         let (node, code, message) = match version {
             4.. => {
                 let answer =

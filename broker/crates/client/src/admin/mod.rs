@@ -8,8 +8,10 @@ mod configs;
 mod group_offsets;
 mod groups;
 mod member_protocol;
+mod members;
 mod records;
 mod topics;
+mod transactions;
 
 pub use cluster::{ClusterDescription, DescribedBroker, DescribedLogDir, LogDirReplica};
 pub use configs::{
@@ -17,7 +19,9 @@ pub use configs::{
 };
 pub use group_offsets::{CommitOffset, CommittedOffset};
 pub use groups::{DescribedMember, GroupDescription, GroupListing};
+pub use members::{GroupMember, MemberSettings};
 pub use topics::{CreatedTopic, NewTopic};
+pub use transactions::EndedTransactions;
 
 /// Whether a request changes anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

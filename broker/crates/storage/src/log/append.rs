@@ -1,6 +1,6 @@
 //! Appends: checks under the log's lock, an offset, and a reference in the open commit group.
 
-use super::producers::{SequenceCheck, SequenceError};
+use super::producers::SequenceError;
 use super::rows::WriteState;
 use super::verification::VerificationGuard;
 use super::{LogState, PartitionLog};
@@ -100,8 +100,8 @@ pub enum AppendError {
     /// The topic is deleted or the partition led elsewhere.
     #[error("the partition is not led here any more")]
     Closed,
-    /// A mirror link owns the partition, or does not.
-    #[error("the partition's write state is {state:?}: {origin:?} may not append")]
+    /// A mirror link owns the partition, or does not; or it is sealed.
+    #[error("{}", why_not(*state, *origin))]
     WriteState {
         /// State.
         state: WriteState,
@@ -189,21 +189,14 @@ impl PartitionLog {
         self.shared.check_batch_len(batch.bytes.len())?;
         let mut state = self.state.lock();
         state.check_open()?;
-        state.check_origin(origin)?;
-        if origin == Origin::Client
-            && let SequenceCheck::Duplicate(range) = state.producers.check(&batch.header)?
-        {
-            let ticket = state
-                .last_ticket
-                .clone()
-                .filter(|_| range.last_offset >= state.high_watermark);
-            return Ok(Append::Duplicate(Appended {
-                base_offset: range.base_offset,
-                last_offset: range.last_offset,
-                log_start_offset: state.log_start,
-                ticket,
-            }));
+        // The owner of a log that clients cannot write to has nothing to say about their repeats; a seal has.
+        if state.write_state == WriteState::OwnedByLink {
+            state.check_origin(origin)?;
         }
+        if let Some(repeated) = state.repeated(&batch, origin)? {
+            return Ok(repeated);
+        }
+        state.check_origin(origin)?;
         match origin {
             Origin::Client => state.check_transaction(&batch)?,
             Origin::Coordinator => {
@@ -359,6 +352,16 @@ impl LogState {
             }
             None => producers.note(header, batch.base_offset, now, producers_max, transactions),
         }
+    }
+}
+
+fn why_not(state: WriteState, origin: Origin) -> String {
+    match state {
+        WriteState::SealedAt(end) => format!(
+            "the partition was sealed at offset {end} and takes no new records: write to the cluster that takes over, or unseal \
+             the topic if none does"
+        ),
+        state => format!("the partition's write state is {state:?}: {origin:?} may not append"),
     }
 }
 

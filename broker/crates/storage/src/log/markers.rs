@@ -67,7 +67,7 @@ impl PartitionLog {
         let batch = CheckedBatch::check(bytes)?;
         let mut state = self.state.lock();
         state.check_open()?;
-        state.check_origin(Origin::Coordinator)?;
+        state.check_marker_origin(marker.producer_id)?;
         state.check_marker(&marker)?;
         self.append_locked(&mut state, batch, Origin::Coordinator, now)
     }

@@ -68,6 +68,17 @@ pub enum MirrorRefusal {
     /// No link owns the partition.
     #[error("no mirror link owns the partition, its write state is {0:?}")]
     NotOwned(WriteState),
+    /// A link owns the partition: nobody seals it, and nobody but the link opens it.
+    #[error("a mirror link owns the partition: promote it first")]
+    LinksOwn,
+    /// Clients were given the partition later than whoever asks knows.
+    #[error("the partition's leader epoch is {current}, not below {below}: it was given to clients since")]
+    Newer {
+        /// Its leader epoch.
+        current: LeaderEpoch,
+        /// Where the request ends.
+        below: LeaderEpoch,
+    },
     /// A live holder is not displaced.
     #[error("session {session} holds the partition for another {} ms; claim it after that", .left.as_millis())]
     Claimed {
@@ -193,6 +204,12 @@ impl MirrorState {
             self.lease_until = None;
         }
         was
+    }
+
+    /// Forgets the claim and what it told; its session stays the last one.
+    pub(super) fn forget_holder(&mut self) {
+        self.lease_until = None;
+        self.source_end = None;
     }
 
     fn lease_left(&self, now: Instant) -> Duration {

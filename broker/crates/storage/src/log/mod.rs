@@ -25,6 +25,7 @@ mod read;
 mod replay;
 mod retention;
 pub mod rows;
+mod seal;
 mod search;
 mod tail;
 mod transaction_scan;
