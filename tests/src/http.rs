@@ -34,8 +34,16 @@ pub fn get(address: &str, path: &str) -> std::io::Result<Answer> {
 /// # Errors
 /// As [`get`]; the timeout is 30 s per read.
 pub fn put_json(address: &str, path: &str, json: &str) -> std::io::Result<Answer> {
+    send_json(address, "PUT", path, json)
+}
+
+/// Sends a request with JSON to `address` and reads the answer until the server closes the connection.
+///
+/// # Errors
+/// As [`get`]; the timeout is 30 s per read.
+pub fn send_json(address: &str, method: &str, path: &str, json: &str) -> std::io::Result<Answer> {
     let request = format!(
-        "PUT {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\n\r\n{json}",
         json.len()
     );

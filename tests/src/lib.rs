@@ -29,6 +29,7 @@ pub mod raw;
 pub mod real_input;
 pub mod relay;
 pub mod requests;
+pub mod router;
 pub mod skip;
 pub mod transactions;
 pub mod volume;

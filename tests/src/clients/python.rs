@@ -14,6 +14,8 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 pub enum Library {
     /// confluent-kafka, on librdkafka.
     Confluent,
+    /// confluent-kafka with its serializers and its registry client.
+    ConfluentRegistry,
     /// The newest kafka-python.
     KafkaPython,
     /// kafka-python 2.0, which many programs still pin.
@@ -24,6 +26,7 @@ impl Library {
     fn environment(self) -> &'static str {
         match self {
             Library::Confluent => "confluent-kafka",
+            Library::ConfluentRegistry => "confluent-registry",
             Library::KafkaPython => "kafka-python",
             Library::KafkaPython20 => "kafka-python-2.0",
         }
