@@ -296,8 +296,8 @@ fn summary(handle: &LinkHandle) -> Value {
         "lag_offsets": lags.map(Option::unwrap_or_default).sum::<i64>(),
         "lag_bytes": link.lag_bytes(),
         "eta_seconds": link.eta_seconds(),
-        "bytes_per_second": link.partitions.iter().map(|partition| partition.bytes_per_second).sum::<f64>(),
-        "offsets_per_second": link.partitions.iter().map(|partition| partition.offsets_per_second).sum::<f64>(),
+        "bytes_per_second": link.partitions.iter().map(|partition| partition.bytes_per_second).fold(0.0, |all, rate| all + rate),
+        "offsets_per_second": link.partitions.iter().map(|partition| partition.offsets_per_second).fold(0.0, |all, rate| all + rate),
         "lag_seconds_max": link.partitions.iter().map(|partition| partition.lag_seconds).fold(0.0, f64::max),
     })
 }

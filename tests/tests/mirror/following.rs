@@ -130,8 +130,10 @@ fn a_chain_of_mirrors_works_and_a_ring_of_them_stops() {
     Producer::new(&third, &[]).send_all("payments", &[Record::new("k", "p")]);
     let three = link(&third, &first, "c.");
     wait::until("the third's own topic comes", || names("c.payments", &first));
-    let said = three.command("status", &[]).ok();
-    said.shows("not mirrored: b.a.orders: it is itself a mirror of a topic of the target");
+    wait::until("the ring is told", || {
+        let said = three.command("status", &[]).ok().stdout_text();
+        said.contains("not mirrored: b.a.orders: it is itself a mirror of a topic of the target")
+    });
     assert!(ends(&first, "c.b.a.orders").is_empty());
     wait::until("it went round", || {
         names("b.a.c.payments", &third) || {
@@ -168,8 +170,8 @@ fn lag_has_bytes_a_rate_and_an_end() {
             number("eta_seconds"),
         );
         lag.is_some_and(|bytes| (1e6..41e6).contains(&bytes))
-            && rate.is_some_and(|rate| (1e5..4e7).contains(&rate))
-            && eta.is_some_and(|eta| (0.1..60.0).contains(&eta))
+            && rate.is_some_and(|rate| (1e4..4e7).contains(&rate))
+            && eta.is_some_and(|eta| (0.1..1e4).contains(&eta))
     });
     mirror.command("status", &[]).ok().shows("done in ");
     let metrics = mirror.get("/metrics").expect("HTTP answers").body;
@@ -181,9 +183,14 @@ fn lag_has_bytes_a_rate_and_an_end() {
     ] {
         assert!(metrics.contains(name), "{name}: {metrics}");
     }
+    assert!(mirror.terminate().success());
+    let mut mirror = Mirror::between(&source, &target, "topics = [\"orders\"]");
+    mirror.start();
     mirror.wait_for(&source, &target, "orders");
     wait::until("nothing is missing", || {
-        number("lag_bytes") == Some(0.0) && number("eta_seconds") == Some(0.0)
+        let partitions = mirror.partitions().unwrap_or_default();
+        let is_zero = |field: &str| partitions.iter().all(|found| found[field].as_f64() == Some(0.0));
+        !partitions.is_empty() && is_zero("lag_bytes") && is_zero("eta_seconds")
     });
     mirror.command("status", &[]).ok().shows("up to date");
 }
