@@ -40,10 +40,8 @@ pub async fn failover(
         .map_err(|error| error.to_string())?;
     let mut done = Promoted::default();
     let mirrors = mirrors(link, &target).await?;
-    for name in topics
-        .iter()
-        .filter(|name| !mirrors.iter().any(|mirror| mirror.source == **name))
-    {
+    let has = |name: &String| mirrors.iter().any(|mirror| mirror.source == *name);
+    if let Some(name) = topics.iter().find(|name| !has(name)) {
         return Err(format!(
             "the target has no mirror of '{name}' by link '{}'",
             link.name

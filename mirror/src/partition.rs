@@ -359,7 +359,6 @@ impl Partition {
             if self.cut.is_some() || self.stop() == Some(&Stop::Promoted) {
                 (self.cut, self.still) = (None, None);
                 self.at_source = AtSource::default();
-                self.session = 0;
             }
             self.doubt();
             self.phase = self.phase_after_doubt();

@@ -255,17 +255,16 @@ pub fn reconcile(link: &LinkConfig, id: LinkId, sides: &Sides) -> Vec<Step> {
 
 /// Why a topic cannot be mirrored, whatever the target has.
 fn never(topic: &Topic, target: &str, target_cluster_id: &str) -> Option<String> {
-    if topic
-        .origin
-        .clusters()
-        .any(|cluster| cluster == target_cluster_id)
-    {
+    // One that was promoted is its cluster's own, wherever it came from: failback mirrors it back.
+    let is_mirror = topic.origin.link.is_some();
+    let came_from = |cluster| topic.origin.clusters().any(|one| one == cluster);
+    if is_mirror && came_from(target_cluster_id) {
         return Some(
             "it is itself a mirror of a topic of the target: copying it back would be a loop; exclude it"
                 .to_owned(),
         );
     }
-    if topic.origin.clusters().count() > LINEAGE_MAX {
+    if is_mirror && topic.origin.clusters().count() > LINEAGE_MAX {
         return Some(format!(
             "it came through more than {LINEAGE_MAX} clusters: is there a loop? exclude it"
         ));

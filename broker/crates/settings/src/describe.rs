@@ -11,7 +11,7 @@ use crate::settings::{Origin, Settings, Slot};
 use crate::topic_config::broker_value;
 use crate::topic_keys::TOPIC_SETTINGS;
 
-/// Keys that begin so are set when a topic is created, and never changed.
+/// Keys that begin so are set when a topic is created; later only a mirror link changes them.
 const MIRROR_PREFIX: &str = "mirror.";
 
 /// Where a value comes from, by Kafka's numbers.
