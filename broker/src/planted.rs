@@ -27,7 +27,9 @@ pub fn plant() -> Result<(), UnknownFault> {
 /// What a transaction's end is for the groups whose offsets it holds.
 pub(crate) fn group_outcome(outcome: Outcome) -> Outcome {
     static ENDS: AtomicU64 = AtomicU64::new(0);
-    let is_forgotten =
-        is_planted(Bug::GroupOffsetsForgotten) && ENDS.fetch_add(1, Ordering::Relaxed) % FORGOTTEN_EVERY == 0;
+    let is_forgotten = is_planted(Bug::GroupOffsetsForgotten)
+        && ENDS
+            .fetch_add(1, Ordering::Relaxed)
+            .is_multiple_of(FORGOTTEN_EVERY);
     if is_forgotten { Outcome::Abort } else { outcome }
 }

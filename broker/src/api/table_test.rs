@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use kafka_protocol::protocol::VersionRange;
 
 use super::*;
@@ -51,6 +53,43 @@ fn every_row_can_be_decoded_by_the_guard() {
             );
         }
     }
+}
+
+/// Bodies that Apache Kafka's own classes wrote; the wire crate's tests read and write each of them.
+const GOLDEN: &str = include_str!("../../crates/wire/golden/java-4.3.1/messages.tsv");
+
+#[test]
+fn every_served_version_is_compared_with_what_apache_kafka_writes() {
+    let compared: BTreeSet<(&str, &str, &str, &str)> = GOLDEN
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| {
+            let mut columns = line.split('\t');
+            let mut next = || columns.next().expect("six columns");
+            let (direction, key, _, version, filling) = (next(), next(), next(), next(), next());
+            (direction, key, version, filling)
+        })
+        .collect();
+    let mut count = 0;
+    for row in TABLE {
+        for version in row.version_min..=row.version_max {
+            let (key, version) = ((row.key as i16).to_string(), version.to_string());
+            for (direction, filling) in [
+                ("request", "full"),
+                ("request", "sparse"),
+                ("response", "full"),
+                ("response", "sparse"),
+            ] {
+                assert!(
+                    compared.contains(&(direction, &*key, &*version, filling)),
+                    "{} v{version}: no {filling} {direction}",
+                    row.name
+                );
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 600, "only {count} bodies");
 }
 
 /// InitProducerId v6 exists in the schemas but is not stable in Kafka 4.3.

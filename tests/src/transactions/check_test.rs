@@ -348,8 +348,23 @@ fn an_inconsistent_offset_is_found() {
 
 #[test]
 fn a_wrong_order_is_found() {
+    change_places(Acknowledgements::Follow);
+}
+
+#[test]
+fn a_wrong_order_is_found_though_the_acknowledgements_deny_it() {
+    change_places(Acknowledgements::Stay);
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Acknowledgements {
+    Follow,
+    Stay,
+}
+
+/// Two records of one producer change places, wherever they are seen.
+fn change_places(acknowledgements: Acknowledgements) {
     for_seeds(|seed, mut list| {
-        // Two records of one producer change places, wherever they are seen and acknowledged.
         let (_, reader) = list.readers;
         let first = list.pick(|seen| seen.consumer == reader && seen.value.write.index == 0);
         let (place, producer) = (first.place, first.value.write.transaction.producer);
@@ -382,7 +397,7 @@ fn a_wrong_order_is_found() {
                     swap(&mut value.write);
                     value.source = source;
                 }
-                Event::Delivered { write, .. } => swap(write),
+                Event::Delivered { write, .. } if acknowledgements == Acknowledgements::Follow => swap(write),
                 _ => {}
             }
         }

@@ -9,6 +9,8 @@ use super::{Event, Isolation, Place, TransactionId, Violation, Write};
 pub(super) fn judge(facts: &Facts, events: &[Event], found: &mut Vec<Violation>) {
     let known = judge_offsets(facts, found);
     judge_order(&known, found);
+    // Acknowledgements may have named the offsets in the right order.
+    judge_order(&visible(facts, Isolation::Uncommitted), found);
     judge_way(facts, events, found);
 }
 

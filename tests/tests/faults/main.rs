@@ -15,6 +15,7 @@ mod hostile;
 mod kill_loop;
 mod large_groups;
 mod pause;
+#[cfg(feature = "planted-faults")]
 mod planted;
 mod power_cut;
 mod programs;

@@ -610,7 +610,7 @@ impl Shared {
             group.done.complete(Ok(()));
             // Long enough for a kill to come in between.
             #[cfg(all(not(test), feature = "planted-faults"))]
-            std::thread::sleep(std::time::Duration::from_millis(150));
+            std::thread::sleep(std::time::Duration::from_millis(100));
         }
         let queued_bytes = group.entries.iter().map(|entry| entry_len(&entry.content)).sum();
         let batches = group

@@ -1,6 +1,11 @@
 //! Bugs that are planted to show that tests find them: by the simulation in its own threads, and in the program, where
 //! it was built with the feature `planted-faults`, for the checker of transaction histories. In every other build no
-//! bug is ever planted, and the questions vanish.
+//! bug is ever planted, and the questions vanish; with optimisations, as releases are built, the feature does not compile.
+
+#[cfg(all(feature = "planted-faults", not(debug_assertions)))]
+compile_error!(
+    "the feature planted-faults makes a broker that loses data on purpose: build it without --release"
+);
 
 /// A bug that would lose or bring back records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +42,12 @@ pub enum Bug {
     /// The first two records of a client's batch change places.
     #[cfg(feature = "planted-faults")]
     RecordsSwapped,
+    /// One partition of a committed transaction gets the marker of an abort.
+    #[cfg(feature = "planted-faults")]
+    MarkerTurned,
+    /// The answer to a client's batch names an offset that is not the batch's.
+    #[cfg(feature = "planted-faults")]
+    WrongOffsetAnswered,
     /// What a committed transaction commits to a group is forgotten (the broker asks).
     #[cfg(feature = "planted-faults")]
     GroupOffsetsForgotten,
@@ -77,12 +88,14 @@ mod program {
     pub const FAULT_VARIABLE: &str = "PLANTED_FAULT";
 
     /// The bugs that can be planted in the program.
-    const FAULTS: [(&str, Bug); 6] = [
+    const FAULTS: [(&str, Bug); 8] = [
         ("acknowledged-early", Bug::AcknowledgedEarly),
         ("aborts-forgotten", Bug::AbortsForgotten),
         ("open-transactions-passed", Bug::OpenTransactionsPassed),
         ("appended-twice", Bug::AppendedTwice),
         ("records-swapped", Bug::RecordsSwapped),
+        ("marker-turned", Bug::MarkerTurned),
+        ("wrong-offset-answered", Bug::WrongOffsetAnswered),
         ("group-offsets-forgotten", Bug::GroupOffsetsForgotten),
     ];
 

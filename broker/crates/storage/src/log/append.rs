@@ -219,6 +219,8 @@ impl PartitionLog {
         if let Some(batch) = again {
             self.append_locked(&mut state, batch, origin, now)?;
         }
+        #[cfg(feature = "planted-faults")]
+        let written = written.map(|place| super::faults::misplace(place, origin));
         written.map(Append::Written)
     }
 

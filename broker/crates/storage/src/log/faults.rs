@@ -6,11 +6,43 @@ use thalweg_wire::batch::BatchError;
 use thalweg_wire::compression::CompressionLimits;
 use thalweg_wire::records::{BatchBuilder, BatchOptions, ProducerStamp, Transactionality, open_records};
 
-use super::append::{CheckedBatch, Origin};
+use super::append::{Appended, CheckedBatch, Origin};
+use super::markers::{TransactionMarker, TransactionOutcome};
 use crate::planted::{Bug, is_planted};
 
 /// One batch in so many is appended twice: enough to be found, and producers still get on.
 const TWICE_EVERY: u64 = 10;
+
+/// One marker of a commit in so many ends a transaction otherwise than it was decided.
+const TURNED_EVERY: u64 = 5;
+/// One answer in so many names another offset.
+const WRONG_EVERY: u64 = 4;
+
+/// Reports true once in `every` calls, the first time at once.
+fn in_turn(calls: &AtomicU64, every: u64) -> bool {
+    calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(every)
+}
+
+/// Returns the marker that is written in place of one.
+pub(super) fn turn(mut marker: TransactionMarker) -> TransactionMarker {
+    static COMMITS: AtomicU64 = AtomicU64::new(0);
+    if is_planted(Bug::MarkerTurned)
+        && marker.outcome == TransactionOutcome::Commit
+        && in_turn(&COMMITS, TURNED_EVERY)
+    {
+        marker.outcome = TransactionOutcome::Abort;
+    }
+    marker
+}
+
+/// Returns what is answered in place of where a batch went.
+pub(super) fn misplace(mut place: Appended, origin: Origin) -> Appended {
+    static ANSWERS: AtomicU64 = AtomicU64::new(0);
+    if is_planted(Bug::WrongOffsetAnswered) && origin == Origin::Client && in_turn(&ANSWERS, WRONG_EVERY) {
+        place.base_offset = place.base_offset.next();
+    }
+    place
+}
 
 /// Returns what is appended in place of a batch, and what behind it.
 pub(super) fn distort(batch: CheckedBatch, origin: Origin) -> (CheckedBatch, Option<CheckedBatch>) {
@@ -18,7 +50,7 @@ pub(super) fn distort(batch: CheckedBatch, origin: Origin) -> (CheckedBatch, Opt
     if origin != Origin::Client {
         return (batch, None);
     }
-    if is_planted(Bug::AppendedTwice) && BATCHES.fetch_add(1, Ordering::Relaxed) % TWICE_EVERY == 0 {
+    if is_planted(Bug::AppendedTwice) && in_turn(&BATCHES, TWICE_EVERY) {
         let again = CheckedBatch::check(batch.bytes.clone()).ok();
         return (batch, again);
     }

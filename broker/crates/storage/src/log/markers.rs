@@ -59,6 +59,8 @@ impl PartitionLog {
         marker: TransactionMarker,
         now: TimestampMs,
     ) -> Result<Appended, AppendError> {
+        #[cfg(feature = "planted-faults")]
+        let marker = super::faults::turn(marker);
         let content = EndTransactionMarker {
             outcome: marker.outcome,
             coordinator_epoch: marker.coordinator_epoch,
