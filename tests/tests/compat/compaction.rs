@@ -4,6 +4,9 @@
 use std::path::PathBuf;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 use thalweg_tests::clients::java::{Java, Tool};
 use thalweg_tests::clients::kcat::Kcat;
@@ -195,6 +198,12 @@ fn segments(broker: &Broker, partition: &str) -> Vec<PathBuf> {
     files
 }
 
+fn bytes_of(broker: &Broker, partition: &str) -> u64 {
+    let files = segments(broker, partition);
+    let len = |file: &PathBuf| file.metadata().map_or(0, |metadata| metadata.len());
+    files.iter().map(len).sum()
+}
+
 #[test]
 fn kafka_dump_log_reads_compacted_segments() {
     let java = require_client!(Java::find());
@@ -238,6 +247,28 @@ fn kafka_dump_log_reads_compacted_segments() {
     assert_eq!(offsets, expected);
 }
 
+/// Asks again while the group's coordinator is still loading its partition, which librdkafka leaves to its user.
+#[track_caller]
+fn once_loaded<T>(what: &str, mut ask: impl FnMut() -> KafkaResult<T>) -> T {
+    let answer = wait::poll(wait::PATIENCE, || match ask() {
+        Err(error) if is_loading(&error) => None,
+        other => Some(other),
+    });
+    match answer {
+        Some(Ok(answer)) => answer,
+        Some(Err(error)) => panic!("{what}: {error}"),
+        None => panic!("{what}: the coordinator is still loading"),
+    }
+}
+
+fn is_loading(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
+    matches!(
+        error.rdkafka_error_code(),
+        Some(NotCoordinator | CoordinatorLoadInProgress | CoordinatorNotAvailable)
+    )
+}
+
 #[test]
 fn committed_offsets_are_compacted_and_survive_it() {
     const PARTITIONS: i32 = 400;
@@ -260,20 +291,14 @@ fn committed_offsets_are_compacted_and_survive_it() {
         }
         list
     };
-    let bytes = |broker: &Broker| -> u64 {
-        let files = segments(broker, "__consumer_offsets-0");
-        let len = |file: &PathBuf| file.metadata().map_or(0, |metadata| metadata.len());
-        files.iter().map(len).sum()
-    };
+    let bytes = |broker: &Broker| bytes_of(broker, "__consumer_offsets-0");
     let mut number = 0;
     let mut written_max = 0;
     // Each round writes about 40 KiB; what is left after a cleaning is one round and the active segment.
     wait::until("the offsets topic was cleaned", || {
         for _ in 0..20 {
             number += 1;
-            consumer
-                .commit(&offsets(number), CommitMode::Sync)
-                .expect("a commit");
+            once_loaded("a commit", || consumer.commit(&offsets(number), CommitMode::Sync));
         }
         written_max = written_max.max(bytes(&broker));
         number > 80 && bytes(&broker) < (number as u64) * 20_000
@@ -283,9 +308,9 @@ fn committed_offsets_are_compacted_and_survive_it() {
         for partition in 0..PARTITIONS {
             asked.add_partition("consumed", partition);
         }
-        let found = consumer
-            .committed_offsets(asked, CALL)
-            .expect("committed offsets");
+        let found = once_loaded("committed offsets", || {
+            consumer.committed_offsets(asked.clone(), CALL)
+        });
         for element in found.elements() {
             assert_eq!(
                 element.offset(),
@@ -297,4 +322,69 @@ fn committed_offsets_are_compacted_and_survive_it() {
         broker.kill_nine();
         broker.start_again();
     }
+}
+
+type Transactional = ThreadedProducer<DefaultProducerContext>;
+
+fn transactional(broker: &Broker, id: &str) -> Transactional {
+    let producer: Transactional = config(broker, &[("transactional.id", id), ("linger.ms", "0")])
+        .create()
+        .expect("the settings are librdkafka's");
+    producer.init_transactions(CALL).expect("an identity");
+    producer
+}
+
+/// One transaction with a record in each topic.
+fn transact(producer: &Transactional, topics: &[String]) -> KafkaResult<()> {
+    producer.begin_transaction()?;
+    for topic in topics {
+        let record = BaseRecord::<(), str>::to(topic).payload("value");
+        producer.send(record).map_err(|(error, _)| error)?;
+    }
+    producer.commit_transaction(CALL)
+}
+
+#[test]
+fn the_transaction_log_is_compacted_and_no_id_is_lost() {
+    let mut broker = eager_broker()
+        .set("transaction.state.log.replication.factor", 1)
+        .set("transaction.state.log.min.isr", 1)
+        .set("transaction.state.log.num.partitions", 1)
+        .set("transaction.state.log.segment.bytes", 1 << 20)
+        .start();
+    // Long names make long records: each state of a transaction names all of them.
+    let topics: Vec<String> = (0..20).map(|number| format!("{number:0>240}")).collect();
+    for topic in &topics {
+        create_topic(&broker, topic, 1, &[]);
+    }
+    let idle = transactional(&broker, "idle");
+    transact(&idle, &topics[..1]).expect("a transaction");
+    let busy = transactional(&broker, "busy");
+    let mut committed = 1;
+    wait::until("the transaction log was cleaned", || {
+        for _ in 0..10 {
+            transact(&busy, &topics).expect("a transaction");
+            committed += 1;
+        }
+        // A segment is closed with a mebibyte; what is left of it are the newest records of two ids.
+        let files = segments(&broker, "__transaction_state-0");
+        let first = files.first().and_then(|file| file.metadata().ok());
+        files.len() > 1 && first.is_some_and(|first| first.len() < 64 << 10)
+    });
+    broker.kill_nine();
+    broker.start_again();
+    // Both go on with the identity that they have, also the one of which only the first segment knew.
+    transact(&idle, &topics[..1]).expect("a transaction");
+    transact(&busy, &topics).expect("a transaction");
+    let next = transactional(&broker, "idle");
+    transact(&next, &topics[..1]).expect("a transaction");
+    let fenced = transact(&idle, &topics[..1]);
+    assert!(
+        matches!(&fenced, Err(KafkaError::Transaction(error)) if error.is_fatal()),
+        "{fenced:?}"
+    );
+    wait::until("all committed records are there, and no other", || {
+        let read = read_topic(&broker, &topics[0], &[("isolation.level", "read_committed")]);
+        read.len() == committed + 3
+    });
 }
