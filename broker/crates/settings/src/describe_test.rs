@@ -34,7 +34,7 @@ fn a_topic_without_own_keys_is_described_with_kafkas_defaults() {
     let (ours, entries): (Vec<_>, Vec<_>) = entries
         .into_iter()
         .partition(|entry| entry.name.starts_with(MIRROR_PREFIX) || entry.name == "record.validation.strict");
-    assert_eq!(ours.len(), 5);
+    assert_eq!(ours.len(), 6);
     for entry in ours {
         assert!(entry.is_default(), "{}", entry.name);
         assert_eq!(
