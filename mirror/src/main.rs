@@ -134,6 +134,9 @@ struct Failback {
 /// Records wait for the operator's word.
 const UNCONFIRMED: u8 = 3;
 
+/// What a service says of a link is not older than this.
+const SNAPSHOT: Duration = Duration::from_secs(3);
+
 /// Wrong arguments or a wrong file, as clap has it.
 const USAGE: u8 = 2;
 
@@ -459,12 +462,25 @@ fn show_planned(config: &Config, promote: &Promote) -> ExitCode {
 }
 
 /// A service that never reached the source knows nothing of the mirrors; the target does.
+/// Whether a service runs that knows the link's topics. What it says may be a moment old, and one that holds the partitions
+/// would keep everybody else out.
+fn has_discovered(config: &Config, link: &str) -> bool {
+    let deadline = Instant::now() + SNAPSHOT;
+    loop {
+        match ask(config, "GET", &format!("/links/{}", escaped(link))) {
+            Err(_) => return false,
+            Ok(head) if head["is_discovered"] == true => return true,
+            Ok(_) if Instant::now() >= deadline => return false,
+            Ok(_) => std::thread::sleep(Duration::from_millis(100)),
+        }
+    }
+}
+
 fn show_failover(config: &Config, promote: &Promote) -> ExitCode {
     let Some(link) = config.links.iter().find(|link| link.name == promote.link) else {
         return failed(&format!("the file has no link '{}'", promote.link));
     };
-    let head = ask(config, "GET", &format!("/links/{}", escaped(&promote.link)));
-    if head.is_ok_and(|head| head["is_discovered"] == true) {
+    if has_discovered(config, &promote.link) {
         return show_promote(config, "failover", "", promote);
     }
     let within = Duration::from_secs(promote.within);
