@@ -114,6 +114,29 @@ fn an_aborted_record_never_stands_in_for_a_committed_one() {
 }
 
 #[test]
+fn a_producers_old_abort_hides_none_of_its_later_records() {
+    let it = Compacted::new(compacted());
+    transactional(&it, 7, &[("a", "old")]);
+    end(&it, 7, TransactionOutcome::Commit);
+    transactional(&it, 7, &[("z", "junk")]);
+    end(&it, 7, TransactionOutcome::Abort);
+    it.seal();
+    it.clean_at(5000).unwrap();
+    // The abort lies below what is dirty now.
+    let new = transactional(&it, 7, &[("a", "new")]);
+    end(&it, 7, TransactionOutcome::Commit);
+    it.seal();
+    it.clean_at(5000).unwrap();
+    assert_eq!(
+        it.data(),
+        pairs(&[(new, "a=new")]),
+        "what a newer record replaces is gone"
+    );
+    let it = it.restart();
+    assert_eq!(it.data(), pairs(&[(new, "a=new")]));
+}
+
+#[test]
 fn what_an_open_transaction_holds_back_is_not_touched() {
     let it = Compacted::new(compacted());
     it.put(BatchOptions::default(), &[("a", Some("1"))]);

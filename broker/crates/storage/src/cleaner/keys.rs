@@ -39,7 +39,12 @@ pub(crate) fn fill_map(
     let mut bytes_read = 0;
     let keys_max = range.end.0.saturating_sub(start.0).max(0).unsigned_abs();
     let mut map = OffsetMap::new(parts.map, keys_max, DigestSeed::new(parts.random));
-    let mut transactions = Transactions::new(range.aborted.to_vec());
+    // One that ended below this walk would never end in it, and its producer's later records would count for nothing.
+    let met = range
+        .aborted
+        .iter()
+        .filter(|aborted| aborted.last_offset >= start);
+    let mut transactions = Transactions::new(met.copied().collect());
     let dirty = range.segments.iter().filter(|s| s.next_offset > start);
     for segment in dirty {
         let mut source = Source::open(disk, range.directory, *segment, parts.read_bytes)?;
