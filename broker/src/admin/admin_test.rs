@@ -4,6 +4,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::partition::DiskMarks;
@@ -206,7 +207,16 @@ async fn a_failed_log_is_not_alive_and_not_ready() {
         disk.fail_after(call, Fault::Io);
     }
     let doomed = broker.try_append(&topic, 0, &[200]).await;
-    assert!(doomed.is_err() && failed.load(Ordering::SeqCst));
+    assert!(doomed.is_err());
+    // Whoever waits for a batch is told before the process is.
+    let told = async {
+        while !failed.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), told)
+        .await
+        .expect("the process is told");
     for path in ["/livez", "/readyz"] {
         let answer = get(address, path).await;
         assert!(
