@@ -49,7 +49,6 @@ struct Shared {
     frames: mpsc::Sender<Frame>,
     streams: Mutex<HashMap<u32, Stream>>,
     next: AtomicU32,
-    open: AtomicUsize,
     is_over: AtomicBool,
     opener: Option<Opener>,
 }
@@ -89,7 +88,6 @@ impl Session {
             frames,
             streams: Mutex::default(),
             next: AtomicU32::new(1),
-            open: AtomicUsize::new(0),
             is_over: AtomicBool::new(false),
             opener,
         });
@@ -119,7 +117,7 @@ impl Session {
 
     /// Streams now.
     pub(super) fn open_streams(&self) -> usize {
-        self.shared.open.load(Ordering::SeqCst)
+        self.shared.streams().len()
     }
 
     /// Has the other end connect to a broker.
@@ -187,7 +185,6 @@ impl Shared {
                 credit: Arc::clone(&credit),
             },
         );
-        self.open.store(streams.len(), Ordering::SeqCst);
         Ok(Pump {
             id,
             inbound,
@@ -197,10 +194,7 @@ impl Shared {
     }
 
     fn forget(&self, id: u32) -> Option<Stream> {
-        let mut streams = self.streams();
-        let stream = streams.remove(&id);
-        self.open.store(streams.len(), Ordering::SeqCst);
-        stream
+        self.streams().remove(&id)
     }
 
     /// Ends a stream on this side and says so to the other, once.

@@ -106,28 +106,10 @@ impl Cluster {
         self.retry_read(API, async || {
             let (_, connection) = self.coordinator(group).await?;
             let version = connection.negotiate::<OffsetCommitRequest>(OFFSET_COMMIT_VERSION_MAX)?;
-            let mut topics: BTreeMap<&str, Vec<OffsetCommitRequestPartition>> = BTreeMap::new();
-            for commit in offsets {
-                let partition = OffsetCommitRequestPartition::default()
-                    .with_partition_index(commit.partition.partition.get())
-                    .with_committed_offset(commit.offset.get())
-                    .with_committed_leader_epoch(if version >= 6 {
-                        commit.leader_epoch.get()
-                    } else {
-                        -1
-                    })
-                    .with_committed_metadata(Some(text(&commit.metadata)));
-                topics.entry(&commit.partition.topic).or_default().push(partition);
-            }
-            let topics = topics.into_iter().map(|(name, partitions)| {
-                OffsetCommitRequestTopic::default()
-                    .with_name(topic_name(name))
-                    .with_partitions(partitions)
-            });
             let request = OffsetCommitRequest::default()
                 .with_group_id(group_id(group))
                 .with_generation_id_or_member_epoch(NO_GENERATION)
-                .with_topics(topics.collect());
+                .with_topics(commit_topics(offsets, version));
             let response = connection.send(version, &request).await?;
             let mut results = PerPartition::new();
             for topic in response.topics {
@@ -265,6 +247,29 @@ async fn fetch_groups(
         .into_iter()
         .map(|answer| (answer.group_id.to_string(), read(answer)))
         .collect())
+}
+
+/// What an OffsetCommit of this version says of each topic.
+pub(super) fn commit_topics(offsets: &[CommitOffset], version: i16) -> Vec<OffsetCommitRequestTopic> {
+    let mut topics: BTreeMap<&str, Vec<OffsetCommitRequestPartition>> = BTreeMap::new();
+    for commit in offsets {
+        let partition = OffsetCommitRequestPartition::default()
+            .with_partition_index(commit.partition.partition.get())
+            .with_committed_offset(commit.offset.get())
+            .with_committed_leader_epoch(if version >= 6 {
+                commit.leader_epoch.get()
+            } else {
+                -1
+            })
+            .with_committed_metadata(Some(text(&commit.metadata)));
+        topics.entry(&commit.partition.topic).or_default().push(partition);
+    }
+    let topics = topics.into_iter().map(|(name, partitions)| {
+        OffsetCommitRequestTopic::default()
+            .with_name(topic_name(name))
+            .with_partitions(partitions)
+    });
+    topics.collect()
 }
 
 /// Leaves out what is not committed; one partition's error is the group's.

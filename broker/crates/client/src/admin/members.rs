@@ -9,16 +9,14 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
-use kafka_protocol::messages::offset_commit_request::{
-    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
-};
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
     HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, OffsetCommitRequest, SyncGroupRequest,
 };
 use thalweg_types::{ErrorCode, PartitionIndex};
 
-use super::{CommitOffset, group_id, text, topic_name};
+use super::group_offsets::commit_topics;
+use super::{CommitOffset, group_id, text};
 use crate::{BrokerError, ClientError, Cluster, Resource, TopicPartition};
 
 const JOIN_VERSION_MAX: i16 = 9;
@@ -141,29 +139,11 @@ impl GroupMember {
     pub async fn commit(&self, offsets: &[CommitOffset]) -> Result<(), ClientError> {
         let connection = self.connection().await?;
         let version = connection.negotiate::<OffsetCommitRequest>(COMMIT_VERSION_MAX)?;
-        let mut topics: BTreeMap<&str, Vec<OffsetCommitRequestPartition>> = BTreeMap::new();
-        for commit in offsets {
-            let partition = OffsetCommitRequestPartition::default()
-                .with_partition_index(commit.partition.partition.get())
-                .with_committed_offset(commit.offset.get())
-                .with_committed_leader_epoch(if version >= 6 {
-                    commit.leader_epoch.get()
-                } else {
-                    -1
-                })
-                .with_committed_metadata(Some(text(&commit.metadata)));
-            topics.entry(&commit.partition.topic).or_default().push(partition);
-        }
-        let topics = topics.into_iter().map(|(name, partitions)| {
-            OffsetCommitRequestTopic::default()
-                .with_name(topic_name(name))
-                .with_partitions(partitions)
-        });
         let request = OffsetCommitRequest::default()
             .with_group_id(group_id(&self.settings.group))
             .with_generation_id_or_member_epoch(self.generation)
             .with_member_id(text(&self.member_id))
-            .with_topics(topics.collect());
+            .with_topics(commit_topics(offsets, version));
         let response = connection.send(version, &request).await?;
         for topic in response.topics {
             for found in topic.partitions {
